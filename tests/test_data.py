@@ -1,0 +1,175 @@
+"""Data sets: splits, standardization, reproducibility, errors."""
+
+import random
+import re
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from nup import data
+from nup.errors import UserError
+from nup.specification import DataSpec
+
+SMALL = DataSpec("digits", n_train=200, n_validation=50, n_test=60, n_probe=20, seed=3)
+TEACHER = replace(SMALL, name="teacher", options={"samples": 400, "d_in": 5, "d_out": 2})
+MNIST1D = replace(SMALL, name="mnist1d", options={"samples": 500})
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Registrations of the test are forgotten after it."""
+    monkeypatch.setattr(data, "_SOURCES", dict(data._SOURCES))
+
+
+@pytest.mark.parametrize("spec", [SMALL, TEACHER, MNIST1D], ids=lambda spec: spec.name)
+def test_every_data_set_is_standardized(spec):
+    dataset = data.load(spec)
+    assert dataset.name == spec.name
+    assert (dataset.d_in, dataset.d_out) == data.dimensions(spec)
+    for split in data.SPLITS:
+        inputs, targets = dataset.inputs[split], dataset.targets[split]
+        assert len(inputs) == len(targets) == getattr(spec, f"n_{split}")
+        assert inputs.dtype == targets.dtype == np.float64
+        np.testing.assert_allclose(np.sqrt((inputs**2).mean(axis=1)), 1, rtol=1e-14)
+    np.testing.assert_allclose(dataset.targets["train"].mean(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose(dataset.targets["train"].std(axis=0), 1, rtol=1e-13)
+    # The training split alone sets the standardization.
+    assert not np.allclose(dataset.targets["test"].mean(axis=0), 0, atol=1e-13)
+
+
+@pytest.mark.parametrize("spec", [SMALL, MNIST1D], ids=lambda spec: spec.name)
+def test_classes_are_one_hot(spec):
+    dataset = data.load(spec)
+    assert dataset.labels is not None
+    for split in data.SPLITS:
+        assert dataset.labels[split].dtype == np.int64
+        np.testing.assert_array_equal(
+            dataset.targets[split].argmax(axis=1), dataset.labels[split], strict=True
+        )
+    assert set(dataset.labels["train"]) == set(range(10))
+
+
+def test_splits_are_disjoint():
+    inputs = data.load(SMALL).inputs
+    rows = {split: {row.tobytes() for row in inputs[split]} for split in data.SPLITS}
+    for first, second in combinations(data.SPLITS, 2):
+        assert not rows[first] & rows[second]
+
+
+@pytest.mark.parametrize("spec", [SMALL, TEACHER], ids=lambda spec: spec.name)
+def test_only_the_training_set_depends_on_its_size(spec):
+    small, large = data.load(spec), data.load(replace(spec, n_train=270))
+    for split in ("probe", "test", "validation"):
+        np.testing.assert_array_equal(small.inputs[split], large.inputs[split])
+    np.testing.assert_array_equal(small.inputs["train"], large.inputs["train"][:200])
+
+
+def test_probe_depends_on_no_other_count():
+    other = replace(SMALL, n_train=100, n_validation=10, n_test=90)
+    np.testing.assert_array_equal(
+        data.load(SMALL).inputs["probe"], data.load(other).inputs["probe"]
+    )
+
+
+def test_digest_identifies_the_arrays():
+    specs = [SMALL, replace(SMALL, seed=4), replace(SMALL, n_train=201), TEACHER]
+    digests = {data.load(spec).digest for spec in specs}
+    assert len(digests) == len(specs)
+    assert data.load(SMALL).digest in digests
+    assert all(re.fullmatch("[0-9a-f]{12}", text) for text in digests)
+    dataset = data.load(SMALL)
+    dataset.inputs["probe"][0, 0] += 1e-12
+    assert data.digest(dataset) not in digests
+
+
+def test_mnist1d_keeps_the_global_random_state():
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    first = data.load(MNIST1D).digest
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+    np.random.seed(6)  # noqa: NPY002
+    assert data.load(MNIST1D).digest == first
+
+
+def test_teacher_targets_follow_from_the_inputs():
+    spec = replace(TEACHER, options={**TEACHER.options, "width": 1, "d_out": 1, "d_in": 2})
+    dataset = data.load(spec)
+    assert dataset.labels is None
+    # With one unit y is affine in |u·x|: a scan over the directions in the plane finds u.
+    x, y = dataset.inputs["train"], dataset.targets["train"][:, 0]
+    angles = np.linspace(0, np.pi, 721)
+    units = np.abs(x @ np.stack([np.cos(angles), np.sin(angles)]))
+    correlations = [abs(np.corrcoef(unit, y)[0, 1]) for unit in units.T]
+    assert max(correlations) > 0.9999
+
+
+def test_centered_subtracts_the_training_mean():
+    plain = data.load(TEACHER)
+    centered = data.load(replace(TEACHER, options={**TEACHER.options, "centered": True}))
+    moved = plain.inputs["test"] - plain.inputs["train"].mean(axis=0)
+    moved /= np.sqrt((moved**2).mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(centered.inputs["test"], moved, rtol=1e-13)
+
+
+def test_a_data_set_is_added_by_one_function(registry):
+    @data.register("sign", dimensions=(3, 1), size=100)
+    def sign(options, seed):
+        inputs = np.random.default_rng(seed).normal(size=(100, 3))
+        return data.Samples(inputs, targets=np.sign(inputs[:, :1]))
+
+    spec = DataSpec("sign", n_train=40, n_validation=10, n_test=10, n_probe=10)
+    assert "sign" in data.names()
+    assert data.dimensions(spec) == (3, 1)
+    dataset = data.load(spec)
+    assert dataset.labels is None
+    np.testing.assert_array_equal(
+        np.sign(dataset.targets["test"]), np.sign(dataset.inputs["test"][:, :1])
+    )
+
+
+def test_zero_inputs_are_refused(registry):
+    @data.register("dark", dimensions=(2, 1), size=4)
+    def dark(options, seed):
+        return data.Samples(np.array([[1.0, 0], [0, 0], [0, 2], [0, 0]]), targets=np.eye(4, 1))
+
+    spec = DataSpec("dark", n_train=1, n_validation=1, n_test=1, n_probe=1)
+    with pytest.raises(UserError, match=r"'dark'.* got 2 zero vectors \(first: sample 1\)"):
+        data.load(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (DataSpec("imagenet"), r"expected one of digits, mnist1d, teacher; got 'imagenet'"),
+        (replace(SMALL, options={"samples": 9}), r"'samples' of data set 'digits': .* centered"),
+        (replace(SMALL, options={"centered": 1}), r"expected true or false, got 1"),
+        (replace(TEACHER, options={"width": 0}), r"'width' .* whole number of at least 1, got 0"),
+        (replace(TEACHER, options={"d_in": 2.5}), r"'d_in' .* whole number .* got 2.5"),
+        (replace(SMALL, seed=-1), r"seed .* expected 0 or more, got -1"),
+        (replace(SMALL, n_probe=0), r"n_probe .* at least 1, got 0"),
+        (
+            replace(SMALL, n_train=1700),
+            r"has 1797 samples, but 1700 train \+ 50 validation \+ 60 test \+ 20 probe = 1830 were "
+            r"asked for; lower one of n_train, n_validation, n_test, n_probe$",
+        ),
+        (replace(TEACHER, n_train=300), r"has 400 samples.* or raise its option 'samples'$"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_drawing(spec, message):
+    with pytest.raises(UserError, match=message):
+        data.check(spec)
+    with pytest.raises(UserError, match=message):
+        data.load(spec)
+
+
+def test_mnist1d_needs_equal_shares():
+    with pytest.raises(UserError, match=r"expected a multiple of 10 .* got 505"):
+        data.load(replace(MNIST1D, options={"samples": 505}))
+
+
+def test_an_absent_class_is_named():
+    with pytest.raises(UserError, match=r"class \d is constant over its 5 samples \(seed 3\)"):
+        data.load(replace(SMALL, n_train=5))

@@ -1,0 +1,54 @@
+"""What ``import nup`` costs and gives."""
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import nup
+from nup.errors import UserError
+
+
+def run_python(code: str) -> str:
+    """Standard output of a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_is_light():
+    heavy = ["torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn", "snakemake"]
+    code = f"import nup, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+def test_parameterization_is_the_function_and_its_module_stays_importable():
+    assert isinstance(nup.parameterization, types.FunctionType)
+    from nup.parameterization import names, parameterization
+
+    assert parameterization is nup.parameterization
+    assert "nup" in names()
+    assert isinstance(sys.modules["nup.parameterization"], types.ModuleType)
+    resolved = nup.parameterization("nup", depth=3, width=4, d_in=5, d_out=2)
+    assert resolved.widths == (5, 4, 16, 2)
+
+
+def test_parameterization_is_the_function_whatever_is_imported_first():
+    code = (
+        "from nup.parameterization import names\nimport nup\nimport nup.parameterization\n"
+        "import importlib; importlib.import_module('nup.parameterization')\n"
+        "print(type(nup.parameterization).__name__)"
+    )
+    assert run_python(code) == "function"
+
+
+def test_version_has_one_source():
+    root = Path(__file__).parents[1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", nup.__version__)
+    assert 'dynamic = ["version"]' in (root / "pyproject.toml").read_text()
+    assert f"version: {nup.__version__}" in (root / "CITATION.cff").read_text()
+    assert f"## [{nup.__version__}]" in (root / "CHANGELOG.md").read_text()
+
+
+def test_user_errors_are_value_errors():
+    assert issubclass(UserError, ValueError)
