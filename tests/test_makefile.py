@@ -1,0 +1,64 @@
+"""The Makefile's promises that can be checked without installing anything."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TARGETS = {"setup", "reproduce", "figures", "test", "check", "format", "lock", "clean", "help"}
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # An outer `make test CORES=…` hands its own settings on in the environment.
+    plain = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what set-up depends on, without an environment."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_help_lists_every_target(checkout):
+    listed = make(checkout).stdout
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert declared and set(declared[1].split()) >= TARGETS
+    for target in declared[1].split():
+        assert re.search(rf"^  {target} +\S", listed, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("target", ["reproduce", "figures"])
+def test_study_and_cores_reach_the_workflow(checkout, target):
+    planned = make(checkout, "--dry-run", target, "CORES=3", "STUDY=ci").stdout
+    wanted = "snakemake --cores 3 --config study=ci" + (" figures" if target == "figures" else "")
+    assert planned.rstrip().endswith(wanted)
+    assert planned.index("-m venv .venv") < planned.index("snakemake --cores")
+
+
+def test_set_up_happens_once(checkout):
+    environment = checkout / ".venv"
+    environment.mkdir()
+    (environment / ".ready").touch()
+    assert "-m venv" not in make(checkout, "--dry-run", "reproduce").stdout
+
+
+def test_an_unfit_python_is_named(checkout):
+    done = make(checkout, "setup", "PYTHON=false")
+    assert done.returncode != 0
+    assert "nup needs Python 3.11 or newer, but PYTHON=false is" in done.stderr
+    assert "make setup PYTHON=python3.11" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_ci_runs_checks_and_tests():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "set -euo pipefail" in script
+    assert re.findall(r"^make (\w+)$", script, re.MULTILINE) == ["check", "test"]
