@@ -1,0 +1,42 @@
+"""The estimators by name: functions of the evidence and of the arguments in ``claims.yaml``.
+
+Each returns a ``Measurement`` (one number a seed), or raises ``NotRun`` or ``Undecided``. Further
+claims need one function here and one entry in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nup.claims.estimators.catapult import (
+    amplitude_ratio,
+    diverged_runs,
+    largest_loss,
+    late_amplitude,
+    late_edge,
+)
+from nup.claims.estimators.depth import depth_slope, depth_slope_gain
+from nup.claims.estimators.evolution import evolution_depth_slope, evolution_layer_slope
+from nup.claims.estimators.initialization import log_norm_slope, log_norm_slope_ratio
+from nup.claims.estimators.phases import cosine_in_phase
+from nup.claims.evidence import Measurement
+
+ESTIMATORS: dict[str, Callable[..., Measurement]] = {
+    function.__name__: function
+    for function in (
+        amplitude_ratio,
+        cosine_in_phase,
+        depth_slope,
+        depth_slope_gain,
+        diverged_runs,
+        evolution_depth_slope,
+        evolution_layer_slope,
+        largest_loss,
+        late_amplitude,
+        late_edge,
+        log_norm_slope,
+        log_norm_slope_ratio,
+    )
+}
+
+__all__ = ["ESTIMATORS"]

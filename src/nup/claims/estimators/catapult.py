@@ -1,0 +1,144 @@
+"""The catapult phase: spikes of the loss, the edge of stability, and explosions [operational]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from nup.claims.amplitudes import loss_curve, quarter_amplitudes
+from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+
+#: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
+#: as a shorter run: these schedules do not look ahead.
+WHOLE = 1.0
+
+
+def catapult_runs(
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    least_initial_edge: float | None = None,
+) -> pd.DataFrame:
+    """The runs of one schedule without gradient scaling.
+
+    Args:
+        evidence: the runs.
+        schedule: name of the schedule.
+        net: one net; all nets if absent.
+        c: constant of the schedule; any if absent.
+        least_initial_edge: keep the stable runs whose ηλ_0 is at least this.
+
+    Raises:
+        NotRun: if no run matches.
+        Undecided: if there are runs, and none of them passes ``least_initial_edge``.
+    """
+    runs = evidence.runs_of(net)
+    runs = runs[(runs["schedule_name"] == schedule) & (runs["gradient_scaling"] == "none")]
+    if c is not None:
+        runs = runs[np.isclose(runs["schedule_c"].astype("float64"), c)]
+    if runs.empty:
+        label = schedule if c is None else f"{schedule}({c:g})"
+        raise NotRun(f"no runs of {net or 'any net'} with schedule {label}")
+    if least_initial_edge is None:
+        return runs
+    if runs["initial_sharpness"].isna().all():
+        raise NotRun("no run has its initial sharpness λ_0 (record.curvature)")
+    edge = runs["learning_rate"] * runs["initial_sharpness"]
+    runs = runs[runs["stable"].astype(bool) & (edge >= least_initial_edge)]
+    if runs.empty:
+        raise Undecided(f"no stable run starts at ηλ_0 ≥ {least_initial_edge:g}")
+    return runs
+
+
+def amplitude_ratio(
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    least_initial_edge: float | None = None,
+    horizon: float = WHOLE,
+) -> Measurement:
+    """Spike amplitude of the last quarter over that of the first, in ``horizon`` of the run."""
+
+    def ratio(run: pd.Series) -> float:
+        amplitudes = _quarters(evidence, run, horizon)
+        if amplitudes[0] == 0:
+            raise Undecided(f"run {run['run_id']}: the loss stands still in the first quarter")
+        return float(amplitudes[3] / amplitudes[0])
+
+    return _mean_by_seed(catapult_runs(evidence, schedule, net, c, least_initial_edge), ratio)
+
+
+def late_amplitude(
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    horizon: float = WHOLE,
+) -> Measurement:
+    """Spike amplitude of the last quarter, in ``horizon`` of the run."""
+
+    def amplitude(run: pd.Series) -> float:
+        return float(_quarters(evidence, run, horizon)[3])
+
+    return _mean_by_seed(catapult_runs(evidence, schedule, net, c), amplitude)
+
+
+def late_edge(
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    least_initial_edge: float | None = None,
+) -> Measurement:
+    """Median of η_tλ_t over the recorded steps of the last quarter."""
+
+    def edge(run: pd.Series) -> float:
+        steps = evidence.steps_of(run["run_id"])
+        late = steps.loc[steps["step"] >= 0.75 * run["steps"], "edge"].dropna()
+        if late.empty:
+            raise NotRun(f"run {run['run_id']} has no η_tλ_t in its last quarter")
+        return float(late.median())
+
+    return _mean_by_seed(catapult_runs(evidence, schedule, net, c, least_initial_edge), edge)
+
+
+def diverged_runs(
+    evidence: Evidence, schedule: str, net: str | None = None, c: float | None = None
+) -> Measurement:
+    """Number of diverged runs."""
+    runs = catapult_runs(evidence, schedule, net, c)
+    return Measurement((runs["status"] != "ok").astype("float64").groupby(runs["seed"]).sum())
+
+
+def largest_loss(
+    evidence: Evidence, schedule: str, net: str | None = None, c: float | None = None
+) -> Measurement:
+    """Largest training loss over the initial one; the worst run of a seed.
+
+    A run that diverged before any finite record counts as infinite.
+    """
+    runs = catapult_runs(evidence, schedule, net, c)
+    ratio = (runs["max_loss"] / runs["initial_loss"]).astype("float64")
+    ratio = ratio.mask(ratio.isna() & (runs["status"] != "ok"), np.inf)
+    return Measurement(ratio.groupby(runs["seed"]).max())
+
+
+def _quarters(evidence: Evidence, run: pd.Series, horizon: float) -> np.ndarray:
+    losses = loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
+    return quarter_amplitudes(losses[: round(horizon * int(run["steps"]))])
+
+
+def _mean_by_seed(
+    runs: pd.DataFrame,
+    quantity: Callable[[pd.Series], float],
+) -> Measurement:
+    """Mean over a seed's finished runs; the seeds whose runs all diverged have no value."""
+    finished = runs[runs["status"] == "ok"]
+    n_diverged = len(runs) - len(finished)
+    note = f"{n_diverged} of {len(runs)} runs diverged and are left out" if n_diverged else ""
+    values = pd.Series([quantity(run) for _, run in finished.iterrows()], index=finished.index)
+    return Measurement(values.astype("float64").groupby(finished["seed"]).mean(), note=note)

@@ -1,0 +1,73 @@
+"""How far the preactivations have moved at the end of training [v1], in our reading [operational].
+
+Hidden layers only: the output layer must move as far as the targets ask, whatever the depth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nup.claims.estimators.depth import slopes_by_seed
+from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.learning_rates import chosen_runs, depth_runs, undecided
+from nup.claims.statistics import slope
+
+#: Layers that a slope in the layer index needs at least.
+LEAST_LAYERS = 3
+
+
+def final_evolution(evidence: Evidence, run_id: str, depth: int) -> pd.Series[float]:
+    """e_k of the hidden layers k = 1 … l − 1 at the last recorded step, indexed by k.
+
+    Raises:
+        NotRun: if the run has no record of it.
+    """
+    layers = evidence.layers_of(run_id)
+    recorded = layers[layers["evolution"].notna() & (layers["layer"] < depth)]
+    if recorded.empty:
+        raise NotRun(f"run {run_id} has no recorded evolution of preactivations")
+    last = recorded[recorded["step"] == recorded["step"].max()]
+    evolution: pd.Series[float] = last.set_index("layer")["evolution"].astype("float64")
+    return evolution
+
+
+def evolution_layer_slope(evidence: Evidence, net: str, first_layer: int = 2) -> Measurement:
+    """Slope of ln e_k in k over the hidden layers k ≥ ``first_layer`` of the deepest net.
+
+    Each seed's run at its best learning rate.
+    """
+    runs = depth_runs(evidence, net)
+    depth = int(runs["depth"].max())
+    if depth - first_layer < LEAST_LAYERS:
+        raise NotRun(
+            f"{net}: a slope past k = {first_layer} needs depth {first_layer + LEAST_LAYERS} "
+            f"or more, the deepest is {depth}"
+        )
+    deepest = runs[runs["depth"] == depth]
+    chosen = chosen_runs(deepest, "best")
+    reason = undecided(deepest, chosen, "best")
+    values = {}
+    for run_id, seed in zip(chosen["run_id"], chosen["seed"], strict=True):
+        evolution = final_evolution(evidence, run_id, depth)
+        past = evolution[evolution.index >= first_layer]
+        values[seed] = slope(past.index, np.log(past))
+    if not values:
+        raise Undecided(reason)
+    return Measurement(pd.Series(values), undecided=reason, note=f"depth {depth}")
+
+
+def evolution_depth_slope(evidence: Evidence, net: str) -> Measurement:
+    """Slope of log2 max_k e_k against log2 depth, each seed and depth at its best learning rate."""
+    runs = depth_runs(evidence, net)
+    chosen = chosen_runs(runs, "best")
+    reason = undecided(runs, chosen, "best")
+    largest = [
+        final_evolution(evidence, run_id, depth).max()
+        for run_id, depth in zip(chosen["run_id"], chosen["depth"], strict=True)
+    ]
+    values = pd.Series(largest, index=chosen.index, dtype="float64")
+    slopes = slopes_by_seed(chosen, values, runs["depth"].nunique())
+    if slopes.empty:
+        raise Undecided(reason)
+    return Measurement(slopes, undecided=reason)

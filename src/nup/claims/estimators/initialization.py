@@ -1,0 +1,43 @@
+"""Norms at initialization against the layer index [v1]; thresholds and choices [operational]."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from nup.claims.evidence import Evidence, Measurement, NotRun
+from nup.claims.statistics import slope
+
+Direction = Literal["forward", "backward"]
+
+
+def log_norm_slope(
+    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+) -> Measurement:
+    """Least-squares slope of the log norm in the layer index, at the deepest net measured.
+
+    ``forward``: ln RMS of h_k; ``backward``: ln ‖∂L/∂h_k‖; k = 1 … l. [operational]
+    """
+    rows = evidence.init_of(net)
+    rows = rows[np.isclose(rows["weight_variance"], weight_variance)]
+    if rows.empty:
+        raise NotRun(f"{net}: no initialization with σ² = {weight_variance:g}")
+    depth = int(rows["depth"].max())
+    column = f"{direction}_log_norm"
+    values = {
+        seed: slope(group["layer"], group[column])
+        for seed, group in rows[rows["depth"] == depth].groupby("seed")
+    }
+    return Measurement(pd.Series(values), note=f"depth {depth}")
+
+
+def log_norm_slope_ratio(
+    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+) -> Measurement:
+    """That slope over its infinite-width value: ½ ln σ² forward, −½ ln σ² backward [derived]."""
+    measured = log_norm_slope(evidence, direction, weight_variance, net)
+    sign = 1 if direction == "forward" else -1
+    theory = sign * 0.5 * np.log(weight_variance)
+    return Measurement(measured.by_seed / theory, note=f"{measured.note}, theory {theory:+.4f}")

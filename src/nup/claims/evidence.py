@@ -1,0 +1,141 @@
+"""The evidence for one claim and one activation: the rows of the tables that bear on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+#: Columns in which the runs of one net within an experiment must agree, or else be pinned.
+_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "dtype")
+
+
+class NotRun(Exception):  # noqa: N818 (an outcome, not an error)
+    """The runs that a criterion needs are absent; the message names them."""
+
+
+class Undecided(Exception):  # noqa: N818
+    """The runs are there and yield no estimate; the message says why."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an estimator found: one number a seed, indexed by seed.
+
+    ``undecided`` says why the numbers, though shown, decide nothing (an optimum at the edge of the
+    grid). ``note`` is a remark that leaves the verdict alone.
+    """
+
+    by_seed: pd.Series[float]
+    undecided: str = ""
+    note: str = ""
+
+
+def net_labels(table: pd.DataFrame) -> pd.Series[str]:
+    """Name of each row's net: ``nup(r=2)``, ``mup``, ``mup matched to nup(r=2)``."""
+    labels = []
+    matches = table["matched_to"] if "matched_to" in table else pd.Series("", index=table.index)
+    columns = (table["parameterization"], table["width_exponent"], matches.fillna(""))
+    for name, exponent, matched_to in zip(*columns, strict=True):
+        pattern = f"(r={exponent:g})" if name == "nup" else ""
+        match = f" matched to {matched_to}" if matched_to else ""
+        labels.append(f"{name}{pattern}{match}")
+    return pd.Series(labels, index=table.index, dtype="str")
+
+
+class Evidence:
+    """The tables, filtered to one experiment and one activation.
+
+    Args:
+        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.schema``; absent ones are empty.
+        experiment: value of the column ``experiment``.
+        activation: value of the column ``activation``.
+        select: further columns of ``runs`` or ``init`` with the value they must have.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        experiment: str,
+        activation: str,
+        select: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.activation = activation
+        self._tables = tables
+        self._where = {"experiment": experiment, "activation": activation, **(select or {})}
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Rows of ``runs`` with a column ``net``."""
+        return self._filtered("runs")
+
+    @cached_property
+    def init(self) -> pd.DataFrame:
+        """Rows of ``init`` with a column ``net``."""
+        return self._filtered("init")
+
+    def runs_of(self, net: str | None = None) -> pd.DataFrame:
+        """The runs of one net, or of all.
+
+        Raises:
+            NotRun: if there are none, or if they mix what no criterion should mix.
+        """
+        return self._of(self.runs, net)
+
+    def init_of(self, net: str | None = None) -> pd.DataFrame:
+        """The initializations of one net, or of all. Raises ``NotRun`` as ``runs_of`` does."""
+        return self._of(self.init, net)
+
+    def steps_of(self, run_id: str) -> pd.DataFrame:
+        """The steps of one run in order; empty if none were recorded."""
+        return self._history("steps", self._steps, run_id)
+
+    def layers_of(self, run_id: str) -> pd.DataFrame:
+        """The layer records of one run in order; empty if none were recorded."""
+        return self._history("layers", self._layers, run_id)
+
+    @cached_property
+    def _steps(self) -> dict[str, pd.DataFrame]:
+        return self._by_run("steps", ["step"])
+
+    @cached_property
+    def _layers(self) -> dict[str, pd.DataFrame]:
+        return self._by_run("layers", ["step", "layer"])
+
+    def _by_run(self, name: str, order: list[str]) -> dict[str, pd.DataFrame]:
+        if name not in self._tables:
+            return {}
+        table = self._tables[name]
+        rows = table[table["run_id"].isin(self.runs["run_id"])].sort_values(order)
+        return {str(run_id): group for run_id, group in rows.groupby("run_id")}
+
+    def _history(self, name: str, groups: dict[str, pd.DataFrame], run_id: str) -> pd.DataFrame:
+        if run_id not in groups:
+            raise NotRun(f"table `{name}` has no rows of run {run_id}")
+        return groups[run_id]
+
+    def _filtered(self, name: str) -> pd.DataFrame:
+        if name not in self._tables or self._tables[name].empty:
+            return pd.DataFrame({"net": pd.Series([], dtype="str")})
+        rows = self._tables[name]
+        for column, value in self._where.items():
+            rows = rows[rows[column] == value]
+        return rows.assign(net=net_labels(rows))
+
+    def _of(self, table: pd.DataFrame, net: str | None) -> pd.DataFrame:
+        rows = table if net is None else table[table["net"] == net]
+        if rows.empty:
+            name = "" if net is None else f" of {net}"
+            raise NotRun(f"experiment `{self.experiment}` has no {self.activation} runs{name}")
+        for column in _SINGLE_VALUED:
+            values = sorted(map(str, rows[column].unique())) if column in rows else []
+            if len(values) > 1:
+                raise NotRun(
+                    f"experiment `{self.experiment}` mixes several values of {column} ({', '.join(values)}): "
+                    "pin one under `select` in the claims file"
+                )
+        return rows

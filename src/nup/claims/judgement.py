@@ -1,0 +1,119 @@
+"""Tables → claims table: one row a criterion, and one ``overall`` row, per claim and activation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nup import schema
+from nup.claims import verdicts
+from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
+from nup.claims.estimators import ESTIMATORS
+from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.statistics import Interval, bootstrap_mean, worst
+
+OVERALL = "overall"
+
+
+def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
+    """Judge every claim for every activation that occurs in the tables.
+
+    Args:
+        tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.schema``;
+            an absent or empty one leads to the verdict ``not run`` where it is needed.
+        catalogue: the claims with their thresholds.
+
+    Returns:
+        The table ``claims`` with the columns of ``nup.schema.CLAIMS``.
+    """
+    rows = [
+        row
+        for claim in catalogue.claims
+        for activation in _activations(tables)
+        for row in _judge_claim(tables, claim, activation, catalogue.intervals)
+    ]
+    frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
+    numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
+    return frame.astype({**numbers, "n_seeds": "int64"})
+
+
+def _activations(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Every activation of ``runs``, then those met only at initialization, each in sorted order."""
+    found: list[str] = []
+    for name in ("runs", "init"):
+        if name in tables and not tables[name].empty:
+            new = set(tables[name]["activation"].dropna()) - set(found)
+            found += sorted(new)
+    return found
+
+
+def _judge_claim(
+    tables: Mapping[str, pd.DataFrame], claim: Claim, activation: str, settings: IntervalSettings
+) -> list[dict[str, Any]]:
+    evidence = Evidence(tables, claim.experiment, activation, claim.select)
+    shared = {
+        "claim": claim.id,
+        "activation": activation,
+        "provenance": claim.provenance,
+        "figure": claim.figure,
+        "notebook": claim.notebook,
+    }
+    rows = [
+        {**shared, **_judge_criterion(evidence, criterion, claim.min_seeds, settings)}
+        for criterion in claim.criteria
+    ]
+    return [_overall_row(rows, claim.provenance), *rows]
+
+
+def _judge_criterion(
+    evidence: Evidence, criterion: Criterion, min_seeds: int, settings: IntervalSettings
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"criterion": criterion.name, "threshold": str(criterion.threshold)}
+    if criterion.provenance is not None:
+        row["provenance"] = criterion.provenance
+    try:
+        measurement = ESTIMATORS[criterion.estimator](evidence, **criterion.arguments)
+        interval = _interval(measurement, criterion, settings)
+    except (NotRun, Undecided) as outcome:
+        label = verdicts.NOT_RUN if isinstance(outcome, NotRun) else verdicts.INCONCLUSIVE
+        nothing = {"estimate": np.nan, "low": np.nan, "high": np.nan, "n_seeds": 0}
+        return {**row, **nothing, "verdict": label, "reason": str(outcome)}
+    undecided = measurement.undecided
+    if interval.n < min_seeds:
+        few = f"{interval.n} seeds, at least {min_seeds} are needed"
+        undecided = f"{few}; {undecided}" if undecided else few
+    label = verdicts.INCONCLUSIVE if undecided else verdicts.verdict(interval, criterion.threshold)
+    if label == verdicts.INCONCLUSIVE and not undecided:
+        undecided = f"the interval crosses an end of {criterion.threshold}"
+    numbers = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    reason = "; ".join(filter(None, (undecided, measurement.note)))
+    return {**row, **numbers, "n_seeds": interval.n, "verdict": label, "reason": reason}
+
+
+def _interval(
+    measurement: Measurement, criterion: Criterion, settings: IntervalSettings
+) -> Interval:
+    values = measurement.by_seed.to_numpy(dtype=float)
+    if values.size == 0:
+        raise Undecided(measurement.undecided or measurement.note or "no seed gave a value")
+    if np.isnan(values).any():
+        raise Undecided("a seed has no value")
+    if criterion.universal:
+        return worst(values, largest=criterion.threshold.high is not None)
+    if np.isinf(values).any():
+        raise Undecided("a seed's value is infinite")
+    return bootstrap_mean(values, settings.confidence, settings.resamples, settings.seed)
+
+
+def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:
+    """The claim as a whole, with the numbers of the first criterion that has its verdict."""
+    label = verdicts.overall([row["verdict"] for row in rows])
+    deciding = [row for row in rows if row["verdict"] == label]
+    names = ", ".join(row["criterion"] for row in deciding)
+    count = f"{len(deciding)} of {len(rows)} criteria {label}"
+    reason = count if label == verdicts.SUPPORTED else f"{count}: {names}"
+    own = {"criterion": OVERALL, "provenance": provenance, "verdict": label, "reason": reason}
+    return {**deciding[0], **own}

@@ -1,0 +1,291 @@
+"""Tables made from known laws, with the columns of ``nup.schema``: no training, no torch.
+
+Every law is an argument, so that a test can make a claim true, false or undecidable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nup import schema
+
+NUP = "nup(r=2)"
+SEEDS = (0, 1, 2, 3)
+DEPTHS = (2, 4, 6, 8)
+#: Half octaves, wide enough that no law of the defaults reaches an end.
+RATES = tuple(2.0 ** (k / 2) for k in range(-16, 5))
+#: −slope of log2 LR in log2 depth, of the best and of the largest stable learning rate.
+SLOPES = {
+    NUP: 0.0,
+    "mup": 1.0,
+    f"mup matched to {NUP}": 1.0,
+    "mup_inverse_depth": 0.0,
+    f"mup_inverse_depth matched to {NUP}": 0.0,
+    "mup_residual": 0.25,
+    f"mup_residual matched to {NUP}": 0.25,
+}
+
+
+def complete(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A frame with every column of the table ``name``; what ``rows`` do not give is null."""
+    columns = {
+        label: pd.Series([row.get(label) for row in rows], dtype=_dtype(column.type, label, name))
+        for label, column in schema.TABLES[name].items()
+    }
+    return pd.DataFrame(columns)
+
+
+def _dtype(arrow_type: str, label: str, name: str) -> str:
+    if arrow_type == "string":
+        return "str"
+    if arrow_type == "bool":
+        return "bool" if label in schema.REQUIRED[name] else "boolean"
+    if arrow_type.startswith("int") and label not in schema.REQUIRED[name]:
+        return "float64" if label == "batch_size" else "Int64"
+    return arrow_type
+
+
+def net_columns(net: str) -> dict[str, Any]:
+    """``nup(r=2)``, ``mup`` or ``mup matched to nup(r=2)`` as columns of ``runs``."""
+    name, _, matched_to = net.partition(" matched to ")
+    exponent = 2.0 if name == NUP else 0.0
+    return {
+        "parameterization": "nup" if name == NUP else name,
+        "width_exponent": exponent,
+        "matched_to": matched_to,
+        "base_width": 16,
+        "width": 40 if matched_to else 16,
+    }
+
+
+def init_table(
+    activations: Sequence[str] = ("abs",),
+    nets: Sequence[str] = (NUP, "mup"),
+    seeds: Sequence[int] = SEEDS,
+    drift: float = 0.0,
+    noise: float = 0.002,
+    depth: int = 8,
+) -> pd.DataFrame:
+    """Norms that follow the theory, plus ``drift`` a layer and noise."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for activation in activations:
+        for net in nets:
+            for variance in (0.8, 1.0, 1.25):
+                for seed in seeds:
+                    for layer in range(1, depth + 1):
+                        rate = 0.5 * np.log(variance)
+                        forward, backward = layer * rate, (depth - layer) * rate
+                        rows.append(
+                            {
+                                **net_columns(net),
+                                "experiment": "eoc",
+                                "depth": depth,
+                                "activation": activation,
+                                "weight_variance": variance,
+                                "seed": seed,
+                                "layer": layer,
+                                "forward_log_norm": forward + drift * layer + noise * rng.normal(),
+                                "forward_theory": forward,
+                                "backward_log_norm": backward
+                                - drift * layer
+                                + noise * rng.normal(),
+                                "backward_theory": backward,
+                                "cosine": 1 - 0.9**layer + noise * rng.normal(),
+                                "cosine_theory": 1 - 0.9**layer,
+                            }
+                        )
+    return complete("init", rows)
+
+
+def depth_tables(
+    activations: Sequence[str] = ("abs",),
+    slopes: Mapping[str, float] = SLOPES,
+    seeds: Sequence[int] = SEEDS,
+    depths: Sequence[int] = DEPTHS,
+    rates: Sequence[float] = RATES,
+    layer_slope: float = 0.0,
+    growth: Mapping[str, float] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Learning-rate grids over depth with ``runs`` and ``layers``.
+
+    ``layer_slope`` is the slope of ln e_k in k of νP; ``growth`` that of log2 max e_k in log2 depth
+    (default: 0 for νP, 0.6 for the others).
+    """
+    rng = np.random.default_rng(2)
+    growth = growth or {net: 0.0 if net == NUP else 0.6 for net in slopes}
+    runs, layers = [], []
+    for activation in activations:
+        for net, slope in slopes.items():
+            for depth in depths:
+                for seed in seeds:
+                    best = -2 - slope * np.log2(depth) + 0.1 * rng.normal()
+                    for rate in rates:
+                        run = _depth_run(activation, net, depth, seed, rate, best)
+                        runs.append(run)
+                        if run["status"] == "ok":
+                            size = 0.5 * depth ** growth[net] * np.exp(0.05 * rng.normal())
+                            steepness = layer_slope if net == NUP else 0.0
+                            layers += _layers(run["run_id"], depth, size, steepness)
+    return {"runs": complete("runs", runs), "layers": complete("layers", layers)}
+
+
+def _depth_run(
+    activation: str, net: str, depth: int, seed: int, rate: float, best: float
+) -> dict[str, Any]:
+    """Late loss: a parabola in log2 LR around ``best``; stable up to 1.25 octaves beyond it."""
+    offset = float(np.log2(rate)) - best
+    ok = offset < 1.25
+    return {
+        **net_columns(net),
+        "run_id": f"depth-{activation}-{net}-{depth}-{seed}-{rate:g}",
+        "experiment": "depth",
+        "dataset": "digits",
+        "loss_name": "mse",
+        "dtype": "float32",
+        "depth": depth,
+        "activation": activation,
+        "schedule": "constant",
+        "schedule_name": "constant",
+        "gradient_scaling": "none",
+        "learning_rate": rate,
+        "seed": seed,
+        "steps": 200,
+        "status": "ok" if ok else "diverged",
+        "stable": ok,
+        "null_loss": 0.5,
+        "initial_loss": 0.6,
+        "late_loss": min(0.05 * 2 ** (0.5 * offset**2), 0.55) if ok else None,
+    }
+
+
+def _layers(run_id: str, depth: int, size: float, steepness: float) -> list[dict[str, Any]]:
+    rows = []
+    for layer in range(1, depth + 1):
+        last = 10.0 if layer == depth else size * np.exp(steepness * (layer - depth + 1))
+        for step, evolution in ((0, 0.0), (200, last)):
+            rows.append({"run_id": run_id, "step": step, "layer": layer, "evolution": evolution})
+    return rows
+
+
+def catapult_tables(
+    activations: Sequence[str] = ("abs",),
+    nets: Sequence[str] = (NUP,),
+    seeds: Sequence[int] = SEEDS,
+    steps: int = 1000,
+    fading: Mapping[str, float] | None = None,
+    cosines: tuple[float, float, float] = (0.4, 0.0, -0.2),
+    diverged_seed: int | None = None,
+    highest: float = 1.5,
+) -> dict[str, pd.DataFrame]:
+    """Loss curves with spikes, ``runs`` and ``steps``.
+
+    ``fading`` is the amplitude at the end over that at the start, by schedule (default: constant
+    0.2, the others 1). ``cosines`` are the cosines below, at and beyond the edge. One seed may
+    diverge under sharpness(2.5). ``highest`` is the largest loss over the initial one.
+    """
+    fading = {"constant": 0.2, "sharpness": 1.0, "taylor": 1.0, **(fading or {})}
+    rng = np.random.default_rng(3)
+    schedules = [("constant", edge) for edge in (1.0, 1.6, 2.5, 3.0)]
+    schedules += [("sharpness", c) for c in (1.5, 2.25, 2.5, 2.75)]
+    schedules += [("taylor", c) for c in (2.25, 2.5, 2.75)]
+    runs, curves = [], []
+    for activation in activations:
+        for net in nets:
+            for schedule, c in schedules:
+                for seed in seeds:
+                    fails = (schedule, c, seed) == ("sharpness", 2.5, diverged_seed)
+                    run = _catapult_run(activation, net, schedule, c, seed, steps, highest, fails)
+                    runs.append(run)
+                    curves.append(_curve(run, schedule, c, fading[schedule], cosines, rng))
+    empty = complete("steps", [])
+    return {
+        "runs": complete("runs", runs),
+        "steps": pd.concat(curves).reindex(columns=empty.columns).astype(empty.dtypes),
+    }
+
+
+def _catapult_run(
+    activation: str,
+    net: str,
+    schedule: str,
+    c: float,
+    seed: int,
+    steps: int,
+    highest: float,
+    fails: bool,
+) -> dict[str, Any]:
+    constant = schedule == "constant"
+    label = f"{schedule}-{c:g}" if constant else f"{schedule}({c:g})"
+    return {
+        **net_columns(net),
+        "run_id": f"catapult-{activation}-{net}-{label}-{seed}",
+        "experiment": "catapult",
+        "dataset": "digits",
+        "loss_name": "mse",
+        "dtype": "float32",
+        "depth": 4,
+        "activation": activation,
+        "schedule": "constant" if constant else label,
+        "schedule_name": schedule,
+        "schedule_c": None if constant else c,
+        "gradient_scaling": "none",
+        "learning_rate": c / 4 if constant else None,
+        "initial_sharpness": 4.0,
+        "seed": seed,
+        "steps": steps,
+        "last_step": steps // 3 if fails else steps,
+        "status": "diverged" if fails else "ok",
+        "stable": not fails,
+        "null_loss": 0.5,
+        "initial_loss": 0.6,
+        "max_loss": 0.6 * (1e5 if fails else highest),
+    }
+
+
+def _curve(
+    run: Mapping[str, Any],
+    schedule: str,
+    c: float,
+    fading: float,
+    cosines: tuple[float, float, float],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Sawtooth spikes of period 12 whose size fades; the edge relaxes to 2 or stays."""
+    step = np.arange(int(run["last_step"]) + 1)
+    size = (1.2 if c >= 1.6 else 0.05) * fading ** (step / run["steps"])
+    loss = 0.3 * np.exp(size * (step % 12) / 12 + 0.01 * rng.normal(size=len(step)) - step / 2000)
+    loss[0] = 0.6
+    late = c if schedule != "constant" or c < 1.2 else 2.0
+    edge = late + (c - late) * np.exp(-step / 60) + 0.02 * rng.normal(size=len(step))
+    phase = np.digitize(edge, [1.8, 2.2])
+    cosine = np.asarray(cosines)[phase] + 0.05 * rng.normal(size=len(step))
+    cosine[0] = np.nan
+    edge[step % 5 != 0] = np.nan
+    return pd.DataFrame(
+        {
+            "run_id": run["run_id"],
+            "step": step,
+            "loss": loss,
+            "learning_rate": np.where(step < run["steps"], edge / 4, np.nan),
+            "cosine": cosine,
+            "edge": edge,
+            "sharpness": np.where(np.isnan(edge), np.nan, 4.0),
+        }
+    )
+
+
+def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[str, pd.DataFrame]:
+    """Every table that the claims read, all claims true."""
+    depth = depth_tables(activations)
+    catapults = catapult_tables(activations, **catapult)
+    return {
+        "runs": pd.concat([depth["runs"], catapults["runs"]], ignore_index=True),
+        "steps": catapults["steps"],
+        "layers": depth["layers"],
+        "init": init_table(activations),
+    }

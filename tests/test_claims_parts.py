@@ -1,0 +1,203 @@
+"""Statistics, verdicts, spike amplitudes and the catalogue, one at a time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from nup.claims import load_catalogue, verdicts
+from nup.claims.amplitudes import quarter_amplitudes, spike_amplitudes
+from nup.claims.catalogue import Threshold
+from nup.claims.evidence import Undecided, net_labels
+from nup.claims.statistics import Interval, bootstrap_mean, slope, worst
+from nup.errors import UserError
+
+ENTRY = {
+    "id": "a-claim",
+    "title": "A claim",
+    "quote": "words",
+    "provenance": "v1",
+    "experiment": "depth",
+    "figure": "a-claim.png",
+    "notebook": "02_depth.ipynb",
+    "criteria": [
+        {
+            "name": "{rate} slope",
+            "what": "the slope of the {rate} LR",
+            "estimator": "depth_slope",
+            "arguments": {"net": "mup"},
+            "for_each": {"rate": ["best", "largest stable"]},
+            "threshold": {"low": -0.35, "high": 0.35},
+        }
+    ],
+}
+
+
+def write(path: Path, **changes: object) -> Path:
+    criterion = {**ENTRY["criteria"][0], **changes.pop("criterion", {})}
+    entry = {**ENTRY, "criteria": [criterion], **changes}
+    path.write_text(yaml.safe_dump({"claims": [entry]}), encoding="utf-8")
+    return path
+
+
+def test_bootstrap_covers_the_mean_and_is_reproducible():
+    values = np.random.default_rng(0).normal(3.0, 1.0, size=30)
+    interval = bootstrap_mean(values)
+    assert interval.estimate == pytest.approx(values.mean())
+    assert interval.low < interval.estimate < interval.high
+    # The percentile interval of a mean approaches the normal one.
+    half_width = 1.96 * values.std() / np.sqrt(30)
+    assert interval.high - interval.low == pytest.approx(2 * half_width, rel=0.1)
+    assert interval == bootstrap_mean(values)
+
+
+def test_equal_seeds_give_an_interval_of_no_width():
+    assert bootstrap_mean([0.1] * 4) == Interval(0.1, 0.1, 0.1, 4)
+
+
+def test_a_single_seed_has_no_interval():
+    interval = bootstrap_mean([0.5])
+    assert (interval.estimate, interval.n) == (0.5, 1)
+    assert np.isnan([interval.low, interval.high]).all()
+
+
+def test_bootstrap_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match="expected finite values"):
+        bootstrap_mean([1.0, np.nan])
+
+
+def test_worst_is_the_extreme_seed():
+    assert worst([1, 5, 2], largest=True) == Interval(5, 5, 5, 3)
+    assert worst([1, 5, 2], largest=False).estimate == 1
+
+
+def test_slope_of_a_line():
+    assert slope([1, 2, 4], [3, 1, -3]) == pytest.approx(-2)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.1, 0.1, "supported"),
+        (-0.35, 0.35, "supported"),
+        (0.3, 0.4, "inconclusive"),
+        (0.36, 0.4, "contradicted"),
+        (-0.9, -0.4, "contradicted"),
+        (-1.0, 1.0, "inconclusive"),
+    ],
+)
+def test_verdict_of_an_interval(low, high, expected):
+    assert verdicts.verdict(Interval(0, low, high, 4), Threshold(low=-0.35, high=0.35)) == expected
+
+
+def test_verdict_with_one_end():
+    assert verdicts.verdict(Interval(2, 1, 3, 4), Threshold(low=0.5)) == "supported"
+    assert verdicts.verdict(Interval(0, -1, 0.4, 4), Threshold(low=0.5)) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (["supported", "supported"], "supported"),
+        (["supported", "inconclusive"], "inconclusive"),
+        (["inconclusive", "not run"], "not run"),
+        (["not run", "contradicted", "supported"], "contradicted"),
+    ],
+)
+def test_overall_verdict(parts, expected):
+    assert verdicts.overall(parts) == expected
+
+
+def test_amplitude_of_a_step_is_seen_by_the_windows_that_hold_it():
+    losses = np.where(np.arange(100) < 50, 1.0, np.e)
+    amplitudes = spike_amplitudes(losses)
+    assert len(amplitudes) == 81
+    assert set(np.flatnonzero(amplitudes > 0.5)) == set(range(31, 50))
+    assert amplitudes.max() == pytest.approx(1.0)
+
+
+def test_quarters_see_spikes_fade():
+    step = np.arange(400)
+    size = np.where(step < 200, 2.0, 0.5)
+    quarters = quarter_amplitudes(np.exp(size * (step % 2)))
+    assert quarters == pytest.approx([2.0, 2.0, 0.5, 0.5], abs=1e-12)
+
+
+def test_a_loss_that_underflows_stands_still():
+    assert quarter_amplitudes(np.zeros(100)).tolist() == [0, 0, 0, 0]
+
+
+def test_a_short_run_has_no_quarters():
+    with pytest.raises(Undecided, match="need 80 steps, got 79"):
+        quarter_amplitudes(np.ones(79))
+
+
+def test_nets_are_named_by_pattern_and_match():
+    table = pd.DataFrame(
+        {
+            "parameterization": ["nup", "mup", "mup"],
+            "width_exponent": [2.0, 0.0, 0.0],
+            "matched_to": ["", None, "nup(r=2)"],
+        }
+    )
+    assert net_labels(table).tolist() == ["nup(r=2)", "mup", "mup matched to nup(r=2)"]
+
+
+def test_for_each_repeats_a_criterion(tmp_path):
+    claim = load_catalogue(write(tmp_path / "claims.yaml"))["a-claim"]
+    assert [each.name for each in claim.criteria] == ["best slope", "largest stable slope"]
+    assert claim.criteria[1].arguments == {"net": "mup", "rate": "largest stable"}
+    assert claim.criteria[1].what == "the slope of the largest stable LR"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"criterion": {"estimator": "guess"}}, "expected an estimator among .*got 'guess'"),
+        ({"criterion": {"arguments": {"web": "mup"}}}, "criteria.0: .*'depth_slope' takes"),
+        ({"criterion": {"threshold": {}}}, "needs `low`, `high` or both"),
+        ({"criterion": {"threshold": {"low": 1, "high": 0}}}, "`low` must be below `high`"),
+        ({"criterion": {"universal": True}}, "threshold with one end only"),
+        ({"criterion": {"name": "slope"}}, "each criterion needs its own name; slope occurs"),
+        ({"provenance": "hearsay"}, "claims.0.provenance"),
+        ({"id": "A Claim"}, "claims.0.id"),
+        ({"min_seed": 4}, "claims.0.min_seed: Extra inputs"),
+    ],
+)
+def test_faults_of_the_claims_file_are_named(tmp_path, changes, message):
+    path = write(tmp_path / "claims.yaml", **changes)
+    with pytest.raises(UserError, match=message):
+        load_catalogue(path)
+
+
+def test_claims_need_distinct_ids(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": [ENTRY, ENTRY]}), encoding="utf-8")
+    with pytest.raises(UserError, match="each claim needs its own name; a-claim occurs twice"):
+        load_catalogue(path)
+
+
+def test_a_missing_or_broken_file_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        load_catalogue(tmp_path / "claims.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("claims: [", encoding="utf-8")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        load_catalogue(broken)
+
+
+def test_an_unknown_claim_is_a_user_error(tmp_path):
+    catalogue = load_catalogue(write(tmp_path / "claims.yaml"))
+    with pytest.raises(UserError, match=re.escape("expected a claim among a-claim; got 'b'")):
+        catalogue["b"]
+
+
+def test_a_threshold_reads_as_a_range():
+    assert str(Threshold(low=-0.35, high=0.35)) == "[-0.35, 0.35]"
+    assert str(Threshold(high=-0.75)) == "(-inf, -0.75]"
+    assert str(Threshold(low=0.5)) == "[0.5, inf)"
