@@ -64,7 +64,7 @@ def net_columns(net: str) -> dict[str, Any]:
 
 def init_table(
     activations: Sequence[str] = ("abs",),
-    nets: Sequence[str] = (NUP, "mup"),
+    nets: Sequence[str] = ("mup",),
     seeds: Sequence[int] = SEEDS,
     drift: float = 0.0,
     noise: float = 0.002,

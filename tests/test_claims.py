@@ -58,7 +58,7 @@ def test_each_activation_is_judged_on_its_own_rows(catalogue):
 
 def test_eoc_init_is_contradicted_by_a_drift(catalogue):
     rows = judged(catalogue, {"init": synthetic.init_table(drift=0.05)}, "eoc-init")
-    forward = rows.loc["forward norms of nup(r=2) at the EOC"]
+    forward = rows.loc["forward norms at the EOC"]
     assert forward["verdict"] == "contradicted"
     assert forward["estimate"] == pytest.approx(0.05, abs=0.002)
     assert rows.loc["overall", "verdict"] == "contradicted"
@@ -66,7 +66,7 @@ def test_eoc_init_is_contradicted_by_a_drift(catalogue):
 
 def test_eoc_init_is_inconclusive_where_the_noise_is_large(catalogue):
     rows = judged(catalogue, {"init": synthetic.init_table(noise=0.3)}, "eoc-init")
-    row = rows.loc["forward norms of mup at the EOC"]
+    row = rows.loc["forward norms at the EOC"]
     assert row["verdict"] == "inconclusive"
     assert "crosses an end of [-0.02, 0.02]" in row["reason"]
 

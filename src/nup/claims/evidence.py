@@ -135,7 +135,7 @@ class Evidence:
             values = sorted(map(str, rows[column].unique())) if column in rows else []
             if len(values) > 1:
                 raise NotRun(
-                    f"experiment `{self.experiment}` mixes several values of {column} ({', '.join(values)}): "
-                    "pin one under `select` in the claims file"
+                    f"experiment `{self.experiment}` mixes several values of {column} "
+                    f"({', '.join(values)}): pin one under `select` in the claims file"
                 )
         return rows
