@@ -1,0 +1,51 @@
+"""Names that the documentation gives exist."""
+
+import importlib
+import re
+from functools import reduce
+from pathlib import Path
+
+import pytest
+
+from nup import schema
+
+ROOT = Path(__file__).parents[1]
+PROSE = [ROOT / name for name in ("docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_names_in_the_library_exist(page):
+    for dotted in set(re.findall(r"`(nup(?:\.\w+)+)`", page.read_text())):
+        module, names = dotted.split(".")[1], dotted.split(".")[2:]
+        reduce(getattr, names, importlib.import_module(f"nup.{module}"))
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_named_files_exist(page):
+    text = page.read_text()
+    found = set(re.findall(r"`((?:src|tests|docs|config|\.ci)/[\w./-]*)`", text))
+    linked = set(re.findall(r"\]\(([\w./-]+)\)", text))
+    assert found | linked
+    missing = [name for name in found if not (ROOT / name).exists()]
+    missing += [name for name in linked if not (page.parent / name).exists()]
+    assert not missing
+
+
+def test_notation_names_every_measured_column():
+    text = (ROOT / "docs" / "notation.md").read_text()
+    named = set(re.findall(r"`([\w]+)`", text))
+    keys = {"run_id", "step", "layer", "test_accuracy", "learning_rate"}
+    for table in (schema.STEPS, schema.LAYERS):
+        assert set(table) - keys <= named
+    assert {name for name in schema.INIT if name.endswith(("_norm", "_theory"))} <= named
+
+
+def test_every_definition_in_notation_is_tagged():
+    rows = [
+        line for line in (ROOT / "docs" / "notation.md").read_text().splitlines() if "|" in line
+    ]
+    tags = r"`\[(v1|v2|comp|lit|derived|operational)\]`"
+    bodies = [row for row in rows if not re.match(r"\|(-|\s*symbol)", row)]
+    assert len(bodies) > 40
+    untagged = [row for row in bodies if not re.search(tags, row.split("|")[-2])]
+    assert not untagged
