@@ -1,0 +1,181 @@
+"""What is measured of a stack: motion of weights, evolution of preactivations, quality of features.
+
+Every function takes stacked tensors and returns one value per member [E], or per member and layer
+[E, l]. Probe quantities use a fixed set of held-out samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nup.curvature import spectral_norm
+from nup.ensemble import LayerFactors, Network, Trace
+
+
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """⟨left, right⟩ per member, over all other axes. [E]"""
+    members = left.shape[0]
+    return torch.bmm(left.reshape(members, 1, -1), right.reshape(members, -1, 1)).view(members)
+
+
+def square(tensor: Tensor) -> Tensor:
+    """Squared norm per member. [E]"""
+    return dot(tensor, tensor)
+
+
+@dataclass
+class Motion:
+    """Inner products of the update direction U_k and the displacement P_k = W_k(t) − W_k(0).
+
+    Each [E, l]. The update is Δ_k = −η U_k; sums over layers give the whole parameter vector.
+    """
+
+    update_square: Tensor
+    displacement_square: Tensor
+    product: Tensor
+
+    def cosine(self, whole: bool = False) -> Tensor:
+        """cos of Δ with the displacement before it, per layer [E, l] or of all weights [E].
+
+        NaN where either is zero, as at t = 0.
+        """
+        parts = (self.product, self.update_square, self.displacement_square)
+        product, update, displacement = (part.sum(-1) for part in parts) if whole else parts
+        return -product / (update.sqrt() * displacement.sqrt())
+
+
+def motion(direction: Sequence[Tensor], displacement: Sequence[Tensor]) -> Motion:
+    """Inner products per layer of the update direction with itself and the displacement."""
+    pairs = list(zip(direction, displacement, strict=True))
+    return Motion(
+        torch.stack([square(update) for update, _ in pairs], -1),
+        torch.stack([square(moved) for _, moved in pairs], -1),
+        torch.stack([dot(update, moved) for update, moved in pairs], -1),
+    )
+
+
+def powers(network: Network, trace: Trace, deltas: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """(mean_i ‖x_{k−1}(i)‖²/m_{k−1}, Σ_i ‖∂L/∂h_k(i)‖²) per layer: F_{k−1} and B_k before division."""
+    pairs = []
+    for k, delta in enumerate(deltas):
+        features = network.true_features(trace, k)
+        pairs.append((features.square().mean((-2, -1)), square(delta)))
+    return pairs
+
+
+class Evolution:
+    """Preactivations on the probe set against their initial values."""
+
+    def __init__(self, network: Network, weights: Sequence[Tensor], inputs: Tensor) -> None:
+        self._network, self._inputs = network, inputs
+        self._initial = network.forward(weights, inputs)
+        self._norms = torch.stack([square(h).sqrt() for h in self._initial.preactivations], -1)
+
+    def trace(self, weights: Sequence[Tensor]) -> Trace:
+        """Forward pass of the probe set."""
+        return self._network.forward(weights, self._inputs)
+
+    def measure(
+        self, weights: Sequence[Tensor], displacement: Sequence[Tensor], trace: Trace
+    ) -> dict[str, Tensor]:
+        """Columns of the layers table, each [E, l].
+
+        The split is exact for plain networks: h_k(t) − h_k(0) = β_k (W_k(t)−W_k(0)) x_{k−1}(t)
+        + β_k W_k(0) (x_{k−1}(t) − x_{k−1}(0)); residual layers add the change of their skip.
+        """
+        columns: dict[str, list[Tensor]] = {
+            name: []
+            for name in ("preactivation_rms", "evolution", "evolution_weights", "evolution_inputs")
+        }
+        for k, (weight, moved) in enumerate(zip(weights, displacement, strict=True)):
+            gain, features = self._network.gains[k], trace.features[k]
+            h, initial = trace.preactivations[k], self._initial.preactivations[k]
+            by_weights = features @ moved.mT * gain
+            by_inputs = (features - self._initial.features[k]) @ (weight - moved).mT * gain
+            columns["preactivation_rms"].append(h.square().mean((-2, -1)).sqrt())
+            for name, change in [
+                ("evolution", h - initial),
+                ("evolution_weights", by_weights),
+                ("evolution_inputs", by_inputs),
+            ]:
+                columns[name].append(square(change).sqrt() / self._norms[:, k])
+        return {name: torch.stack(values, -1) for name, values in columns.items()}
+
+    def keep(self, members: Tensor) -> None:
+        """Keep only the members with these indices."""
+        self._initial = Trace(
+            [tensor[members] for tensor in self._initial.features],
+            [tensor[members] for tensor in self._initial.preactivations],
+        )
+        self._norms = self._norms[members]
+
+
+def features(network: Network, trace: Trace, targets: Tensor) -> dict[str, Tensor]:
+    """Soft rank, stable rank and alignment of every layer's features on the probe set, each [E, l].
+
+    Of the last layer its outputs. soft rank = tr(G)²/tr(G²) reads v2's "soft rank variant"
+    [operational]; stable rank = tr(G)/‖G‖ [lit].
+    """
+    last = trace.preactivations[-1]
+    hidden = [*trace.features[1:], last]
+    target_gram = targets @ targets.mT
+    columns: dict[str, list[Tensor]] = {"soft_rank": [], "stable_rank": [], "alignment": []}
+    for x in hidden:
+        gram = x @ x.mT  # [E, n, n]
+        trace_of_gram = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
+        columns["soft_rank"].append(trace_of_gram**2 / square(gram))
+        columns["stable_rank"].append(trace_of_gram / spectral_norm(x).square())
+        columns["alignment"].append(kernel_alignment(gram, target_gram))
+    return {name: torch.stack(values, -1) for name, values in columns.items()}
+
+
+def kernel_alignment(kernel: Tensor, other: Tensor) -> Tensor:
+    """Centred kernel alignment ⟨HKH, HK′H⟩/(‖HKH‖ ‖HK′H‖) of [E, n, n] with [n, n]. [E] [lit]"""
+    centred, target = _centred(kernel), _centred(other).expand_as(kernel)
+    return dot(centred, target) / (square(centred) * square(target)).sqrt()
+
+
+def _centred(kernel: Tensor) -> Tensor:
+    by_row = kernel - kernel.mean(-1, keepdim=True)
+    return by_row - by_row.mean(-2, keepdim=True)
+
+
+def neural_tangent_kernel(
+    network: Network, weights: Sequence[Tensor], trace: Trace, factors: LayerFactors
+) -> Tensor:
+    """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs: the kernel of this update. [E, n, n]"""
+    last = trace.preactivations[-1]
+    members, samples, d_out = last.shape
+    kernel = last.new_zeros(members, samples, samples)
+    grams = [x @ x.mT for x in trace.features]
+    for output in range(d_out):
+        cotangent = torch.zeros_like(last)
+        cotangent[..., output] = 1.0
+        deltas = network.backward(weights, trace, cotangent)
+        for k, (delta, gram, factor) in enumerate(zip(deltas, grams, factors, strict=True)):
+            scale = network.gains[k] ** 2 * factor / d_out
+            part = (delta @ delta.mT) * gram
+            kernel += part * (scale[:, None, None] if isinstance(scale, Tensor) else scale)
+    return kernel
+
+
+def movement(weights: Sequence[Tensor], displacement: Sequence[Tensor]) -> dict[str, Tensor]:
+    """‖W−W_0‖ over ‖W_0‖ per layer, in Frobenius and spectral norm, each [E, l]."""
+    frobenius, spectral = [], []
+    for weight, moved in zip(weights, displacement, strict=True):
+        initial = weight - moved
+        frobenius.append((square(moved) / square(initial)).sqrt())
+        spectral.append(spectral_norm(moved) / spectral_norm(initial))
+    return {
+        "movement_frobenius": torch.stack(frobenius, -1),
+        "movement_spectral": torch.stack(spectral, -1),
+    }
+
+
+def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Share of samples whose largest output is their class. [E]"""
+    return (outputs.argmax(-1) == labels).to(outputs.dtype).mean(-1)

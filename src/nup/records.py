@@ -1,0 +1,138 @@
+"""Records of a stack in training: rows on their cadences, one summary per run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nup.schema import LAYERS, STEPS
+from nup.specification import STABLE_RATIO, RunSpec
+
+Array = npt.NDArray[np.generic]
+Columns = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Columns of the tables ``runs`` (status and summary), ``steps`` and ``layers``."""
+
+    runs: Columns
+    steps: Columns
+    layers: Columns
+
+
+def due(cadence: int, step: int, steps: int) -> bool:
+    """Whether a group with this cadence is recorded at ``step``; the final state always is."""
+    return cadence > 0 and (step % cadence == 0 or step == steps)
+
+
+class Recorder:
+    """Collects what is measured of a stack; members are named by their index at the start."""
+
+    def __init__(self, specs: Sequence[RunSpec], depth: int) -> None:
+        self._specs = specs
+        record, self._steps = specs[0].record, specs[0].steps
+        members = len(specs)
+        self.losses = np.full((self._steps + 1, members), np.nan)  # [steps + 1, E]
+        self.diverged: dict[int, tuple[int, str]] = {}  # member: (step, reason)
+        self.final: dict[str, npt.NDArray[np.float64]] = {}
+        self.initial_sharpness = np.full(members, np.nan)
+        self.fallbacks = np.zeros(members, dtype=np.int64)
+        step_groups = (record.steps, record.curvature, record.taylor, record.features)
+        self._step_rows = _row_of_step(step_groups, self._steps)
+        self._layer_rows = _row_of_step((record.layers, record.features), self._steps)
+        self._step_values = _empty(STEPS, (len(self._step_rows), members))
+        self._layer_values = _empty(LAYERS, (len(self._layer_rows), members, depth))
+
+    def put(self, step: int, members: Array, values: Mapping[str, Tensor]) -> None:
+        """Record [E] values in ``steps`` and [E, l] values in ``layers`` for these members."""
+        for name, tensor in values.items():
+            rows = self._step_rows if tensor.ndim == 1 else self._layer_rows
+            store = self._step_values if tensor.ndim == 1 else self._layer_values
+            if step in rows:
+                store[name][rows[step], members] = tensor.to("cpu", torch.float32).numpy()
+
+    def put_final(self, members: Array, values: Mapping[str, Tensor]) -> None:
+        """Record summary values [E] of the final state for the runs that reached it."""
+        for name, tensor in values.items():
+            column = self.final.setdefault(name, np.full(len(self._specs), np.nan))
+            column[members] = tensor.to("cpu", torch.float64).numpy()
+
+    def records(self, null_loss: float) -> Records:
+        """The three tables' columns."""
+        ids = np.array([spec.id for spec in self._specs])
+        last = np.array(
+            [self.diverged.get(member, (self._steps + 1, ""))[0] - 1 for member in range(len(ids))]
+        )
+        return Records(
+            runs={"run_id": ids, **self._summary(null_loss, last)},
+            steps=_flatten(ids, last, self._step_rows, self._step_values),
+            layers=_flatten(ids, last, self._layer_rows, self._layer_values),
+        )
+
+    def _summary(self, null_loss: float, last: Array) -> Columns:
+        members = range(len(self._specs))
+        finished = np.array([member not in self.diverged for member in members])
+        late = self.losses[self._steps - self._steps // 10 :]
+        nan = np.full(len(members), np.nan)
+        late_loss = np.where(finished, late.mean(0), nan)
+        final = {
+            name: np.where(finished, self.final.get(name, nan), nan)
+            for name in (
+                "final_sharpness",
+                "train_accuracy",
+                "validation_accuracy",
+                "test_accuracy",
+                "validation_loss",
+            )
+        }
+        return {
+            "status": np.where(finished, "ok", "diverged"),
+            "last_step": last,
+            "reason": np.array([self.diverged.get(member, (0, ""))[1] for member in members]),
+            "null_loss": np.full(len(members), null_loss),
+            "initial_loss": self.losses[0],
+            "max_loss": np.nanmax(self.losses, axis=0),
+            "min_loss": np.nanmin(self.losses, axis=0),
+            "late_loss": late_loss,
+            "final_loss": np.where(finished, self.losses[-1], nan),
+            "stable": finished & (np.nan_to_num(late_loss, nan=np.inf) < STABLE_RATIO * null_loss),
+            "initial_sharpness": self.initial_sharpness,
+            **final,
+            "curvature_fallbacks": self.fallbacks,
+        }
+
+
+def _row_of_step(cadences: Sequence[int], steps: int) -> dict[int, int]:
+    """Row number of every step at which any of these cadences is due."""
+    kept = (step for step in range(steps + 1) if any(due(c, step, steps) for c in cadences))
+    return {step: row for row, step in enumerate(kept)}
+
+
+def _empty(schema: Mapping[str, object], shape: tuple[int, ...]) -> dict[str, Array]:
+    keys = {"run_id", "step", "layer"}
+    return {name: np.full(shape, np.nan, np.float32) for name in schema if name not in keys}
+
+
+def _flatten(
+    ids: Array, last: Array, rows: Mapping[int, int], values: Mapping[str, Array]
+) -> Columns:
+    """[rows, E] or [rows, E, l] arrays as columns, run after run, without rows past a run's end."""
+    steps = np.fromiter(rows, dtype=np.int32, count=len(rows))
+    kept = (steps[None, :] <= last[:, None]).nonzero()  # run index, row
+    run, row = kept
+    columns: Columns = {name: array[row, run] for name, array in values.items()}
+    shape = next(iter(columns.values())).shape
+    columns = {"run_id": ids[run], "step": steps[row], **columns}
+    if len(shape) == 1:
+        return columns
+    depth = shape[1]
+    keys = {name: np.repeat(columns[name], depth) for name in ("run_id", "step")}
+    layer = np.tile(np.arange(1, depth + 1, dtype=np.int16), shape[0])
+    measured = {name: columns[name].reshape(-1) for name in values}
+    return {**keys, "layer": layer, **measured}

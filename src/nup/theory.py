@@ -1,0 +1,115 @@
+"""What is known exactly: infinite-width maps and kernels, and toy models with closed forms.
+
+These are the oracles that the engine is tested against, and the theory columns of the init table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nup.activations import Activation
+from nup.parameterization import Parameterization
+
+Array = npt.NDArray[np.float64]
+
+
+def cosine_map(cosine: Array, activation: Activation) -> Array:
+    """Cosine of φ(h), φ(h′) from that of h, h′, in the infinite-width limit. [comp]
+
+    ρ′ = ρ + Δ_φ (2/π) (√(1−ρ²) − ρ arccos ρ).
+    """
+    rho = np.clip(cosine, -1.0, 1.0)
+    curve = np.sqrt(1 - rho**2) - rho * np.arccos(rho)
+    return rho + activation.delta_phi * (2 / np.pi) * curve
+
+
+def derivative_map(cosine: Array, activation: Activation) -> Array:
+    """E φ′(h) φ′(h′) = 1 − Δ_φ (2/π) arccos ρ, in the infinite-width limit. [comp]"""
+    return 1 - activation.delta_phi * (2 / np.pi) * np.arccos(np.clip(cosine, -1.0, 1.0))
+
+
+def layer_cosines(cosine: Array, activation: Activation, depth: int) -> Array:
+    """Cosines of h_1 … h_l for input cosines of any shape; the layer is the first axis. [comp]
+
+    h_1 is linear in the input, so it has the input's cosine.
+    """
+    layers = [np.asarray(cosine, dtype=np.float64)]
+    for _ in range(depth - 1):
+        layers.append(cosine_map(layers[-1], activation))
+    return np.stack(layers)
+
+
+def infinite_width_ntk(
+    cosine: Array, parameterization: Parameterization, activation: Activation
+) -> Array:
+    """NTK of one output with per-layer factors, Σ_k c_k ⟨∂f/∂W_k, ∂f/∂W_k′⟩, for unit-RMS inputs. [comp]
+
+    γ² Σ_k c_k m_{k−1} ρ_{k−1} Π_{j=k}^{l−1} ρ̇_j at σ² = 1, where ρ_{k−1} is the cosine of x_{k−1} and
+    ρ̇_j the derivative map at the cosine of h_j. Only for networks without skip connections.
+
+    Raises:
+        ValueError: the parameterization has skip connections.
+    """
+    if any(parameterization.skip):
+        raise ValueError(f"{parameterization.name} has skip connections; this kernel does not")
+    depth = parameterization.depth
+    preactivation = layer_cosines(
+        cosine, activation, depth
+    )  # of h_1 … h_l; x_{k-1} has that of h_k
+    derivative = derivative_map(preactivation, activation)
+    kernel = np.zeros_like(preactivation[0])
+    backward = np.ones_like(kernel)
+    for k in range(depth, 0, -1):
+        fan_in = parameterization.widths[k - 1]
+        kernel += parameterization.lr_factors[k - 1] * fan_in * preactivation[k - 1] * backward
+        if k > 1:
+            backward = backward * derivative[k - 2]
+    return parameterization.output_multiplier**2 * kernel
+
+
+@dataclass
+class TwoLayerLinear:
+    """f = ⟨u, v⟩/√n on one sample with target 0: the catapult in closed form. [lit], [derived]
+
+    Loss f²/2, λ = (|u|²+|v|²)/n, with n the width. Gradient descent with rate η gives
+    f′ = f (1 − ηλ + η²f²/n) and λ′ = λ + η f²/n (ηλ − 4); so with η = c/λ,
+    λ′ = λ (1 − z (4−c)/c) with z = η²f²/n.
+    """
+
+    u: Array
+    v: Array
+
+    @property
+    def output(self) -> float:
+        """f."""
+        return float(self.u @ self.v) / len(self.u) ** 0.5
+
+    @property
+    def sharpness(self) -> float:
+        """λ, which is the NTK."""
+        return float(self.u @ self.u + self.v @ self.v) / len(self.u)
+
+    def step(self, rate: float) -> TwoLayerLinear:
+        """One step of gradient descent on the weights themselves."""
+        scale = rate * self.output / len(self.u) ** 0.5
+        return TwoLayerLinear(self.u - scale * self.v, self.v - scale * self.u)
+
+    def run(self, rate: Callable[[TwoLayerLinear], float], steps: int) -> list[TwoLayerLinear]:
+        """States θ_0 … θ_steps under η_t = ``rate(θ_t)``."""
+        states = [self]
+        for _ in range(steps):
+            states.append(states[-1].step(rate(states[-1])))
+        return states
+
+
+def first_update_law(layer: int, width_exponent: float) -> float:
+    """‖ΔW_k x_{k−1}‖/‖h_k‖ of the first step per unit of η·|∂L/∂f|: k^{−r/2}, for 1 ≤ k < l. [derived]
+
+    For one sample and one output, as the base width grows: ΔW_k x_{k−1} = η m δ_k with ‖δ_k‖ → 1/√m
+    for every width pattern, while ‖h_k‖ → √(m k^r).
+    """
+    return float(layer) ** (-width_exponent / 2)

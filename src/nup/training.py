@@ -1,0 +1,373 @@
+"""Training of a stack of same-shape runs, with everything measured along the way.
+
+One step, in the order of the code: forward; members whose loss exploded leave; backward, giving the
+update direction U_k = c_k ξ_k ∂L/∂W_k; curvature and Taylor coefficients where due; the schedule's
+η_t; records; W_k ← W_k − η_t U_k. Row t of the records describes the state before update t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nup import observables
+from nup.activations import activation
+from nup.curvature import Sharpness, gauss_newton_operator
+from nup.data import Dataset
+from nup.ensemble import Network, Trace, generator, initial_weights
+from nup.errors import UserError
+from nup.losses import LOSSES
+from nup.parameterization import parameterization
+from nup.records import Recorder, Records, due
+from nup.schedules import SCHEDULES, Moment, check, depthwise_scale, member_options
+from nup.specification import DIVERGENCE_RATIO, RunSpec
+
+#: Called with (steps done, steps, runs still training).
+Progress = Callable[[int, int, int], None]
+
+#: Matrix products per measurement of λ_t after the first: on a cadence the eigenvector has moved
+#: for several steps; a schedule that measures every step follows it closely.
+PRODUCTS_ON_CADENCE = 4
+PRODUCTS_EVERY_STEP = 2
+
+
+def train(
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Records:
+    """Train runs of one ``stack_key`` together and return their records.
+
+    A run's numbers do not depend on the others of its stack beyond the rounding of batched products.
+    Raises ``UserError`` for a schedule, loss or batch size that does not fit.
+    """
+    if len({spec.stack_key for spec in specs}) != 1:
+        raise UserError(
+            "runs of one stack must differ in learning rate, seed and schedule options alone"
+        )
+    with torch.inference_mode():
+        stack = _Stack(specs, dataset, device)
+        for step in range(specs[0].steps + 1):
+            stack.step(step)
+            if progress is not None:
+                progress(step, specs[0].steps, len(stack.members))
+            if len(stack.members) == 0:
+                break
+        return stack.recorder.records(stack.null_loss)
+
+
+class _Data:
+    """Splits of a data set as tensors, and the batches of each step."""
+
+    def __init__(self, spec: RunSpec, seeds: Sequence[int], dataset: Dataset, like: Tensor) -> None:
+        if spec.loss not in LOSSES:
+            raise UserError(f"unknown loss {spec.loss!r}: expected one of {', '.join(LOSSES)}")
+        if spec.loss == "cross_entropy" and dataset.labels is None:
+            raise UserError(
+                f"loss 'cross_entropy' needs classes, and data set {dataset.name!r} is a "
+                "regression: use 'mse'"
+            )
+        self.inputs = {split: _tensor(x, like) for split, x in dataset.inputs.items()}
+        self.labels = {
+            split: torch.from_numpy(y).to(like.device)
+            for split, y in (dataset.labels or {}).items()
+        }
+        if spec.loss == "cross_entropy":
+            hot = torch.nn.functional.one_hot
+            self.targets = {
+                split: hot(y, dataset.d_out).to(like) for split, y in self.labels.items()
+            }
+        else:
+            self.targets = {split: _tensor(y, like) for split, y in dataset.targets.items()}
+        self.samples = self.inputs["train"].shape[0]
+        self.batch_size = spec.batch_size
+        if self.batch_size is not None and not 1 <= self.batch_size <= self.samples:
+            raise UserError(
+                f"batch_size must be from 1 to n_train = {self.samples}, got {self.batch_size}; "
+                "leave it out for full batch"
+            )
+        unique = list(dict.fromkeys(seeds))
+        self._orders = [generator(seed, "batches") for seed in unique]
+        self._order_of = torch.tensor([unique.index(seed) for seed in seeds])
+        self._shuffled = torch.empty(0, dtype=torch.long)
+
+    def batch(self, step: int, members: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of ``step``: [n, ·] shared, or [E, batch_size, ·] shuffled by seed."""
+        inputs, targets = self.inputs["train"], self.targets["train"]
+        if self.batch_size is None:
+            return inputs, targets
+        per_epoch = self.samples // self.batch_size
+        place = step % per_epoch
+        if place == 0:
+            draws = [torch.randperm(self.samples, generator=order) for order in self._orders]
+            self._shuffled = torch.stack(draws)
+        chosen = self._shuffled[:, place * self.batch_size : (place + 1) * self.batch_size]
+        index = chosen[self._order_of[members.cpu()]].to(inputs.device)
+        return inputs[index], targets[index]
+
+
+def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
+    return torch.from_numpy(array).to(like)
+
+
+class _Stack:
+    """The runs of a stack that are still training, as stacked tensors."""
+
+    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, device: str) -> None:
+        spec = self.spec = specs[0]
+        for other in specs:
+            check(other.schedule, other.learning_rate)
+        shape = parameterization(
+            spec.parameterization,
+            depth=spec.depth,
+            width=spec.width,
+            d_in=dataset.d_in,
+            d_out=dataset.d_out,
+            **spec.options,
+        )
+        self.network = Network(shape, activation(spec.activation))
+        seeds = [each.seed for each in specs]
+        dtype = {"float32": torch.float32, "float64": torch.float64}.get(spec.dtype)
+        if dtype is None:
+            raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
+        self.weights = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
+        self.displacement = [torch.zeros_like(weight) for weight in self.weights]
+        like = self.weights[0]
+        self.data = _Data(spec, seeds, dataset, like)
+        self.loss = LOSSES[spec.loss]()
+        self.null_loss = self.loss.null_value(self.data.targets["train"])
+        self.members = torch.arange(len(specs), device=device)  # indices at the start. [E]
+        self.recorder = Recorder(specs, shape.depth)
+        self.schedule = SCHEDULES[spec.schedule.name]
+        rates = [np.nan if each.learning_rate is None else each.learning_rate for each in specs]
+        self.learning_rate = torch.tensor(rates, dtype=torch.float64).to(like)
+        self.options = {
+            name: torch.tensor(values, dtype=torch.float64).to(like)
+            for name, values in member_options([each.schedule for each in specs]).items()
+        }
+        self.previous: Tensor | None = None
+        self.limit: Tensor | None = None  # loss beyond which a run has diverged
+        self.remarks: dict[int, str] = {}
+        self.evolution = observables.Evolution(
+            self.network, self.weights, self.data.inputs["probe"]
+        )
+        products = (
+            PRODUCTS_EVERY_STEP if self.schedule.needs == "sharpness" else PRODUCTS_ON_CADENCE
+        )
+        size = self.data.samples * dataset.d_out
+        self.sharpness = Sharpness(seeds, size, like, products)
+        samples = spec.batch_size or self.data.samples
+        self._buffers = self.network.buffers(len(specs), samples, like)
+        self._direction = [torch.empty_like(weight) for weight in self.weights]
+
+    # -- one step ----------------------------------------------------------------------------------
+
+    def step(self, step: int) -> None:
+        """Measure the state at ``step`` and, unless it is the final one, update it."""
+        final = step == self.spec.steps
+        trace, targets = self._forward(step, final)
+        if len(self.members) == 0:
+            return
+        outputs = self.network.outputs(trace)
+        deltas = self.network.backward(self.weights, trace, self.loss.cotangent(outputs, targets))
+        factors, scales = self._factors(trace, deltas)
+        direction = self.network.weight_gradients(trace, deltas, factors, self._direction)
+        sharpness = self._measure_sharpness(step, trace, factors)
+        taylor = self._measure_taylor(step, trace, direction, targets)
+        values = {"gradient_scale": scales, **self._measure_probe(step, factors)}
+        if final:
+            self._put(step, values)
+            self._finish(sharpness)
+            return
+        rate = self._rate(step, sharpness, taylor)
+        if due(self.spec.record.steps, step, self.spec.steps) or self._layers_due(step):
+            values.update(self._measure_motion(rate, direction))
+        if sharpness is not None:
+            values["edge"] = rate * sharpness
+        values["learning_rate"] = rate
+        self._put(step, values)
+        self._update(rate, direction)
+
+    def _forward(self, step: int, final: bool) -> tuple[Trace, Tensor]:
+        """Forward pass of the step's batch; members that diverged have left afterwards."""
+        if final:
+            inputs, targets = self.data.inputs["train"], self.data.targets["train"]
+            buffers = None if self.spec.batch_size else self._buffers
+        else:
+            inputs, targets = self.data.batch(step, self.members)
+            buffers = self._buffers
+        trace = self.network.forward(self.weights, inputs, buffers)
+        value = self.loss.value(self.network.outputs(trace), targets)
+        if self.limit is None:
+            self.limit = DIVERGENCE_RATIO * value.clamp_min(self.null_loss)
+        good = torch.isfinite(value) & (value <= self.limit)
+        if not bool(good.all()):
+            self._drop(step, value, good)
+            kept = good.nonzero().squeeze(-1)
+            if inputs.ndim == 3:
+                inputs, targets = inputs[kept], targets[kept]
+            value = value[kept]
+            if len(kept):
+                trace = self.network.forward(self.weights, inputs, buffers)
+        indices = self.members.cpu().numpy()
+        self.recorder.losses[step, indices] = value.to("cpu", torch.float64).numpy()
+        self._put(step, {"loss": value})
+        return trace, targets
+
+    def _drop(self, step: int, value: Tensor, good: Tensor) -> None:
+        """Record the members that diverged and take them off the stack."""
+        assert self.limit is not None
+        for index in (~good).nonzero().squeeze(-1).tolist():
+            member = int(self.members[index])
+            if bool(torch.isfinite(value[index])):
+                reason = f"loss {float(value[index]):.3g} exceeded {float(self.limit[index]):.3g}"
+            else:
+                reason = self.remarks.get(member, "loss is not finite")
+            self.recorder.diverged[member] = (step, reason)
+        kept = good.nonzero().squeeze(-1)
+        self.members, self.limit = self.members[kept], self.limit[kept]
+        self.weights = [weight[kept] for weight in self.weights]
+        self.displacement = [moved[kept] for moved in self.displacement]
+        self.learning_rate = self.learning_rate[kept]
+        self.options = {name: values[kept] for name, values in self.options.items()}
+        self.previous = None if self.previous is None else self.previous[kept]
+        self.sharpness.keep(kept)
+        self.evolution.keep(kept)
+
+    def _factors(
+        self, trace: Trace, deltas: Sequence[Tensor]
+    ) -> tuple[list[float | Tensor], Tensor]:
+        """c_k ξ_k of each layer, and ξ_k alone. [E, l]"""
+        factors: list[float | Tensor] = list(self.network.parameterization.lr_factors)
+        ones = deltas[0].new_ones(len(self.members), self.network.depth)
+        if self.spec.schedule.gradient_scaling == "none":
+            return factors, ones
+        powers = observables.powers(self.network, trace, deltas)
+        scales = [depthwise_scale(f, b, powers[-1][1]) for f, b in powers]
+        return [c * xi for c, xi in zip(factors, scales, strict=True)], torch.stack(scales, -1)
+
+    def _rate(
+        self, step: int, sharpness: Tensor | None, taylor: tuple[Tensor, Tensor, Tensor] | None
+    ) -> Tensor:
+        """η_t of every member. [E]"""
+        moment = Moment(
+            step,
+            self.spec.steps,
+            self.learning_rate,
+            self.options,
+            sharpness,
+            taylor,
+            self.previous,
+        )
+        rate = self.schedule.rule(moment)
+        indices = self.members.cpu().numpy()
+        if self.schedule.needs == "taylor" and taylor is not None:
+            self.recorder.fallbacks[indices] += (taylor[1] <= 0).cpu().numpy()
+        if not bool(torch.isfinite(rate).all()):
+            for member in self.members[~torch.isfinite(rate)].tolist():
+                self.remarks[member] = f"schedule {self.schedule.name!r} found no finite rate"
+        self.previous = rate
+        return rate
+
+    def _update(self, rate: Tensor, direction: Sequence[Tensor]) -> None:
+        eta = rate[:, None, None]
+        for weight, moved, update in zip(self.weights, self.displacement, direction, strict=True):
+            weight.addcmul_(update, eta, value=-1)
+            moved.addcmul_(update, eta, value=-1)
+
+    # -- measurements ------------------------------------------------------------------------------
+
+    def _measure_sharpness(
+        self, step: int, trace: Trace, factors: Sequence[float | Tensor]
+    ) -> Tensor | None:
+        """λ_t on all training data, where the cadence or the schedule asks for it. [E]"""
+        on_cadence = due(self.spec.record.curvature, step, self.spec.steps)
+        if not on_cadence and self.schedule.needs != "sharpness":
+            return None
+        if self.spec.batch_size is not None and step < self.spec.steps:
+            trace = self.network.forward(self.weights, self.data.inputs["train"])
+        operator = gauss_newton_operator(self.network, self.weights, trace, self.loss, factors)
+        pair = self.sharpness.measure(operator)
+        if step == 0:
+            self.recorder.initial_sharpness[:] = pair.value.to("cpu", torch.float64).numpy()
+        self._put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
+        return pair.value
+
+    def _measure_taylor(
+        self, step: int, trace: Trace, direction: Sequence[Tensor], targets: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """(T1, T2, T2 of the linearized network) along the update, where due. Each [E]"""
+        on_cadence = due(self.spec.record.taylor, step, self.spec.steps)
+        if not on_cadence and self.schedule.needs != "taylor":
+            return None
+        order = 3 if on_cadence else 2
+        outputs = self.network.outputs(trace)
+        jets = self.network.jets(self.weights, trace, direction, order)
+        coefficients = self.loss.taylor(outputs, targets, jets)
+        names = ("taylor_1", "taylor_2", "taylor_3")
+        if on_cadence:
+            self._put(step, dict(zip(names, coefficients, strict=True)))
+        linear = [jets[0], torch.zeros_like(jets[0])]
+        return coefficients[0], coefficients[1], self.loss.taylor(outputs, targets, linear)[1]
+
+    def _layers_due(self, step: int) -> bool:
+        return due(self.spec.record.layers, step, self.spec.steps)
+
+    def _measure_motion(self, rate: Tensor, direction: Sequence[Tensor]) -> dict[str, Tensor]:
+        motion = observables.motion(direction, self.displacement)
+        update = motion.update_square.sqrt() * rate[:, None]
+        return {
+            "update_norm": update.square().sum(-1).sqrt(),
+            "displacement": motion.displacement_square.sum(-1).sqrt(),
+            "cosine": motion.cosine(whole=True),
+            "layer_update_norm": update,
+            "layer_cosine": motion.cosine(),
+        }
+
+    def _measure_probe(self, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
+        """Preactivations and features of the probe set, and test accuracy, where due."""
+        with_features = due(self.spec.record.features, step, self.spec.steps)
+        if not with_features and not self._layers_due(step):
+            return {}
+        trace = self.evolution.trace(self.weights)
+        values = self.evolution.measure(self.weights, self.displacement, trace)
+        if with_features:
+            targets = self.data.targets["probe"]
+            values |= observables.features(self.network, trace, targets)
+            values |= observables.movement(self.weights, self.displacement)
+            kernel = observables.neural_tangent_kernel(self.network, self.weights, trace, factors)
+            alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
+            values["ntk_alignment"] = alignment
+            values |= self._accuracies(("test",))
+        return values
+
+    def _accuracies(self, splits: Sequence[str]) -> dict[str, Tensor]:
+        if not self.data.labels:
+            return {}
+        return {
+            f"{split}_accuracy": observables.accuracy(self._outputs(split), self.data.labels[split])
+            for split in splits
+        }
+
+    def _outputs(self, split: str) -> Tensor:
+        trace = self.network.forward(self.weights, self.data.inputs[split])
+        return self.network.outputs(trace)
+
+    def _put(self, step: int, values: dict[str, Tensor]) -> None:
+        per_layer = {"layer_update_norm": "update_norm", "layer_cosine": "cosine"}
+        members = self.members.cpu().numpy()
+        for name, tensor in values.items():
+            self.recorder.put(step, members, {per_layer.get(name, name): tensor})
+
+    def _finish(self, sharpness: Tensor | None) -> None:
+        """Summary of the final state."""
+        values = self._accuracies(("train", "validation", "test"))
+        validation = self.loss.value(self._outputs("validation"), self.data.targets["validation"])
+        values["validation_loss"] = validation
+        if sharpness is not None:
+            values["final_sharpness"] = sharpness
+        self.recorder.put_final(self.members.cpu().numpy(), values)

@@ -1,0 +1,99 @@
+"""Top eigenvalues against dense ones, in float64."""
+
+import pytest
+import references
+import torch
+from test_ensemble import SEEDS, make, samples
+
+from nup.curvature import Sharpness, gauss_newton_operator, spectral_norm, top_eigenpair
+from nup.losses import LOSSES
+
+CASES = [
+    (name, phi, loss)
+    for name in ("mup", "nup", "mup_residual", "ntp")
+    for phi in ("abs", "relu")
+    for loss in ("mse", "cross_entropy")
+]
+
+
+def operator_of(network, weights, inputs, loss, factors):
+    trace = network.forward(weights, inputs)
+    return gauss_newton_operator(network, weights, trace, LOSSES[loss](), factors)
+
+
+@pytest.mark.parametrize("n", [3, 40])  # the Gram form and the parameter form
+@pytest.mark.parametrize(("name", "phi", "loss"), CASES)
+def test_sharpness_is_the_dense_eigenvalue(name, phi, loss, n):
+    network, weights = make(name, phi)
+    inputs, _ = samples(loss, n)
+    factors = network.parameterization.lr_factors
+    operator = operator_of(network, weights, inputs, loss, factors)
+    tracker = Sharpness(SEEDS, 3 * n, weights[0], products=1, first=9 if n == 3 else 60)
+    found = tracker.measure(operator)
+    for member in range(len(SEEDS)):
+        dense = references.gauss_newton(
+            [w[member] for w in weights],
+            inputs,
+            network.parameterization,
+            network.activation,
+            factors,
+            loss,
+        )
+        expected = torch.linalg.eigvalsh(dense)[-1]
+        torch.testing.assert_close(found.value[member], expected, rtol=1e-9, atol=0)
+        assert float(found.residual[member]) < 1e-4
+
+
+def test_gradient_scaling_enters_the_preconditioner():
+    network, weights = make("nup", "relu")
+    inputs, _ = samples("mse")
+    scales = torch.tensor([1.0, 0.3, 2.0], dtype=torch.float64)
+    factors = [c * scales for c in network.parameterization.lr_factors]
+    operator = operator_of(network, weights, inputs, "mse", factors)
+    found = Sharpness(SEEDS, 21, weights[0], 1, first=21).measure(operator)
+    plain = operator_of(network, weights, inputs, "mse", network.parameterization.lr_factors)
+    unscaled = Sharpness(SEEDS, 21, weights[0], 1, first=21).measure(plain)
+    torch.testing.assert_close(found.value, scales * unscaled.value, rtol=1e-10, atol=0)
+
+
+def test_warm_start_of_one_product_converges_like_power_iteration():
+    network, weights = make("nup", "relu")
+    inputs, _ = samples("mse")
+    operator = operator_of(network, weights, inputs, "mse", network.parameterization.lr_factors)
+    tracker = Sharpness(SEEDS, 21, weights[0], products=1, first=1)
+    residuals = torch.stack([tracker.measure(operator).residual for _ in range(60)])
+    exact = Sharpness(SEEDS, 21, weights[0], 1, first=21).measure(operator).value
+    assert bool((residuals[-1] < 0.1 * residuals[0]).all())
+    torch.testing.assert_close(tracker.measure(operator).value, exact, rtol=1e-3, atol=0)
+
+
+def test_residual_bounds_the_error():
+    source = torch.Generator().manual_seed(0)
+    factor = torch.randn(4, 30, 30, generator=source, dtype=torch.float64)
+    matrix = factor @ factor.mT
+    start = torch.randn(4, 30, generator=source, dtype=torch.float64)
+    exact = torch.linalg.eigvalsh(matrix)[:, -1]
+    for products in (1, 2, 5, 12):
+        pair = top_eigenpair(lambda v: (matrix @ v[..., None]).squeeze(-1), start, products)
+        assert bool((pair.value <= exact * (1 + 1e-12)).all())
+        if products == 12:
+            assert bool(((exact - pair.value) / exact < pair.residual + 1e-12).all())
+
+
+def test_a_member_that_is_not_finite_leaves_the_others_alone():
+    def operator(v):
+        out = v * torch.tensor([2.0, 3.0]).double()[:, None]
+        out[0] = torch.nan
+        return out
+
+    pair = top_eigenpair(operator, torch.ones(2, 4, dtype=torch.float64), 3)
+    assert bool(pair.value[0].isnan())
+    assert float(pair.value[1]) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("shape", [(3, 50, 20), (3, 20, 50), (3, 1, 7)])
+def test_spectral_norm(shape):
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = torch.linalg.matrix_norm(matrices, ord=2)
+    torch.testing.assert_close(spectral_norm(matrices), expected, rtol=0.01, atol=0)
+    assert bool((spectral_norm(torch.zeros_like(matrices)) == 0).all())
