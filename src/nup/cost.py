@@ -1,0 +1,117 @@
+"""What training costs: arithmetic, time and memory of runs, and stacks cut to the cache's size.
+
+The times are estimates for packing jobs and asking a cluster for limits; no result depends on them.
+The constants were fitted to measured wall times of stacks of several shapes on one x86-64 core.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from nup import data
+from nup.parameterization import Parameterization, parameterization
+from nup.schedules import SCHEDULES
+from nup.specification import RunSpec
+
+#: Weights and activations of a block of runs are kept near this many bytes, so that they stay in
+#: the processor's cache between the passes of a step.
+BLOCK_BYTES = 16e6
+#: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.
+PASS_OVERHEAD = 1.2e-4
+#: Seconds per activation of one run and pass, for what is not a matrix product.
+ELEMENT_SECONDS = 5e-9
+#: Seconds to start a process, import torch and draw the data.
+START_SECONDS = 4.0
+#: Memory of a process before it trains, in bytes.
+START_BYTES = 6e8
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
+
+    ``state_bytes`` are its weights and activations, ``record_bytes`` what it leaves in the tables.
+    """
+
+    passes: float
+    flops: float
+    elements: float
+    state_bytes: float
+    record_bytes: float
+
+
+def network(spec: RunSpec) -> Parameterization:
+    """The resolved parameterization of a run, whose input and output sizes its data set gives."""
+    d_in, d_out = data.dimensions(spec.data)
+    return parameterization(
+        spec.parameterization,
+        depth=spec.depth,
+        width=spec.width,
+        d_in=d_in,
+        d_out=d_out,
+        **spec.options,
+    )
+
+
+def run_cost(spec: RunSpec) -> RunCost:
+    """Cost of one run by the shapes of its net and the cadences of its records."""
+    net = network(spec)
+    full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
+    record, needs = spec.record, SCHEDULES[spec.schedule.name].needs
+    # Passes of the batch: the step itself, and the jets, each order of which costs 2/3 of a step.
+    jets = spec.steps if needs == "taylor" else _times(record.taylor, spec.steps)
+    on_batch = spec.steps + 2 * jets
+    # Passes of all training data: 2 to 4 products of the power iteration, each like a step.
+    products = 2 * spec.steps if needs == "sharpness" else 4 * _times(record.curvature, spec.steps)
+    # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
+    probing = 2 * _times(record.layers, spec.steps) + 20 * _times(record.features, spec.steps)
+    sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
+    units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
+    layer_rows = _times(record.layers, spec.steps) + _times(record.features, spec.steps)
+    return RunCost(
+        passes=on_batch + products + probing,
+        flops=6.0 * net.n_parameters * sample_passes,
+        elements=units * sample_passes,
+        state_bytes=itemsize * (4.0 * net.n_parameters + 2.0 * units * full),
+        record_bytes=60.0 * (_times(record.steps, spec.steps) + spec.depth * layer_rows),
+    )
+
+
+def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[list[RunSpec]]:
+    """Runs in blocks that train together: of one ``stack_key``, evenly cut to ``block_bytes``.
+
+    Blocks and the runs in them come in an order that does not depend on the order given.
+    """
+    keyed = sorted(((spec.stack_key, spec.id, spec) for spec in specs), key=lambda item: item[:2])
+    cut = []
+    for _, items in groupby(keyed, key=lambda item: item[0]):
+        stack = [spec for _, _, spec in items]
+        count = math.ceil(len(stack) / max(1, int(block_bytes // run_cost(stack[0]).state_bytes)))
+        size = math.ceil(len(stack) / count)
+        cut += [stack[start : start + size] for start in range(0, len(stack), size)]
+    return cut
+
+
+def seconds(block: Sequence[RunSpec], gflops: float) -> float:
+    """Estimated time to train one block on a core that multiplies matrices at ``gflops``."""
+    cost = run_cost(block[0])
+    arithmetic = cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
+    return PASS_OVERHEAD * cost.passes * block[0].depth + len(block) * arithmetic
+
+
+def memory_bytes(specs: Iterable[RunSpec]) -> float:
+    """Estimated peak memory of a process that trains these runs block by block."""
+    peak = records = 0.0
+    for block in blocks(specs):
+        cost = run_cost(block[0])
+        peak = max(peak, len(block) * cost.state_bytes)
+        records += len(block) * cost.record_bytes
+    return START_BYTES + 4 * peak + 6 * records
+
+
+def _times(cadence: int, steps: int) -> int:
+    """How often something is recorded every ``cadence`` steps; 0 is never."""
+    return steps // cadence + 1 if cadence else 0

@@ -1,0 +1,221 @@
+"""From a study configuration to the runs and initialization measurements it asks for.
+
+Everything that a run's numbers depend on is resolved here into its ``RunSpec``: matched widths,
+option defaults, one number format. So equal runs get equal ids however they were written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from nup import data, schedules
+from nup.activations import activation
+from nup.configuration import (
+    Named,
+    ParameterizationEntry,
+    ScheduleEntry,
+    Settings,
+    Shapes,
+    Study,
+    merged,
+)
+from nup.errors import UserError
+from nup.parameterization import Parameterization, matched_width, parameterization
+from nup.specification import (
+    DataSpec,
+    InitSpec,
+    RecordSpec,
+    RunSpec,
+    ScheduleSpec,
+    canonical_json,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of net on one data set: what an ``InitSpec`` and a ``RunSpec`` have in common."""
+
+    data: DataSpec
+    net: Parameterization
+    entry: ParameterizationEntry
+    width: int
+    base_width: int
+    matched_to: str
+    activation: str
+    weight_variance: float
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Fields that both specifications have."""
+        return {
+            "data": self.data,
+            "parameterization": self.net.name,
+            "options": dict(self.net.options),
+            "depth": self.net.depth,
+            "width": self.width,
+            "activation": self.activation,
+            "weight_variance": self.weight_variance,
+        }
+
+
+def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
+    """Every run of the study by its id, in the order of the experiments.
+
+    Raises:
+        UserError: naming ``path``, the experiment and what its grid gets wrong.
+    """
+    found: dict[str, RunSpec] = {}
+    for name, experiment in study.experiments.items():
+        for number, part in enumerate(experiment.grids or [Settings()]):
+            grid = f"experiments.{name}" + (f".grids.{number}" if experiment.grids else "")
+            settings = merged(Settings, study.defaults, experiment, part)
+            with _located(path, grid):
+                _require(settings, "data", "parameterization", "depth", "width", "steps")
+                found.update((spec.id, spec) for spec in _runs(name, settings))
+    return found
+
+
+def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
+    """Every initialization measurement of the study once.
+
+    Raises:
+        UserError: naming ``path``, the entry and what its grid gets wrong.
+    """
+    found: dict[str, InitSpec] = {}
+    for name, entry in study.initialization.items():
+        settings = merged(Shapes, study.defaults, entry)
+        with _located(path, f"initialization.{name}"):
+            _require(settings, "data", "parameterization", "depth", "width")
+            for cell, seed in product(_cells(settings), settings.seeds or [0]):
+                spec = InitSpec(experiment=name, seed=seed, **cell.shared)
+                found[canonical_json(asdict(spec))] = spec
+    return list(found.values())
+
+
+def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
+    """The grid of one set of settings."""
+    assert settings.steps is not None
+    record = settings.record.model_dump(exclude_none=True) if settings.record else {}
+    common = {
+        "experiment": name,
+        "steps": settings.steps,
+        "loss": settings.loss or "mse",
+        "batch_size": settings.batch_size,
+        "dtype": settings.dtype or "float32",
+        "record": RecordSpec(**record),
+    }
+    axes = product(_cells(settings), _schedules(settings), settings.seeds or [0])
+    for cell, (entry, schedule), seed in axes:
+        _check_batch(settings.batch_size, cell.data)
+        for rate in _rates(entry, schedule, cell.entry, settings):
+            yield RunSpec(
+                **common,
+                **cell.shared,
+                schedule=schedule,
+                learning_rate=rate,
+                seed=seed,
+                base_width=cell.base_width,
+                matched_to=cell.matched_to,
+            )
+
+
+def _cells(settings: Shapes) -> list[Cell]:
+    """Data sets × nets × activations × weight variances."""
+    assert settings.data and settings.parameterization and settings.depth and settings.width
+    names = [activation(name).name for name in settings.activation or ["abs"]]
+    cells = []
+    for spec, entry in product(settings.data, settings.parameterization):
+        data.check(spec)
+        d_in, d_out = data.dimensions(spec)
+        for options, depth, base, target in product(
+            _combinations(entry.options), settings.depth, settings.width, entry.match
+        ):
+            sizes = {"depth": depth, "d_in": d_in, "d_out": d_out}
+            width, matched_to = _width(entry.name, options, base, target, sizes)
+            net = parameterization(entry.name, width=width, **sizes, **options)
+            cells += [
+                Cell(spec, net, entry, width, base, matched_to, phi, variance)
+                for phi, variance in product(names, settings.weight_variance or [1.0])
+            ]
+    return cells
+
+
+def _width(
+    name: str, options: Mapping[str, Any], base: int, target: Named | None, sizes: dict[str, int]
+) -> tuple[int, str]:
+    """The width of a net, and the label of the parameterization whose size it matches, if any."""
+    if target is None:
+        return base, ""
+    model = parameterization(target.name, width=base, **sizes, **target.options)
+    return matched_width(model, name, **options), model.label
+
+
+def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
+    """Each schedule of the settings with the entry it comes from; ``constant`` if none is set."""
+    return [
+        (entry, ScheduleSpec(entry.name, _floats(options), scaling))
+        for entry in settings.schedule or [ScheduleEntry(name="constant")]
+        for options in _combinations(entry.options)
+        for scaling in entry.gradient_scaling
+    ]
+
+
+def _rates(
+    entry: ScheduleEntry, spec: ScheduleSpec, net: ParameterizationEntry, settings: Settings
+) -> list[float] | list[None]:
+    """The learning-rate axis of a schedule; the innermost one set counts.
+
+    A schedule that finds its own rate has one run per seed, unless the rate is set on its own entry,
+    which is a mistake.
+    """
+    known = schedules.SCHEDULES.get(spec.name)
+    inherited = net.learning_rate or settings.learning_rate
+    if known is not None and not known.takes_learning_rate:
+        inherited = None
+    rates = entry.learning_rate or inherited or [None]
+    for rate in rates:
+        schedules.check(spec, rate)
+    return rates
+
+
+def _combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every choice of one value per option, where a list of values is an axis."""
+    values = [value if isinstance(value, list) else [value] for value in options.values()]
+    return [dict(zip(options, choice, strict=True)) for choice in product(*values)]
+
+
+def _floats(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with whole numbers as floats: 2 and 2.0 are the same run."""
+    return {
+        key: float(value) if type(value) is int else value for key, value in options.items()
+    }
+
+
+def _check_batch(batch_size: int | None, spec: DataSpec) -> None:
+    if batch_size is not None and batch_size > spec.n_train:
+        raise UserError(
+            f"batch_size: expected at most n_train = {spec.n_train} of data set {spec.name!r}, "
+            f"got {batch_size}; leave it out for full batch"
+        )
+
+
+def _require(settings: Shapes, *keys: str) -> None:
+    missing = [key for key in keys if not getattr(settings, key, None)]
+    if missing:
+        raise UserError(
+            f"expected a value of {', '.join(missing)} here or in the defaults, got none"
+        )
+
+
+@contextmanager
+def _located(path: str | Path, key: str) -> Iterator[None]:
+    """Say in the message of a ``UserError`` where in the configuration it comes from."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {key}: {error}" if path else f"{key}: {error}") from error

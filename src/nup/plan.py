@@ -1,0 +1,193 @@
+"""Which jobs train which runs: planned once, frozen in files, and only ever added to.
+
+A job is a file ``<plan>/<job id>.json`` with the full specifications of its runs. When the grid
+changes, jobs that still serve are kept as they are and only missing runs are packed into new ones.
+So growing any axis trains only what is missing, shrinking deletes nothing, and planning again while
+jobs run gives the same plan.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nup import cost, store
+from nup.errors import UserError
+from nup.specification import DataSpec, InitSpec, RunSpec, digest
+
+
+@dataclass(frozen=True)
+class Job:
+    """Runs that one process trains. ``id`` is a digest of their ids."""
+
+    runs: tuple[RunSpec, ...]
+
+    @cached_property
+    def run_ids(self) -> tuple[str, ...]:
+        """Ids of the runs, in the job's order."""
+        return tuple(run.id for run in self.runs)
+
+    @cached_property
+    def id(self) -> str:
+        """12 hex digits."""
+        return digest(sorted(self.run_ids))
+
+    @property
+    def digest(self) -> str:
+        """Digest of the whole frozen specification."""
+        return digest([run.to_dict() for run in self.runs])
+
+    def seconds(self, gflops: float) -> float:
+        """Estimated wall time on one core, start of the process included."""
+        training = sum(cost.seconds(block, gflops) for block in cost.blocks(self.runs))
+        return cost.START_SECONDS + training
+
+    def write(self, folder: Path) -> Path:
+        """Write ``<folder>/<id>.json`` unless it exists: a planned job never changes."""
+        path = folder / f"{self.id}.json"
+        if not path.exists():
+            lines = ",\n".join(json.dumps(run.to_dict(), sort_keys=True) for run in self.runs)
+            store.write_text(f'{{"job": "{self.id}", "runs": [\n{lines}\n]}}\n', path)
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Job:
+        """Read a job file.
+
+        Raises:
+            UserError: the file is missing, damaged, or was planned by an incompatible version.
+        """
+        values = _read_json(path)
+        try:
+            return cls(tuple(RunSpec.from_dict(run) for run in values["runs"]))
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: expected a job planned by this version of nup, got a file that does not "
+                f"fit ({error}); delete it and plan again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs that a study needs, and which runs to take from each (by job id)."""
+
+    jobs: Mapping[str, Job]
+    selection: Mapping[str, Sequence[str]]
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs wanted."""
+        return sum(len(ids) for ids in self.selection.values())
+
+    def write_selection(self, folder: Path) -> Path:
+        """Write what the tables are to take as ``<folder>/<digest>.json``, unless it exists."""
+        selection = {job: list(ids) for job, ids in sorted(self.selection.items())}
+        path = folder / f"{digest(selection)}.json"
+        if not path.exists():
+            store.write_text(json.dumps(selection, indent=1) + "\n", path)
+        return path
+
+
+def reconcile(
+    runs: Mapping[str, RunSpec], plan_dir: Path, runs_dir: Path, seconds: float, gflops: float
+) -> Plan:
+    """Plan the wanted ``runs`` (by id), keeping earlier jobs, and write the files of new jobs.
+
+    Kept are jobs with output that hold any wanted run, then planned jobs all of whose runs are wanted
+    and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It may be
+    called at any time and at once by several processes: every call sees the same plan.
+    """
+    earlier = _planned(plan_dir)
+    done = [job for job in earlier if (runs_dir / job / "runs.parquet").exists()]
+    planned = [job for job in earlier if job not in set(done)]
+    covered: set[str] = set()
+    kept: dict[str, Job] = {}
+    selection: dict[str, list[str]] = {}
+    for job_id in [*done, *planned]:
+        job = earlier[job_id]
+        chosen = [run for run in job.run_ids if run in runs and run not in covered]
+        if chosen and (job_id in done or len(chosen) == len(job.run_ids)):
+            kept[job_id], selection[job_id] = job, chosen
+            covered.update(chosen)
+    missing = [spec for run, spec in runs.items() if run not in covered]
+    for job in pack(missing, seconds, gflops):
+        job.write(plan_dir)
+        kept[job.id], selection[job.id] = job, list(job.run_ids)
+    return Plan(kept, selection)
+
+
+def pack(runs: Iterable[RunSpec], seconds: float, gflops: float) -> list[Job]:
+    """Runs in jobs of at most about ``seconds``, each of whole blocks where one fits.
+
+    Longest blocks first, each into the first job with room: few jobs of nearly equal length, and
+    the long ones come first, so that the last to finish are short.
+    """
+    bins: list[tuple[float, list[RunSpec]]] = []
+    pieces = [piece for block in cost.blocks(runs) for piece in _pieces(block, seconds, gflops)]
+    estimates = [cost.seconds(piece, gflops) for piece in pieces]
+    for index in sorted(range(len(pieces)), key=lambda i: -estimates[i]):
+        estimate, piece = estimates[index], pieces[index]
+        for number, (load, content) in enumerate(bins):
+            if load + estimate <= seconds:
+                bins[number] = (load + estimate, content + piece)
+                break
+        else:
+            bins.append((estimate, list(piece)))
+    return [Job(tuple(content)) for _, content in bins]
+
+
+def _pieces(block: list[RunSpec], seconds: float, gflops: float) -> list[list[RunSpec]]:
+    """A block cut evenly so that no piece takes longer than a job may (a single run may)."""
+    count = min(len(block), math.ceil(cost.seconds(block, gflops) / seconds))
+    size = math.ceil(len(block) / count)
+    return [block[start : start + size] for start in range(0, len(block), size)]
+
+
+def write_initialization(specs: Sequence[InitSpec], folder: Path) -> Path:
+    """Freeze the initialization measurements as ``<folder>/<digest>.json``, unless it exists."""
+    values = [asdict(spec) for spec in specs]
+    path = folder / f"{digest(values)}.json"
+    if not path.exists():
+        lines = ",\n".join(json.dumps(value, sort_keys=True) for value in values)
+        store.write_text(f"[\n{lines}\n]\n", path)
+    return path
+
+
+def read_initialization(path: str | Path) -> list[InitSpec]:
+    """The inverse of ``write_initialization``."""
+    return [
+        InitSpec(**{**values, "data": DataSpec(**values["data"])}) for values in _read_json(path)
+    ]
+
+
+def read_selection(path: str | Path) -> dict[str, list[str]]:
+    """Job id → ids of the runs that the tables take from it."""
+    selection: dict[str, list[str]] = _read_json(path)
+    return selection
+
+
+def _planned(folder: Path) -> dict[str, Job]:
+    """Readable job files by id; files of incompatible versions are left alone."""
+    jobs = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            job = Job.read(path)
+        except UserError:
+            continue
+        if job.id == path.stem:
+            jobs[job.id] = job
+    return jobs
+
+
+def _read_json(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: expected a file of the plan, got no such file; plan first") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: expected JSON, got {error}; delete it and plan again") from error
