@@ -1,7 +1,7 @@
 """Positively homogeneous activations φ(s) = (a·s + b·|s|)/√(a²+b²), normalized to E φ(Z)² = 1.
 
-Normalization puts the Edge of Chaos at weight variance 1/fan-in for every (a, b) [lit]; the constants
-Δ_φ = b²/(a²+b²) and κ_φ = (|a|+|b|)/√(a²+b²) are those of the companion papers [comp].
+Normalization puts the Edge of Chaos at weight variance 1/fan-in for every (a, b) [lit]; the
+constants Δ_φ = b²/(a²+b²) and κ_φ = (|a|+|b|)/√(a²+b²) are those of the companion papers [comp].
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Activation:
 
 
 def activation(name: str | tuple[float, float]) -> Activation:
-    """Activation by name (``abs``, ``relu``, ``linear``), or by its pair: ``(1, 2)`` or ``"(1,2)"``.
+    """Activation by name (``abs``, ``relu``, ``linear``) or pair: ``(1, 2)`` or ``"(1,2)"``.
 
     Raises ``UserError`` for anything else, and for the pair (0, 0), whose φ is not defined.
     """

@@ -2,20 +2,24 @@
 
 M = (1/n) Bᵀ J D Jᵀ B in output space [n·d_out]²: J the Jacobian of the outputs in the weights,
 D = diag(c_k ξ_k) per layer, B Bᵀ the loss's Hessian in the outputs (the identity for mse). Its top
-eigenvalue λ is that of D^{1/2} (∇² Gauss–Newton) D^{1/2}; for mse it is the NTK of this very update,
-and η λ = 2 the edge of stability [lit].
+eigenvalue λ is that of D^{1/2} (∇² Gauss–Newton) D^{1/2}; for mse it is the NTK of this very
+update, and η λ = 2 the edge of stability [lit].
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from nup.ensemble import LayerFactors, Network, Trace, generator
 from nup.losses import Loss
+
+#: Relative residual to which λ_t is found in training.
+TOLERANCE = 0.02
 
 #: A symmetric operator on stacked vectors [E, N].
 Operator = Callable[[Tensor], Tensor]
@@ -30,37 +34,61 @@ class Eigenpair:
     vector: Tensor
 
 
-def top_eigenpair(operator: Operator, start: Tensor, products: int) -> Eigenpair:
+def top_eigenpair(
+    operator: Operator, start: Tensor, tolerance: float = 0.0, products: int = 24
+) -> Eigenpair:
     """Largest eigenvalue of a positive semi-definite operator from a Krylov space of ``start``.
 
-    Rayleigh–Ritz on span{v, Mv, …} of dimension ``products``, the number of applications of M; with
-    one product this is a step of power iteration. The value is a lower bound of λ, with error at
-    most the residual (and of its square where the eigenvalue is separated). The vector returned is
-    M times the Ritz vector, normalized: the start of a warm-started next call.
+    Rayleigh–Ritz on span{v, Mv, M²v, …}, grown until the relative residual is at most ``tolerance``
+    or M was applied ``products`` times; one application is a step of power iteration. Each member
+    keeps the pair at which it met the tolerance, so its value does not depend on the others. A
+    value is a lower bound of λ; some eigenvalue lies within the residual of it. The vector
+    returned is M times the Ritz vector, normalized: a start for the next call.
     """
-    vector = _normalized(start)
-    basis, images = [vector], [operator(vector)]
-    for _ in range(products - 1):
-        vector = images[-1]
-        for _ in range(2):  # twice is enough for orthogonality to rounding
-            for other in basis:
-                vector = vector - (vector * other).sum(-1, keepdim=True) * other
-        vector = _normalized(vector)
-        basis.append(vector)
-        images.append(operator(vector))
-    Q, MQ = torch.stack(basis, 1), torch.stack(images, 1)  # [E, products, N]
-    T = (Q @ MQ.mT).double()
+    members, size = start.shape
+    basis = start.new_empty(members, products, size)
+    images = torch.empty_like(basis)
+    vector, found = start, None
+    for j in range(products):
+        for _ in range(2 if j else 0):  # twice is enough for orthogonality to rounding
+            inner = vector[:, None, :] @ basis[:, :j].mT
+            vector = vector - (inner @ basis[:, :j]).squeeze(1)
+        basis[:, j] = _normalized(vector)
+        vector = images[:, j] = operator(basis[:, j])
+        if (j % 2 == 1 and tolerance > 0) or j + 1 == products:
+            found = _merged(found, _ritz(basis[:, : j + 1], images[:, : j + 1]), tolerance)
+            if bool((found.residual <= tolerance).all()):
+                break
+    assert found is not None
+    return found
+
+
+def _ritz(basis: Tensor, images: Tensor) -> Eigenpair:
+    """Top Ritz pair of orthonormal ``basis`` [E, j, N] with ``images`` M·basis."""
+    T = (basis @ images.mT).double()  # [E, j, j]
     finite = torch.isfinite(T).all(-1).all(-1)
     T = torch.where(finite[:, None, None], (T + T.mT) / 2, torch.zeros_like(T))
     values, vectors = torch.linalg.eigh(T)
-    top = values[:, -1].to(start.dtype)
-    ritz = vectors[:, None, :, -1].to(start.dtype)  # [E, 1, products]
-    image = (ritz @ MQ).squeeze(1)
-    error = image - top[:, None] * (ritz @ Q).squeeze(1)
+    top = values[:, -1].to(basis.dtype)
+    ritz = vectors[:, None, :, -1].to(basis.dtype)  # [E, 1, j]
+    image = (ritz @ images).squeeze(1)
+    error = image - top[:, None] * (ritz @ basis).squeeze(1)
     residual = error.norm(dim=-1) / top.clamp_min(torch.finfo(top.dtype).tiny)
-    nan = torch.full_like(top, torch.nan)
+    top = torch.where(finite, top, torch.full_like(top, torch.nan))
+    # A member that is not finite has nothing left to converge.
+    residual = torch.where(finite, residual, torch.zeros_like(residual))
+    return Eigenpair(top, residual, _normalized(image))
+
+
+def _merged(old: Eigenpair | None, new: Eigenpair, tolerance: float) -> Eigenpair:
+    """``old`` for the members that had met the tolerance, ``new`` for the others."""
+    if old is None:
+        return new
+    done = old.residual <= tolerance
     return Eigenpair(
-        torch.where(finite, top, nan), torch.where(finite, residual, nan), _normalized(image)
+        torch.where(done, old.value, new.value),
+        torch.where(done, old.residual, new.residual),
+        torch.where(done[:, None], old.vector, new.vector),
     )
 
 
@@ -78,9 +106,9 @@ def gauss_newton_operator(
 ) -> Operator:
     """M as a function of stacked vectors [E, n·d_out], at the state of ``trace``.
 
-    An application costs one backward pass and one tangent. The tangent's direction D Jᵀ v is a sum of
-    n outer products per layer, so V_k x is formed either from V_k [m_k, m_{k-1}] or, where the layer
-    is wide, from the Gram matrix of its inputs [n, n], whichever takes fewer operations.
+    An application costs one backward pass and one tangent. The tangent's direction D Jᵀ v is a sum
+    of n outer products per layer, so V_k x is formed either from V_k [m_k, m_{k-1}] or, where the
+    layer is wide, from the Gram matrix of its inputs [n, n], whichever takes fewer operations.
     """
     outputs = network.outputs(trace)
     members, samples, d_out = outputs.shape
@@ -113,7 +141,7 @@ def gauss_newton_operator(
 
 def _layer_widths(network: Network) -> list[tuple[int, int]]:
     widths = network.parameterization.widths
-    return list(zip(widths, widths[1:], strict=False))
+    return list(pairwise(widths))
 
 
 def _update_product(features: Tensor, gram: Tensor | None, delta: Tensor) -> Tensor:
@@ -134,7 +162,7 @@ def spectral_norm(matrices: Tensor, products: int = 12) -> Tensor:
         return (narrow.mT @ (narrow @ vectors[..., None])).squeeze(-1)
 
     start = start.to(matrices).expand(matrices.shape[0], -1)
-    pair = top_eigenpair(apply, start, min(products, narrow.shape[-1]))
+    pair = top_eigenpair(apply, start, products=min(products, narrow.shape[-1]))
     return pair.value.clamp_min(0).sqrt()
 
 
@@ -142,24 +170,31 @@ class Sharpness:
     """λ_t followed along training: each call starts from the vector that the last one found.
 
     ``seeds`` give each member its own random start, so that a member's λ does not depend on the
-    others of its stack. The first call takes ``first`` products to find the eigenvector.
+    others of its stack. Beyond the edge of stability the top eigenvector turns so fast between two
+    steps that a step of warm-started power iteration falls short of λ_t by tens of per cent
+    (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a stated residual.
     """
 
     def __init__(
-        self, seeds: Sequence[int], size: int, like: Tensor, products: int, first: int = 24
+        self,
+        seeds: Sequence[int],
+        size: int,
+        like: Tensor,
+        tolerance: float = TOLERANCE,
+        products: int = 24,
     ) -> None:
         starts = [
             torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
             for seed in seeds
         ]
         self._vectors = torch.stack(starts).to(like)  # [E, N]
-        self._products, self._first, self._started = products, first, False
+        self._tolerance, self._products = tolerance, min(products, size)
 
     def measure(self, operator: Operator) -> Eigenpair:
         """The top eigenpair of ``operator``, warm-started."""
-        products = self._products if self._started else self._first
-        pair = top_eigenpair(operator, self._vectors, products)
-        self._vectors, self._started = pair.vector, True
+        pair = top_eigenpair(operator, self._vectors, self._tolerance, self._products)
+        finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
+        self._vectors = torch.where(finite, pair.vector, self._vectors)
         return pair
 
     def keep(self, members: Tensor) -> None:

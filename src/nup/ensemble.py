@@ -1,16 +1,19 @@
 """Many MLPs of one shape as stacked tensors: forward, backward and jets, written by hand.
 
-Notation at line ends: E members, n samples, m_k units of layer k. Weights are W_k [E, m_k, m_{k-1}].
-The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with φ(h_0) read as the input x_0.
+Notation at line ends: E members, n samples, m_k units of layer k. Weights are W_k [E, m_k,
+m_{k-1}]. The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with φ(h_0) read as the
+input x_0.
 
-φ is written as g·φ̂ with φ̂ of slope 1 (and negative_slope/g) so that the gain g is folded, with β_k,
-into the matrix product's own scalar: φ̂ is one in-place pass and no product is scaled afterwards.
+φ is written as g·φ̂ with φ̂ of slope 1 (and negative_slope/g) so that the gain g is folded, with
+β_k, into the matrix product's own scalar: φ̂ is one in-place pass and no product is scaled
+afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -226,7 +229,7 @@ def _draw(
 ) -> list[Tensor]:
     source = generator(seed, "weights")
     weights = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         entries = torch.randn(fan_out, fan_in, generator=source, dtype=torch.float64)
         weights.append((entries * (weight_variance / fan_in) ** 0.5).to(dtype))
     return weights

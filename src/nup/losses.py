@@ -51,8 +51,8 @@ class MeanSquaredError:
         series = [outputs - targets, *jets]
         coefficients = []
         for order in range(1, len(series)):
-            pairs = ((series[i] * series[order - i]).sum((-2, -1)) for i in range(order + 1))
-            coefficients.append(sum(pairs) / (2 * outputs.shape[-2]))  # type: ignore[arg-type]
+            pairs = [(series[i] * series[order - i]).sum((-2, -1)) for i in range(order + 1)]
+            coefficients.append(torch.stack(pairs).sum(0) / (2 * outputs.shape[-2]))
         return coefficients
 
     def null_value(self, targets: Tensor) -> float:

@@ -15,16 +15,27 @@ from torch import Tensor
 from nup.curvature import spectral_norm
 from nup.ensemble import LayerFactors, Network, Trace
 
+#: Entries from which a dot product per member beats one product and sum over all of them.
+_LONG = 2048
+
 
 def dot(left: Tensor, right: Tensor) -> Tensor:
     """⟨left, right⟩ per member, over all other axes. [E]"""
-    members = left.shape[0]
-    return torch.bmm(left.reshape(members, 1, -1), right.reshape(members, -1, 1)).view(members)
+    pairs = zip(left.flatten(1), right.flatten(1), strict=True)
+    if left[0].numel() < _LONG:
+        return (left * right).flatten(1).sum(-1)
+    # One BLAS dot a member reads both once; every batched form of it is several times slower.
+    return torch.stack([torch.dot(*pair) for pair in pairs])
 
 
 def square(tensor: Tensor) -> Tensor:
     """Squared norm per member. [E]"""
-    return dot(tensor, tensor)
+    return torch.linalg.vector_norm(tensor.flatten(1), dim=-1).square()
+
+
+def norm(layers: Sequence[Tensor]) -> Tensor:
+    """Norm of all layers together, per member. [E]"""
+    return torch.stack([square(layer) for layer in layers]).sum(0).sqrt()
 
 
 @dataclass
@@ -59,7 +70,7 @@ def motion(direction: Sequence[Tensor], displacement: Sequence[Tensor]) -> Motio
 
 
 def powers(network: Network, trace: Trace, deltas: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """(mean_i ‖x_{k−1}(i)‖²/m_{k−1}, Σ_i ‖∂L/∂h_k(i)‖²) per layer: F_{k−1} and B_k before division."""
+    """(mean_i ‖x_{k−1}(i)‖²/m_{k−1}, Σ_i ‖∂L/∂h_k(i)‖²) per layer: what ξ is made of."""
     pairs = []
     for k, delta in enumerate(deltas):
         features = network.true_features(trace, k)
@@ -114,7 +125,7 @@ class Evolution:
         self._norms = self._norms[members]
 
 
-def features(network: Network, trace: Trace, targets: Tensor) -> dict[str, Tensor]:
+def features(trace: Trace, targets: Tensor) -> dict[str, Tensor]:
     """Soft rank, stable rank and alignment of every layer's features on the probe set, each [E, l].
 
     Of the last layer its outputs. soft rank = tr(G)²/tr(G²) reads v2's "soft rank variant"
@@ -147,7 +158,7 @@ def _centred(kernel: Tensor) -> Tensor:
 def neural_tangent_kernel(
     network: Network, weights: Sequence[Tensor], trace: Trace, factors: LayerFactors
 ) -> Tensor:
-    """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs: the kernel of this update. [E, n, n]"""
+    """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs. [E, n, n]"""
     last = trace.preactivations[-1]
     members, samples, d_out = last.shape
     kernel = last.new_zeros(members, samples, samples)

@@ -1,9 +1,9 @@
 """The parameterizations compared: layer widths, output multiplier and learning-rate factors.
 
-The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with weights of variance σ²/m_{k-1},
-and the update W_k ← W_k − η c_k ∂L/∂W_k. A parameterization fixes m_k, γ, c_k, s_k and β_k as a pure
-function of depth l, base width m and the input and output sizes, so that adding one is one small
-function here and one row of hand-derived values in ``tests/test_parameterization.py``.
+The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with weights of variance
+σ²/m_{k-1}, and the update W_k ← W_k − η c_k ∂L/∂W_k. A parameterization fixes m_k, γ, c_k, s_k and
+β_k as a pure function of depth l, base width m and the input and output sizes, so that adding one
+is one small function here and one row of hand-derived values in ``tests/test_parameterization.py``.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def parameterization(
 ) -> Parameterization:
     """Resolve parameterization ``name`` for a network of ``depth`` weight matrices.
 
-    Parameters: ``depth`` l ≥ 2, base ``width`` m ≥ 1, input size ``d_in`` ≥ 1, output size ``d_out``
-    ≥ 1, and the parameterization's own options (``r`` ≥ 0 for ``nup``).
+    Parameters: ``depth`` l ≥ 2, base ``width`` m ≥ 1, input size ``d_in`` ≥ 1, output size
+    ``d_out`` ≥ 1, and the parameterization's own options (``r`` ≥ 0 for ``nup``).
     Raises ``UserError`` naming what is allowed.
     """
     rule = _rule(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from torch import Tensor
 from nup.schema import LAYERS, STEPS
 from nup.specification import STABLE_RATIO, RunSpec
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Columns = dict[str, Array]
 
 
@@ -97,8 +98,8 @@ class Recorder:
             "reason": np.array([self.diverged.get(member, (0, ""))[1] for member in members]),
             "null_loss": np.full(len(members), null_loss),
             "initial_loss": self.losses[0],
-            "max_loss": np.nanmax(self.losses, axis=0),
-            "min_loss": np.nanmin(self.losses, axis=0),
+            "max_loss": np.fmax.reduce(self.losses, axis=0),
+            "min_loss": np.fmin.reduce(self.losses, axis=0),
             "late_loss": late_loss,
             "final_loss": np.where(finished, self.losses[-1], nan),
             "stable": finished & (np.nan_to_num(late_loss, nan=np.inf) < STABLE_RATIO * null_loss),

@@ -1,7 +1,8 @@
 """Learning-rate schedules and gradient scalings, one registry each.
 
 A schedule turns what it needs (the given η, the step, λ_t, or Taylor coefficients along the update)
-into η_t for all members of a stack. A gradient scaling gives ξ_{k,t} and combines with any schedule.
+into η_t for all members of a stack. A gradient scaling gives ξ_{k,t} and combines with any
+schedule.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule: its rule, its options with defaults (None: must be given), and what it measures."""
+    """A schedule: its rule, options with defaults (None: must be given), what it measures."""
 
     name: str
     rule: Callable[[Moment], Tensor]
@@ -63,7 +64,7 @@ def _warmup(moment: Moment) -> Tensor:
 
 
 def _cosine(moment: Moment) -> Tensor:
-    """Half a cosine from η to η·``final`` over the run, after a linear ``warmup`` fraction. [lit]"""
+    """Half a cosine from η to η·``final``, after a linear ``warmup`` fraction. [lit]"""
     rise = (moment.options["warmup"] * moment.steps).clamp_min(1.0)
     progress = ((moment.step + 1 - rise) / (moment.steps - rise).clamp_min(1.0)).clamp_min(0.0)
     final = moment.options["final"]
@@ -183,6 +184,6 @@ def member_options(specs: Sequence[ScheduleSpec]) -> dict[str, list[float]]:
     """Each option of a stack's schedule as one value a member, defaults filled in."""
     defaults = SCHEDULES[specs[0].name].options
     return {
-        option: [float(spec.options.get(option, default)) for spec in specs]  # type: ignore[arg-type]
+        option: [float(spec.options.get(option, default)) for spec in specs]
         for option, default in defaults.items()
     }

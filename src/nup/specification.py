@@ -71,7 +71,8 @@ class RecordSpec:
     ``steps``      loss, η, update norm, displacement and cosine of the whole parameter vector
     ``curvature``  λ_t, the top eigenvalue of the preconditioned Gauss–Newton matrix
     ``taylor``     Taylor coefficients T1, T2, T3 of the loss along the update
-    ``layers``     per layer: update norm, cosine, preactivation RMS, relative evolution and its split
+    ``layers``     per layer: update norm, cosine, preactivation RMS, relative evolution and its
+    split
     ``features``   per layer: soft and stable rank, kernel alignment, weight movement; test accuracy
     """
 
@@ -86,8 +87,8 @@ class RecordSpec:
 class RunSpec:
     """One run of the grid.
 
-    ``width`` is the width argument given to the parameterization. ``base_width`` is the width of the
-    grid cell it belongs to; the two differ only where ``matched_to`` names the parameterization
+    ``width`` is the width argument given to the parameterization. ``base_width`` is the width of
+    the grid cell it belongs to; the two differ only where ``matched_to`` names the parameterization
     (``"nup(r=2)"``) whose parameter count a constant width was chosen to match.
     ``learning_rate`` is None for schedules that set the rate from what they measure.
     """

@@ -46,10 +46,10 @@ def layer_cosines(cosine: Array, activation: Activation, depth: int) -> Array:
 def infinite_width_ntk(
     cosine: Array, parameterization: Parameterization, activation: Activation
 ) -> Array:
-    """NTK of one output with per-layer factors, Σ_k c_k ⟨∂f/∂W_k, ∂f/∂W_k′⟩, for unit-RMS inputs. [comp]
+    """NTK of one output, Σ_k c_k ⟨∂f/∂W_k, ∂f′/∂W_k⟩, for unit-RMS inputs. [comp]
 
-    γ² Σ_k c_k m_{k−1} ρ_{k−1} Π_{j=k}^{l−1} ρ̇_j at σ² = 1, where ρ_{k−1} is the cosine of x_{k−1} and
-    ρ̇_j the derivative map at the cosine of h_j. Only for networks without skip connections.
+    γ² Σ_k c_k m_{k−1} ρ_{k−1} Π_{j=k}^{l−1} ρ̇_j at σ² = 1, where ρ_{k−1} is the cosine of x_{k−1}
+    and ρ̇_j the derivative map at the cosine of h_j. Only for networks without skip connections.
 
     Raises:
         ValueError: the parameterization has skip connections.
@@ -107,9 +107,9 @@ class TwoLayerLinear:
 
 
 def first_update_law(layer: int, width_exponent: float) -> float:
-    """‖ΔW_k x_{k−1}‖/‖h_k‖ of the first step per unit of η·|∂L/∂f|: k^{−r/2}, for 1 ≤ k < l. [derived]
+    """First motion ‖ΔW_k x_{k−1}‖/(η‖h_k‖) → k^{−r/2} for 1 ≤ k < l. [derived]
 
-    For one sample and one output, as the base width grows: ΔW_k x_{k−1} = η m δ_k with ‖δ_k‖ → 1/√m
-    for every width pattern, while ‖h_k‖ → √(m k^r).
+    Per unit of |∂L/∂f|. For one sample and one output, as the base width grows:
+    ΔW_k x_{k−1} = η m δ_k with ‖δ_k‖ → 1/√m for every width pattern, while ‖h_k‖ → √(m k^r).
     """
     return float(layer) ** (-width_exponent / 2)

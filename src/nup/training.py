@@ -28,11 +28,6 @@ from nup.specification import DIVERGENCE_RATIO, RunSpec
 #: Called with (steps done, steps, runs still training).
 Progress = Callable[[int, int, int], None]
 
-#: Matrix products per measurement of λ_t after the first: on a cadence the eigenvector has moved
-#: for several steps; a schedule that measures every step follows it closely.
-PRODUCTS_ON_CADENCE = 4
-PRODUCTS_EVERY_STEP = 2
-
 
 def train(
     specs: Sequence[RunSpec],
@@ -42,7 +37,8 @@ def train(
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
-    A run's numbers do not depend on the others of its stack beyond the rounding of batched products.
+    A run's numbers do not depend on the others of its stack beyond the rounding of batched
+    products.
     Raises ``UserError`` for a schedule, loss or batch size that does not fit.
     """
     if len({spec.stack_key for spec in specs}) != 1:
@@ -155,11 +151,8 @@ class _Stack:
         self.evolution = observables.Evolution(
             self.network, self.weights, self.data.inputs["probe"]
         )
-        products = (
-            PRODUCTS_EVERY_STEP if self.schedule.needs == "sharpness" else PRODUCTS_ON_CADENCE
-        )
         size = self.data.samples * dataset.d_out
-        self.sharpness = Sharpness(seeds, size, like, products)
+        self.sharpness = Sharpness(seeds, size, like)
         samples = spec.batch_size or self.data.samples
         self._buffers = self.network.buffers(len(specs), samples, like)
         self._direction = [torch.empty_like(weight) for weight in self.weights]
@@ -180,6 +173,7 @@ class _Stack:
         taylor = self._measure_taylor(step, trace, direction, targets)
         values = {"gradient_scale": scales, **self._measure_probe(step, factors)}
         if final:
+            values["displacement"] = observables.norm(self.displacement)
             self._put(step, values)
             self._finish(sharpness)
             return
@@ -293,7 +287,8 @@ class _Stack:
         operator = gauss_newton_operator(self.network, self.weights, trace, self.loss, factors)
         pair = self.sharpness.measure(operator)
         if step == 0:
-            self.recorder.initial_sharpness[:] = pair.value.to("cpu", torch.float64).numpy()
+            indices = self.members.cpu().numpy()
+            self.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
         self._put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
         return pair.value
 
@@ -337,7 +332,7 @@ class _Stack:
         values = self.evolution.measure(self.weights, self.displacement, trace)
         if with_features:
             targets = self.data.targets["probe"]
-            values |= observables.features(self.network, trace, targets)
+            values |= observables.features(trace, targets)
             values |= observables.movement(self.weights, self.displacement)
             kernel = observables.neural_tangent_kernel(self.network, self.weights, trace, factors)
             alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
