@@ -19,6 +19,8 @@ from nup.specification import RunSpec
 #: Weights and activations of a block of runs are kept near this many bytes, so that they stay in
 #: the processor's cache between the passes of a step.
 BLOCK_BYTES = 16e6
+#: On a GPU a block is as large as its memory comfortably holds: small kernels would leave it idle.
+GPU_BLOCK_BYTES = 2e9
 #: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.
 PASS_OVERHEAD = 1.2e-4
 #: Seconds per activation of one run and pass, for what is not a matrix product.

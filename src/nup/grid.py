@@ -6,7 +6,7 @@ option defaults, one number format. So equal runs get equal ids however they wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -101,7 +101,7 @@ def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
     assert settings.steps is not None
     record = settings.record.model_dump(exclude_none=True) if settings.record else {}
-    common = {
+    common: dict[str, Any] = {
         "experiment": name,
         "steps": settings.steps,
         "loss": settings.loss or "mse",
@@ -167,17 +167,16 @@ def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
 
 def _rates(
     entry: ScheduleEntry, spec: ScheduleSpec, net: ParameterizationEntry, settings: Settings
-) -> list[float] | list[None]:
+) -> Sequence[float | None]:
     """The learning-rate axis of a schedule; the innermost one set counts.
 
-    A schedule that finds its own rate has one run per seed, unless the rate is set on its own entry,
-    which is a mistake.
+    A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
     """
     known = schedules.SCHEDULES.get(spec.name)
     inherited = net.learning_rate or settings.learning_rate
     if known is not None and not known.takes_learning_rate:
         inherited = None
-    rates = entry.learning_rate or inherited or [None]
+    rates: Sequence[float | None] = entry.learning_rate or inherited or [None]
     for rate in rates:
         schedules.check(spec, rate)
     return rates
@@ -191,9 +190,7 @@ def _combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _floats(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options with whole numbers as floats: 2 and 2.0 are the same run."""
-    return {
-        key: float(value) if type(value) is int else value for key, value in options.items()
-    }
+    return {key: float(value) if type(value) is int else value for key, value in options.items()}
 
 
 def _check_batch(batch_size: int | None, spec: DataSpec) -> None:

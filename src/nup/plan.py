@@ -44,8 +44,16 @@ class Job:
 
     def seconds(self, gflops: float) -> float:
         """Estimated wall time on one core, start of the process included."""
-        training = sum(cost.seconds(block, gflops) for block in cost.blocks(self.runs))
-        return cost.START_SECONDS + training
+        return cost.START_SECONDS + training_seconds(self.runs, gflops)
+
+    @property
+    def memory_mb(self) -> int:
+        """Estimated peak memory."""
+        return math.ceil(cost.memory_bytes(self.runs) / 1e6)
+
+    def limit_minutes(self, gflops: float) -> int:
+        """A time limit that is generous even where a machine is three times slower than thought."""
+        return math.ceil(5 + 3 * self.seconds(gflops) / 60)
 
     def write(self, folder: Path) -> Path:
         """Write ``<folder>/<id>.json`` unless it exists: a planned job never changes."""
@@ -98,9 +106,9 @@ def reconcile(
 ) -> Plan:
     """Plan the wanted ``runs`` (by id), keeping earlier jobs, and write the files of new jobs.
 
-    Kept are jobs with output that hold any wanted run, then planned jobs all of whose runs are wanted
-    and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It may be
-    called at any time and at once by several processes: every call sees the same plan.
+    Kept are jobs with output that hold any wanted run, then planned jobs all of whose runs are
+    wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It
+    may be called at any time and at once by several processes: every call sees the same plan.
     """
     earlier = _planned(plan_dir)
     done = [job for job in earlier if (runs_dir / job / "runs.parquet").exists()]
@@ -119,6 +127,11 @@ def reconcile(
         job.write(plan_dir)
         kept[job.id], selection[job.id] = job, list(job.run_ids)
     return Plan(kept, selection)
+
+
+def training_seconds(runs: Iterable[RunSpec], gflops: float) -> float:
+    """Estimated time to train runs on one core, without the start of processes."""
+    return sum(cost.seconds(block, gflops) for block in cost.blocks(runs))
 
 
 def pack(runs: Iterable[RunSpec], seconds: float, gflops: float) -> list[Job]:
@@ -188,6 +201,8 @@ def _read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"{path}: expected a file of the plan, got no such file; plan first") from error
+        raise UserError(
+            f"{path}: expected a file of the plan, got no such file; plan first"
+        ) from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: expected JSON, got {error}; delete it and plan again") from error

@@ -1,7 +1,7 @@
 """The only reader and writer of result tables.
 
-Tables are parquet files whose columns are fixed in ``nup.schema``. They are checked when written and
-when read, written atomically (a reader sees the old file or the new one, never a part) and
+Tables are parquet files whose columns are fixed in ``nup.schema``. They are checked when written
+and when read, written atomically (a reader sees the old file or the new one, never a part) and
 deterministically (equal rows give equal bytes).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ from nup.schema import REQUIRED, TABLES
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+
+#: Rows are sorted by those of these columns that a table has, so that files can be compared.
+SORT_KEYS = ("experiment", "run_id", "step", "layer")
 
 #: What a table may be given as: a DataFrame, an Arrow table or a mapping of columns.
 Columns = Any
@@ -87,27 +90,21 @@ def read_table(
     return pyarrow.parquet.read_table(check_file(name, path), columns=columns).to_pandas()
 
 
-def combine(
-    name: str,
-    paths: Iterable[str | os.PathLike[str]],
-    path: str | os.PathLike[str],
-    keep: Callable[[pyarrow.Table], pyarrow.Table] = lambda table: table,
-) -> int:
-    """Write the rows of several files of table ``name``, each passed through ``keep``, as one file.
-
-    One file is in memory at a time. Returns the number of rows written.
-    """
+def read_arrow(name: str, path: str | os.PathLike[str]) -> pyarrow.Table:
+    """Table ``name`` as an Arrow table; see ``read_table``."""
     import pyarrow.parquet
 
-    rows = 0
-    with atomic(path) as temporary:
-        with pyarrow.parquet.ParquetWriter(temporary, schema(name), compression="zstd") as writer:
-            for part in paths:
-                table = keep(pyarrow.parquet.read_table(check_file(name, part)))
-                if table.num_rows:
-                    writer.write_table(table.cast(schema(name)))
-                    rows += table.num_rows
-    return rows
+    return pyarrow.parquet.read_table(check_file(name, path))
+
+
+def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
+    """Tables ``name`` as one, its rows sorted by the table's key columns."""
+    import pyarrow
+
+    empty = schema(name).empty_table()
+    joined = pyarrow.concat_tables([empty, *(table.cast(empty.schema) for table in tables)])
+    keys = [key for key in SORT_KEYS if key in joined.column_names]
+    return joined.sort_by([(key, "ascending") for key in keys])
 
 
 def check_file(name: str, path: str | os.PathLike[str]) -> Path:
@@ -141,7 +138,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -166,9 +163,14 @@ def _as_array(name: str, field: pyarrow.Field, values: Any) -> pyarrow.Array:
         if isinstance(values, pyarrow.ChunkedArray):
             return values.combine_chunks().cast(field.type)
         return pyarrow.array(values, from_pandas=True).cast(field.type)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError) as error:
+    except (
+        pyarrow.ArrowInvalid,
+        pyarrow.ArrowTypeError,
+        pyarrow.ArrowNotImplementedError,
+    ) as error:
         raise UserError(
-            f"table {name!r}, column {field.name!r}: expected {field.type}, got other values: {error}"
+            f"table {name!r}, column {field.name!r}: expected {field.type}, got "
+            f"other values: {error}"
         ) from error
 
 
@@ -187,7 +189,8 @@ __all__ = [
     "as_table",
     "atomic",
     "check_file",
-    "combine",
+    "concatenate",
+    "read_arrow",
     "read_table",
     "schema",
     "write_table",

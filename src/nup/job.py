@@ -1,0 +1,199 @@
+"""Train the runs of a job, block by block, and leave its three tables.
+
+Every finished block is kept as a checkpoint until the job's tables are written, so that a job that
+was interrupted goes on where it stopped. Checkpoints are found by the digest of what determines
+their numbers: the runs of the block, the code, the version of torch and the kind of device.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nup import cost, data, provenance, store
+from nup.activations import activation
+from nup.plan import Job
+from nup.progress import Progress
+from nup.specification import DataSpec, RunSpec, canonical_json, digest
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from nup.data import Dataset
+    from nup.records import Records
+
+#: The tables that a job leaves.
+TABLES = ("runs", "steps", "layers")
+Tables = dict[str, "pyarrow.Table"]
+Train = Callable[..., "Records"]
+
+
+@dataclass
+class Session:
+    """How a process trains: for which job, on which device, keeping finished blocks where.
+
+    ``checkpoints`` None keeps none. ``train`` is ``nup.training.train`` unless another is given.
+    """
+
+    job: str = ""
+    config_digest: str = ""
+    device: str = "cpu"
+    checkpoints: Path | None = None
+    train: Train | None = None
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Columns of the table ``runs`` that are the same for every run of this session."""
+        return {
+            "job_id": self.job,
+            "config_digest": self.config_digest,
+            "device": self.device,
+            "code_digest": provenance.code_digest("nup.job"),
+            **provenance.environment(),
+        }
+
+    def blocks(self, runs: Sequence[RunSpec]) -> list[list[RunSpec]]:
+        """Runs in the blocks that train together on this device."""
+        on_gpu = self.device.startswith("cuda")
+        return cost.blocks(runs, cost.GPU_BLOCK_BYTES if on_gpu else cost.BLOCK_BYTES)
+
+    def checkpoint(self, block: Sequence[RunSpec]) -> Path | None:
+        """The folder where the tables of a block are kept."""
+        if self.checkpoints is None:
+            return None
+        kind = self.device.partition(":")[0]
+        versions = [self.provenance["torch_version"], self.provenance["python_version"]]
+        key = digest([self.job, [spec.id for spec in block], versions, kind])
+        return self.checkpoints / str(self.provenance["code_digest"]) / key
+
+
+def prepare_torch(threads: int) -> None:
+    """Settings of the process, to be made before any tensor exists.
+
+    Subnormal numbers are flushed to zero: one member of a stack that decays into them would slow
+    all of it several times over.
+    """
+    import torch
+
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
+
+
+def run(job: Job, out: Path, session: Session) -> None:
+    """Train a job and write ``out/{runs,steps,layers}.parquet``; then drop its checkpoints."""
+    tables = train_runs(job.runs, session)
+    for name in reversed(TABLES):  # runs.parquet last: where it is, the others are
+        store.write_table(name, tables[name], out / f"{name}.parquet")
+    for block in session.blocks(job.runs):
+        if (folder := session.checkpoint(block)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # other jobs may keep theirs there
+                folder.parent.rmdir()
+
+
+def train_runs(runs: Sequence[RunSpec], session: Session) -> Tables:
+    """Train runs of any shapes and return the tables ``runs``, ``steps`` and ``layers``.
+
+    Rows are sorted by run, step and layer, whatever the blocks were.
+    """
+    blocks = session.blocks(runs)
+    progress = Progress(session.job, blocks)
+    parts = []
+    for block in blocks:
+        progress.start(block)
+        parts.append(_block(block, session, progress))
+    progress.end()
+    return {name: store.concatenate(name, [part[name] for part in parts]) for name in TABLES}
+
+
+def _block(block: Sequence[RunSpec], session: Session, progress: Progress) -> Tables:
+    """The tables of one block: from its checkpoint, or trained and then kept there."""
+    folder = session.checkpoint(block)
+    if folder is not None and folder.is_dir():
+        return {name: store.read_arrow(name, folder / f"{name}.parquet") for name in TABLES}
+    tables = _train_block(block, session, progress)
+    if folder is not None:
+        partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+        for name, table in tables.items():
+            store.write_table(name, table, partial / f"{name}.parquet")
+        try:
+            partial.rename(folder)
+        except OSError:  # another process has just kept the same block
+            shutil.rmtree(partial)
+    return tables
+
+
+def _train_block(block: Sequence[RunSpec], session: Session, progress: Progress) -> Tables:
+    train = session.train or _default_train()
+    began = time.perf_counter()
+    records = train(block, _dataset(block[0].data), session.device, progress.step)
+    elapsed = time.perf_counter() - began
+    specs = {spec.id: spec for spec in block}
+    described = [factors(specs[run]) for run in map(str, records.runs["run_id"])]
+    constant = {
+        **session.provenance,
+        "stack_size": len(block),
+        "wall_time_s": elapsed / len(block),
+    }
+    runs = {
+        **records.runs,
+        **{name: [row[name] for row in described] for name in described[0]},
+        **{name: [value] * len(block) for name, value in constant.items()},
+    }
+    columns = {"runs": runs, "steps": records.steps, "layers": records.layers}
+    return {name: store.as_table(name, columns[name]) for name in TABLES}
+
+
+def _default_train() -> Train:
+    from nup.training import train
+
+    return train
+
+
+@lru_cache(maxsize=4)
+def _load(canonical: str) -> Dataset:
+    return data.load(DataSpec(**json.loads(canonical)))
+
+
+def _dataset(spec: DataSpec) -> Dataset:
+    """A data set, drawn once for consecutive blocks."""
+    return _load(canonical_json(asdict(spec)))
+
+
+def factors(spec: RunSpec) -> dict[str, Any]:
+    """The columns of the table ``runs`` that say what a run is."""
+    net = cost.network(spec)
+    return {
+        "experiment": spec.experiment,
+        "dataset": spec.data.name,
+        "n_train": spec.data.n_train,
+        "data_seed": spec.data.seed,
+        "loss_name": spec.loss,
+        "batch_size": spec.batch_size,
+        "parameterization": spec.parameterization,
+        "width_exponent": net.width_exponent,
+        "depth": spec.depth,
+        "base_width": spec.base_width or spec.width,
+        "width": spec.width,
+        "matched_to": spec.matched_to,
+        "n_parameters": net.n_parameters,
+        "activation": spec.activation,
+        "delta_phi": activation(spec.activation).delta_phi,
+        "weight_variance": spec.weight_variance,
+        "schedule": spec.schedule.label,
+        "schedule_name": spec.schedule.name,
+        "schedule_c": spec.schedule.options.get("c"),
+        "gradient_scaling": spec.schedule.gradient_scaling,
+        "learning_rate": spec.learning_rate,
+        "seed": spec.seed,
+        "steps": spec.steps,
+        "dtype": spec.dtype,
+    }

@@ -1,0 +1,23 @@
+# The verdicts on the claims, from the tables alone.
+
+
+rule claims:
+    input:
+        runs=f"{TABLES}/runs.parquet",
+        steps=f"{TABLES}/steps.parquet",
+        layers=f"{TABLES}/layers.parquet",
+        init=f"{TABLES}/init.parquet",
+        catalogue=str(ROOT / "config" / "claims.yaml"),
+    output:
+        f"{TABLES}/claims.parquet",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    resources:
+        mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
+        runtime=30,
+    params:
+        tables=TABLES,
+        code=provenance.code_digest("nup.claims"),
+    shell:
+        "python -m nup claims --tables {params.tables} --catalogue {input.catalogue}"
+        " --out {output} --log {log}"

@@ -1,0 +1,47 @@
+# The tidy tables. What they are to hold is a file named after its content: when the wanted runs
+# change, so does the input.
+
+
+rule tables:
+    input:
+        selection=ancient(str(PLAN.write_selection(Path(RESULTS) / "plan" / "selections"))),
+        runs=[f"{RESULTS}/runs/{job}/runs.parquet" for job in sorted(PLAN.jobs)],
+        steps=[f"{RESULTS}/runs/{job}/steps.parquet" for job in sorted(PLAN.jobs)],
+        layers=[f"{RESULTS}/runs/{job}/layers.parquet" for job in sorted(PLAN.jobs)],
+    output:
+        runs=f"{TABLES}/runs.parquet",
+        steps=f"{TABLES}/steps.parquet",
+        layers=f"{TABLES}/layers.parquet",
+    log:
+        f"{RESULTS}/logs/tables.log",
+    resources:
+        mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
+        runtime=30,
+    params:
+        runs=f"{RESULTS}/runs",
+        out=TABLES,
+        code=provenance.code_digest("nup.tables"),
+    shell:
+        "python -m nup tables {input.selection} --runs {params.runs} --out {params.out} --log {log}"
+
+
+rule init:
+    input:
+        ancient(
+            str(
+                plan.write_initialization(
+                    INITIALIZATIONS, Path(RESULTS) / "plan" / "initialization"
+                )
+            )
+        ),
+    output:
+        f"{TABLES}/init.parquet",
+    log:
+        f"{RESULTS}/logs/init.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=provenance.code_digest("nup.init_table"),
+    shell:
+        "python -m nup init {input} --out {output} --log {log}"

@@ -1,0 +1,39 @@
+# Training: one job for many runs, each from its frozen specification.
+
+PLAN = plan.reconcile(
+    RUNS,
+    Path(RESULTS) / "plan" / "jobs",
+    Path(RESULTS) / "runs",
+    seconds=60 * STUDY.jobs.minutes,
+    gflops=STUDY.jobs.gflops,
+)
+
+
+def planned(job):
+    """A job by its id; one of an earlier plan is read from its file."""
+    return PLAN.jobs.get(job) or plan.Job.read(f"{RESULTS}/plan/jobs/{job}.json")
+
+
+rule train:
+    input:
+        ancient(f"{RESULTS}/plan/jobs/{{job}}.json"),
+    output:
+        runs=f"{RESULTS}/runs/{{job}}/runs.parquet",
+        steps=f"{RESULTS}/runs/{{job}}/steps.parquet",
+        layers=f"{RESULTS}/runs/{{job}}/layers.parquet",
+    log:
+        f"{RESULTS}/logs/train/{{job}}.log",
+    threads: STUDY.jobs.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * planned(wildcards.job).memory_mb,
+        runtime=lambda wildcards, attempt: attempt
+        * planned(wildcards.job).limit_minutes(STUDY.jobs.gflops),
+        gpu=STUDY.jobs.gpus,
+    params:
+        out=lambda wildcards, output: Path(output.runs).parent,
+        checkpoints=f"{RESULTS}/checkpoints",
+        device="auto" if STUDY.jobs.gpus else "cpu",
+        code=provenance.code_digest("nup.job"),
+    shell:
+        "python -m nup job {input} --out {params.out} --checkpoints {params.checkpoints}"
+        " --device {params.device} --threads {threads} --log {log}"
