@@ -112,7 +112,7 @@ def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:
     """The claim as a whole, with the numbers of the first criterion that has its verdict."""
     label = verdicts.overall([row["verdict"] for row in rows])
     deciding = [row for row in rows if row["verdict"] == label]
-    names = ", ".join(row["criterion"] for row in deciding)
+    names = "; ".join(row["criterion"] for row in deciding)
     count = f"{len(deciding)} of {len(rows)} criteria {label}"
     reason = count if label == verdicts.SUPPORTED else f"{count}: {names}"
     own = {"criterion": OVERALL, "provenance": provenance, "verdict": label, "reason": reason}

@@ -1,0 +1,91 @@
+"""Claims and verdicts as text and tables for a reader."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from nup.claims.catalogue import Catalogue, Claim
+from nup.claims.judgement import OVERALL
+
+#: What a provenance tag means.
+PROVENANCE = {
+    "v1": "said in the abstract of arXiv 2502.13110v1",
+    "v2": "said in the abstract of version 2 or a published summary of it",
+    "comp": "said in a companion paper's abstract",
+    "lit": "standard in the literature",
+    "derived": "follows by calculation",
+    "operational": "our reading, not the paper's",
+}
+
+
+def claim_text(claim: Claim) -> str:
+    """Markdown: the claim, the words it reads, where they come from, and its pre-set criteria."""
+    criteria = "\n".join(_criterion_lines(claim))
+    return (
+        f"### {claim.title}\n\n"
+        f"> {claim.quote}\n\n"
+        f"Claim `{claim.id}`. Provenance of the claim: `{claim.provenance}`, "
+        f"{PROVENANCE[claim.provenance]}. How it is judged is `operational`, "
+        f"{PROVENANCE['operational']}: it holds if every criterion does, with at least "
+        f"{claim.min_seeds} seeds.\n\n"
+        f"| criterion | what must hold | range |\n|---|---|---|\n{criteria}\n"
+    )
+
+
+def _criterion_lines(claim: Claim) -> list[str]:
+    return [
+        f"| {_cell(each.name)} | {_cell(each.what)} | {each.threshold} |" for each in claim.criteria
+    ]
+
+
+def _cell(text: str) -> str:
+    """Text that does not end a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
+def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
+    """Markdown: the overall verdict for each activation, in the words of the claims table."""
+    rows = judged[(judged["claim"] == claim_id) & (judged["criterion"] == OVERALL)]
+    if rows.empty:
+        return "No activation was judged: the tables hold no runs."
+    lines = [
+        f"- `{row.activation}`: **{row.verdict}** ({row.reason})"
+        for row in rows.itertuples(index=False)
+    ]
+    return "\n".join(lines)
+
+
+def verdict_rows(judged: pd.DataFrame, claim_id: str) -> pd.DataFrame:
+    """The rows of one claim with the columns that a reader needs, rounded to four digits."""
+    rows = judged[judged["claim"] == claim_id]
+    shown = rows[
+        [
+            "activation",
+            "criterion",
+            "estimate",
+            "low",
+            "high",
+            "threshold",
+            "n_seeds",
+            "verdict",
+            "reason",
+        ]
+    ]
+    return shown.round(4).fillna({"reason": ""}).set_index(["activation", "criterion"])
+
+
+def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
+    """Markdown: a table of the claims with their verdicts and links to their notebooks."""
+    overall = judged[judged["criterion"] == OVERALL]
+    names = list(dict.fromkeys(overall["activation"]))
+    found = overall.set_index(["claim", "activation"])["verdict"]
+    lines = [
+        "| claim | provenance | " + "".join(f"{name} | " for name in names) + "shown in |",
+        "|---|---|" + "---|" * (len(names) + 1),
+    ]
+    for claim in catalogue.claims:
+        verdicts = "".join(f"{found.get((claim.id, name), 'not run')} | " for name in names)
+        stem = claim.notebook.removesuffix(".ipynb")
+        links = f"[notebook]({stem}.ipynb), [page]({stem}.html)"
+        lines.append(f"| {claim.title} | `{claim.provenance}` | {verdicts}{links} |")
+    return "\n".join(lines)

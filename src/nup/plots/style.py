@@ -1,0 +1,184 @@
+"""What all figures share: theme, colors, names of nets and verdicts, the grid of panels."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+from nup.claims import verdicts
+from nup.claims.catalogue import Claim
+from nup.claims.evidence import Evidence, NotRun, Undecided
+
+COLORS = sns.color_palette("colorblind")
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
+SHADE = "0.88"
+RESOLUTION = 150
+
+
+class VerdictStyle(NamedTuple):
+    """Verdicts differ by symbol and word, not by color alone."""
+
+    color: Any
+    symbol: str
+
+
+VERDICTS = {
+    verdicts.SUPPORTED: VerdictStyle(GREEN, "✓"),
+    verdicts.CONTRADICTED: VerdictStyle(VERMILION, "✗"),
+    verdicts.INCONCLUSIVE: VerdictStyle(YELLOW, "?"),
+    verdicts.NOT_RUN: VerdictStyle(GRAY, "–"),
+}
+
+_NETS = {
+    "nup(r=2)": ("νP (r = 2)", BLUE, "o"),
+    "mup": ("μP", VERMILION, "s"),
+    "mup_inverse_depth": ("μP, LR/depth", GREEN, "^"),
+    "mup_residual": ("μP, residual", PURPLE, "D"),
+}
+
+
+class NetStyle(NamedTuple):
+    """How a net is named and drawn: color and marker by parameterization, dashes by matching."""
+
+    label: str
+    color: Any
+    marker: str
+    dashes: str
+    face: Any
+
+
+def net_style(net: str) -> NetStyle:
+    """Style of a net as named by ``nup.claims.evidence.net_labels``."""
+    name, _, matched_to = net.partition(" matched to ")
+    label, color, marker = _NETS.get(name, (name, BROWN, "v"))
+    if matched_to:
+        return NetStyle(f"{label}, equal parameters", color, marker, "--", "white")
+    return NetStyle(label, color, marker, "-", color)
+
+
+def theme() -> Any:
+    """Context with the look of every figure."""
+    return mpl.rc_context(
+        {
+            **sns.axes_style("ticks"),
+            **sns.plotting_context("notebook", font_scale=0.9),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "font.family": ["DejaVu Sans"],
+            "figure.constrained_layout.use": True,
+            "legend.frameon": False,
+            "legend.fontsize": "small",
+        }
+    )
+
+
+def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str) -> list[str]:
+    """The activations of an experiment in ``runs`` or ``init``."""
+    if table not in tables or tables[table].empty:
+        return []
+    rows = tables[table]
+    return sorted(rows.loc[rows["experiment"] == experiment, "activation"].unique())
+
+
+Draw = Callable[[Axes, Evidence], None]
+
+
+def panels(
+    tables: Mapping[str, pd.DataFrame],
+    judged: pd.DataFrame,
+    claim: Claim,
+    rows: Mapping[str, Draw],
+    table: str = "runs",
+    share_y: bool = True,
+    size: tuple[float, float] = (5.2, 3.4),
+    title: str = "",
+) -> Figure:
+    """A grid of panels: one column an activation, one row a function of ``rows``.
+
+    Args:
+        tables: the tidy tables.
+        judged: the claims table, for the verdict over each column.
+        claim: gives experiment, selection and title.
+        rows: title of the row → what draws its panel.
+        table: ``runs`` or ``init``, where the activations are looked up.
+        share_y: whether the panels of a row share their vertical axis.
+        size: width and height of a panel in inches.
+        title: title of a figure that shows no verdict; if empty, it has the claim's title
+            and verdicts.
+    """
+    names = activations(tables, table, claim.experiment) or ["no runs"]
+    with theme():
+        figure = Figure(figsize=(size[0] * len(names), size[1] * len(rows) + 0.5))
+        axes = figure.subplots(
+            len(rows), len(names), squeeze=False, sharey="row" if share_y else False
+        )
+        figure.suptitle(title or claim.title, fontweight="bold")
+        for column, activation in enumerate(names):
+            evidence = Evidence(tables, claim.experiment, activation, claim.select)
+            for row, (subtitle, draw) in enumerate(rows.items()):
+                axis = axes[row, column]
+                top = f"{activation}\n" if title else f"{_verdict(judged, claim.id, activation)}\n"
+                axis.set_title((top if row == 0 else "") + subtitle, fontsize="medium")
+                _draw_or_say(axis, evidence, draw)
+                if column and share_y:
+                    axis.set_ylabel("")
+    return figure
+
+
+def _draw_or_say(axis: Axes, evidence: Evidence, draw: Draw) -> None:
+    try:
+        draw(axis, evidence)
+    except (NotRun, Undecided) as outcome:
+        text = textwrap.fill(f"not run: {outcome}", 40)
+        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+
+
+def _verdict(judged: pd.DataFrame, claim_id: str, activation: str) -> str:
+    row = judged[
+        (judged["claim"] == claim_id)
+        & (judged["activation"] == activation)
+        & (judged["criterion"] == "overall")
+    ]
+    if row.empty:
+        return f"{activation}: not judged"
+    label = str(row["verdict"].iloc[0])
+    return f"{activation}: {claim_id} {VERDICTS[label].symbol} {label}"
+
+
+def log_axis(axis: Axes) -> None:
+    """Logarithmic vertical axis with readable ticks, also where the data span little."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    if high < 4 * low:
+        middle = (low * high) ** 0.5
+        low, high = middle / 2, middle * 2
+        axis.set_ylim(low, high)
+    if high < 100 * low:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.yaxis.set_minor_locator(NullLocator())
+
+
+def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | None]:
+    """Ends of the threshold of the claim's first criterion with this estimator."""
+    for criterion in claim.criteria:
+        if criterion.estimator == estimator:
+            return criterion.threshold.low, criterion.threshold.high
+    raise KeyError(f"claim {claim.id} has no criterion with the estimator {estimator}")
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as PNG, without a time stamp, and return its path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=RESOLUTION, metadata={"Software": None})
+    return path

@@ -1,0 +1,86 @@
+"""Notebooks: clean sources that run on synthetic tables and leave the figures of their claims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+import synthetic_tables as synthetic
+from nup import store
+from nup.claims import judge, load_catalogue
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CATALOGUE = ROOT / "config" / "claims.yaml"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> Path:
+    """The tables of a small study in which every claim is true, except on too few seeds."""
+    folder = tmp_path_factory.mktemp("tables")
+    made = synthetic.all_tables(seeds=(0, 1), steps=800)
+    for name, frame in made.items():
+        store.write_table(name, frame, folder / f"{name}.parquet")
+    store.write_table("claims", judge(made, load_catalogue(CATALOGUE)), folder / "claims.parquet")
+    return folder
+
+
+def by_name(paths: list[Path]) -> list:
+    return [pytest.param(path, id=path.stem) for path in paths]
+
+
+@pytest.mark.parametrize("path", by_name(NOTEBOOKS))
+def test_sources_hold_no_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell["id"] for cell in notebook.cells] == [str(i) for i in range(len(notebook.cells))]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("path", by_name(NOTEBOOKS))
+def test_parameters_are_paths_only(path):
+    parameters = papermill.inspect_notebook(path)
+    assert set(parameters) == {"tables", "figures", "claims"}
+    defaults = {name: json.loads(value["default"]) for name, value in parameters.items()}
+    assert defaults == {
+        "tables": "../results/laptop/tables",
+        "figures": "../results/laptop/figures",
+        "claims": "../config/claims.yaml",
+    }
+
+
+@pytest.mark.parametrize("path", by_name(NOTEBOOKS))
+def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
+    parameters = {"tables": tables, "figures": tmp_path / "figures", "claims": CATALOGUE}
+    executed = papermill.execute_notebook(
+        path,
+        tmp_path / path.name,
+        parameters={name: str(value) for name, value in parameters.items()},
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    catalogue = load_catalogue(CATALOGUE)
+    claims = [claim for claim in catalogue.claims if claim.notebook == path.name]
+    expected = {claim.figure for claim in claims}
+    if path.stem == "00_scorecard":
+        expected = {"scorecard.png"} | {f"criteria-{claim.id}.png" for claim in catalogue.claims}
+    assert expected <= {figure.name for figure in (tmp_path / "figures").iterdir()}
+    text = nbformat.writes(executed)
+    for claim in claims:
+        assert claim.quote in text
+        assert f"`{claim.provenance}`" in text
+
+
+def test_every_claim_has_its_notebook_and_captions():
+    catalogue = load_catalogue(CATALOGUE)
+    names = {path.name for path in NOTEBOOKS}
+    captions = ROOT / "workflow" / "report"
+    for claim in catalogue.claims:
+        assert claim.notebook in names
+        assert (captions / claim.figure).with_suffix(".rst").is_file()

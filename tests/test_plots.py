@@ -1,0 +1,163 @@
+"""Figures: panels, thresholds and verdicts are there; absent runs are said, not hidden."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import synthetic_tables as synthetic
+from nup import plots
+from nup.claims import Catalogue, judge, load_catalogue
+from nup.plots import style
+
+ROOT = Path(__file__).parents[1]
+NUP = synthetic.NUP
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue(ROOT / "config" / "claims.yaml")
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    depth = synthetic.depth_tables(("abs", "relu"), seeds=(0, 1))
+    catapult = synthetic.catapult_tables(("abs", "relu"), seeds=(0, 1))
+    runs = pd.concat([depth["runs"], catapult["runs"]], ignore_index=True)
+    init = synthetic.init_table(("abs", "relu"), seeds=(0, 1))
+    return {"runs": runs, "steps": catapult["steps"], "layers": depth["layers"], "init": init}
+
+
+@pytest.fixture(scope="module")
+def judged(tables, catalogue) -> pd.DataFrame:
+    return judge(tables, catalogue)
+
+
+def draw(claim_id: str, tables, judged, catalogue) -> Figure:
+    claim = catalogue[claim_id]
+    functions = {
+        "eoc-init": plots.norms_at_initialization,
+        "nup-regular-evolution": plots.preactivation_evolution,
+        "cosine-phases": plots.cosine_against_edge,
+        "catapult-ends": plots.catapult_ends,
+        "catapult-prolonged": plots.catapult_prolonged,
+    }
+    if claim_id in functions:
+        return functions[claim_id](tables, judged, claim)
+    rows = {"best": ("best", [NUP, "mup"]), "stable": ("largest stable", [NUP])}
+    return plots.rates_against_depth(tables, judged, claim, rows)
+
+
+def legend_of(axis) -> list[str]:
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+CLAIMS = [
+    ("eoc-init", 2),
+    ("depth-needs-help", 2),
+    ("nup-depth-transfer", 2),
+    ("nup-regular-evolution", 3),
+    ("cosine-phases", 1),
+    ("catapult-ends", 3),
+    ("catapult-prolonged", 3),
+]
+
+
+@pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS)
+def test_a_column_per_activation_with_labels_and_verdict(
+    claim_id, n_rows, tables, judged, catalogue
+):
+    figure = draw(claim_id, tables, judged, catalogue)
+    assert len(figure.axes) == 2 * n_rows
+    assert figure.get_suptitle() == catalogue[claim_id].title
+    for axis, activation in zip(figure.axes, ["abs", "relu"], strict=False):
+        # Two seeds are too few for any verdict.
+        assert axis.get_title().startswith(f"{activation}: {claim_id} ? inconclusive")
+    for axis in figure.axes:
+        assert axis.get_xlabel()
+        assert not [text for text in axis.texts if "not run" in text.get_text()]
+
+
+@pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS)
+def test_absent_runs_are_said_in_the_panel(claim_id, n_rows, judged, catalogue):
+    figure = draw(claim_id, {}, judged, catalogue)
+    assert len(figure.axes) == n_rows
+    for axis in figure.axes:
+        assert axis.texts[0].get_text().startswith("not run:")
+
+
+def test_fitted_slopes_and_the_threshold_are_in_the_legend(tables, judged, catalogue):
+    figure = draw("nup-depth-transfer", tables, judged, catalogue)
+    labels = legend_of(figure.axes[0])
+    assert "slope −0.35 (threshold)" in labels
+    assert any(label.startswith("νP (r = 2): slope +0.0") for label in labels)
+    assert any(label.startswith("μP: slope −0.9") for label in labels)
+
+
+def test_rates_at_the_edge_of_the_grid_are_ringed(judged, catalogue):
+    top = synthetic.depth_tables(rates=[2.0**-4, 2.0**-3, 2.0**-2])
+    figure = draw("nup-depth-transfer", top, judged, catalogue)
+    rings = [points for points in figure.axes[0].collections if len(points.get_offsets())]
+    assert rings
+    assert "at the edge of the grid of rates" in legend_of(figure.axes[0])
+
+
+def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
+    figure = plots.loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
+    assert len(figure.axes) == 2 * len(synthetic.SLOPES)
+    titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
+    assert titles[:3] == ["νP (r = 2)", "μP", "μP, equal parameters"]
+    assert legend_of(figure.axes[0]) == ["2", "4", "6", "8"]
+
+
+def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
+    figure = plots.verdict_table(judged, catalogue)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words.count("? inconclusive") == 2 * len(catalogue.claims)
+    ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert [tick.split("\n")[0] for tick in ticks] == [claim.id for claim in catalogue.claims]
+
+
+def test_the_verdict_table_of_nothing_is_not_run(catalogue):
+    figure = plots.verdict_table(judge({}, catalogue), catalogue)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
+
+
+@pytest.mark.parametrize("claim_id", [claim_id for claim_id, _ in CLAIMS])
+def test_forest_has_a_line_per_criterion(claim_id, judged, catalogue):
+    claim = catalogue[claim_id]
+    figure = plots.forest(judged, claim)
+    lines = [tick.get_text() for axis in figure.axes for tick in axis.get_yticklabels()]
+    assert sorted(lines) == sorted(criterion.name for criterion in claim.criteria)
+
+
+def test_nets_differ_by_marker_and_dashes_not_only_by_color():
+    names = [*synthetic.SLOPES]
+    looks = [style.net_style(name) for name in names]
+    assert len({(look.marker, look.dashes) for look in looks}) == len(names)
+    assert len({look.symbol for look in style.VERDICTS.values()}) == 4
+
+
+def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue, tmp_path):
+    first, second = (
+        plots.save(draw("cosine-phases", tables, judged, catalogue), tmp_path / folder / "a.png")
+        for folder in ("one", "two")
+    )
+    assert first.read_bytes() == second.read_bytes()
+    pixels = matplotlib.image.imread(first)
+    assert pixels.shape[1] > 1000
+    assert pixels[..., :3].std() > 0.05
+
+
+def test_figures_import_neither_torch_nor_training():
+    command = "import sys, nup.plots; print('torch' in sys.modules, 'nup.training' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", "False"]
