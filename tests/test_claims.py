@@ -182,7 +182,7 @@ def test_optimum_at_the_edge_of_the_grid_decides_nothing(catalogue):
     rows = judged(catalogue, tables, "nup-depth-transfer")
     row = rows.loc["gentler than mup, best LR"]
     assert row["verdict"] == "inconclusive"
-    assert "mup, depth 8: best LR at the bottom of the grid in" in row["reason"]
+    assert "mup: best LR at the bottom of the grid at depth 4 (4 of 4 seeds)" in row["reason"]
     assert np.isfinite(row["estimate"])
 
 
@@ -191,7 +191,7 @@ def test_largest_stable_rate_at_the_top_of_the_grid_decides_nothing(catalogue):
     rows = judged(catalogue, synthetic.depth_tables(rates=rates), "nup-depth-transfer")
     row = rows.loc["slope of the largest stable LR"]
     assert row["verdict"] == "inconclusive"
-    assert "nup(r=2), depth 8: largest stable LR at the top of the grid in" in row["reason"]
+    assert "nup(r=2): largest stable LR at the top of the grid at depth 2" in row["reason"]
 
 
 def test_depth_without_a_stable_rate_decides_nothing(catalogue):
@@ -201,7 +201,7 @@ def test_depth_without_a_stable_rate_decides_nothing(catalogue):
     tables["runs"] = runs.assign(stable=runs["stable"] & ~dead)
     row = judged(catalogue, tables, "nup-depth-transfer").loc["slope of the best LR"]
     assert row["verdict"] == "inconclusive"
-    assert "nup(r=2), depth 8: no stable LR in 4 of 4 seeds" in row["reason"]
+    assert "nup(r=2): no stable LR at depth 8 (4 of 4 seeds)" in row["reason"]
 
 
 def test_too_few_seeds_are_inconclusive(catalogue):

@@ -81,6 +81,10 @@ def test_a_column_per_activation_with_labels_and_verdict(
         assert axis.get_title().startswith(f"{activation}: {claim_id} ? inconclusive")
     for axis in figure.axes:
         assert axis.get_xlabel()
+    for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+        assert left.get_ylabel()
+        assert left.get_ylim() == right.get_ylim()
+    for axis in figure.axes:
         assert not [text for text in axis.texts if "not run" in text.get_text()]
 
 

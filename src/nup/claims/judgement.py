@@ -17,6 +17,9 @@ from nup.claims.statistics import Interval, bootstrap_mean, worst
 
 OVERALL = "overall"
 
+#: How many deciding criteria the overall row names.
+_NAMED = 6
+
 
 def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
     """Judge every claim for every activation that occurs in the tables.
@@ -112,7 +115,9 @@ def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:
     """The claim as a whole, with the numbers of the first criterion that has its verdict."""
     label = verdicts.overall([row["verdict"] for row in rows])
     deciding = [row for row in rows if row["verdict"] == label]
-    names = "; ".join(row["criterion"] for row in deciding)
+    names = "; ".join(row["criterion"] for row in deciding[:_NAMED])
+    if len(deciding) > _NAMED:
+        names = f"{names}; and {len(deciding) - _NAMED} more"
     count = f"{len(deciding)} of {len(rows)} criteria {label}"
     reason = count if label == verdicts.SUPPORTED else f"{count}: {names}"
     own = {"criterion": OVERALL, "provenance": provenance, "verdict": label, "reason": reason}

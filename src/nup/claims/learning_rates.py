@@ -53,19 +53,18 @@ def chosen_runs(runs: pd.DataFrame, rate: Rate) -> pd.DataFrame:
 def undecided(runs: pd.DataFrame, chosen: pd.DataFrame, rate: Rate) -> str:
     """Why the chosen rates decide nothing: edges of the grid, depths without a stable run."""
     net = runs["net"].iloc[0]
-    n_seeds = runs["seed"].nunique()
+    seeds = runs["seed"].nunique()
+    places = []
+    for edge in ("bottom", "top"):
+        counts = chosen.loc[chosen["at_edge"] == edge].groupby("depth").size()
+        places.append((f"{rate} LR at the {edge} of the grid", counts))
+    found = chosen.groupby("depth").size().reindex(sorted(runs["depth"].unique()), fill_value=0)
+    places.append(("no stable LR", (seeds - found)[found < seeds]))
     reasons = []
-    edges = chosen[chosen["at_edge"] != ""]
-    for (depth, edge), group in edges.groupby(["depth", "at_edge"]):
-        reasons.append(
-            f"{net}, depth {depth}: {rate} LR at the {edge} of the grid "
-            f"in {len(group)} of {n_seeds} seeds"
-        )
-    found = chosen.groupby("depth")["seed"].nunique()
-    for depth in sorted(runs["depth"].unique()):
-        lacking = n_seeds - int(found.get(depth, 0))
-        if lacking:
-            reasons.append(f"{net}, depth {depth}: no stable LR in {lacking} of {n_seeds} seeds")
+    for what, counts in places:
+        where = ", ".join(f"{depth} ({count} of {seeds} seeds)" for depth, count in counts.items())
+        if where:
+            reasons.append(f"{net}: {what} at depth {where}")
     return "; ".join(reasons)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
@@ -55,23 +57,30 @@ def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
     return "\n".join(lines)
 
 
-def verdict_rows(judged: pd.DataFrame, claim_id: str) -> pd.DataFrame:
-    """The rows of one claim with the columns that a reader needs, rounded to four digits."""
+def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
+    """Markdown: the rows of one claim with the columns that a reader needs."""
     rows = judged[judged["claim"] == claim_id]
-    shown = rows[
-        [
-            "activation",
-            "criterion",
-            "estimate",
-            "low",
-            "high",
-            "threshold",
-            "n_seeds",
-            "verdict",
-            "reason",
-        ]
+    lines = [
+        "| activation | criterion | estimate | 95 % interval | range | seeds | verdict | remarks |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    return shown.round(4).fillna({"reason": ""}).set_index(["activation", "criterion"])
+    for row in rows.itertuples(index=False):
+        cells = (
+            str(row.activation),
+            _cell(str(row.criterion)),
+            _number(row.estimate),
+            f"{_number(row.low)} … {_number(row.high)}",
+            str(row.threshold),
+            str(row.n_seeds),
+            f"**{row.verdict}**",
+            _cell(str(row.reason)),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if pd.notna(value) else "–"
 
 
 def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:

@@ -96,7 +96,7 @@ def _draw_losses(
         steps = evidence.steps_of(run["run_id"])
         label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
         axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)
-    style.log_axis(axis)
+    axis.set_yscale("log")
     axis.set_xlabel("step t")
     axis.set_ylabel("training loss")
     axis.legend(loc="upper right", ncols=3, fontsize="x-small")
@@ -143,7 +143,6 @@ def _draw_ratios(axis: Axes, evidence: Evidence, claim: Claim) -> None:
     if not rows:
         raise NotRun(silent[0])
     least, _ = style.threshold_of(claim, "amplitude_ratio")
-    axis.axhspan(least or 0.0, 1e3, color=style.SHADE, label="threshold of the claim")
     table = pd.DataFrame(rows)
     labels = list(dict.fromkeys(table["schedule"]))
     sns.pointplot(
@@ -158,7 +157,11 @@ def _draw_ratios(axis: Axes, evidence: Evidence, claim: Claim) -> None:
         linestyle="none",
         ax=axis,
     )
-    axis.set_ylim(0, max(1.5, 1.1 * float(table["ratio"].max())))
+    top = max(1.5, 1.1 * float(table["ratio"].max()))
+    axis.axhspan(
+        least or 0.0, 10 * top, color=style.SHADE, label="threshold of the claim", zorder=0
+    )
+    axis.set_ylim(0, top)
     axis.set_xlabel("horizon (fraction of the run)")
     axis.set_ylabel("amplitude ratio")
-    axis.legend(ncols=2, fontsize="x-small")
+    axis.legend(ncols=3, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -158,7 +158,8 @@ def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
         ax=axis,
     )
     axis.set_xscale("log", base=2)
-    style.log_axis(axis)
+    axis.set_yscale("log")
+    axis.set_xlim(runs["learning_rate"].min() / 1.2, runs["learning_rate"].max() * 1.2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late training loss")
     axis.legend(title="depth", fontsize="x-small", title_fontsize="x-small")

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.evolution import final_evolution
@@ -55,7 +56,8 @@ def _by_layer(net: str, threshold: float) -> style.Draw:
         )
         if net == _NETS[0]:
             _shade(axis, table, threshold)
-        style.log_axis(axis)
+        axis.set_yscale("log")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("hidden layer k")
         axis.set_ylabel("$e_k$ = ‖Δ$h_k$‖ / ‖$h_k$(0)‖")
         axis.legend(title="depth", ncols=2, fontsize="x-small", title_fontsize="x-small")

@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nup.claims.catalogue import Claim
-from nup.claims.estimators.phases import recorded_cosines
-from nup.claims.evidence import Evidence
+from nup.claims.catalogue import Claim, Criterion
+from nup.claims.estimators.phases import cosine_in_phase, recorded_cosines
+from nup.claims.evidence import Evidence, Undecided
 from nup.plots import style
 
 _BIN = 0.1
@@ -22,11 +22,11 @@ _RIGHT = 4.0
 def cosine_against_edge(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Mean cosine in bins of η_tλ_t; shaded: where the claim says it lies, phase by phase."""
+    """Mean cosine in bins of η_tλ_t and over each phase; shaded: where the claim says it lies."""
 
     def draw(axis: Axes, evidence: Evidence) -> None:
         for criterion in claim.criteria:
-            _shade(axis, criterion.arguments["edge"], criterion.threshold)
+            _shade(axis, criterion)
         for net in sorted(set(evidence.runs_of()["net"])):
             look = style.net_style(net)
             sns.lineplot(
@@ -42,6 +42,9 @@ def cosine_against_edge(
                 label=look.label,
                 ax=axis,
             )
+        for criterion in claim.criteria:
+            _draw_phase_mean(axis, evidence, criterion)
+        axis.plot([], [], color="black", linewidth=2.5, label="mean over the phase, as judged")
         axis.axhline(0, color="0.5", linewidth=0.8)
         axis.fill_between([], [], [], color=style.SHADE, label="threshold of the claim")
         axis.set_xlim(0, _RIGHT)
@@ -55,14 +58,26 @@ def cosine_against_edge(
     )
 
 
-def _shade(axis: Axes, edge: list[float | None], threshold: object) -> None:
-    left = 0.0 if edge[0] is None else edge[0]
-    right = _RIGHT if edge[1] is None else edge[1]
-    low, high = getattr(threshold, "low", None), getattr(threshold, "high", None)
+def _bounds(criterion: Criterion) -> tuple[float, float]:
+    left, right = criterion.arguments["edge"]
+    return 0.0 if left is None else left, _RIGHT if right is None else right
+
+
+def _shade(axis: Axes, criterion: Criterion) -> None:
+    low, high = criterion.threshold.low, criterion.threshold.high
+    bounds = _bounds(criterion)
     axis.fill_between(
-        [left, right], -1 if low is None else low, 1 if high is None else high, color=style.SHADE
+        bounds, -1 if low is None else low, 1 if high is None else high, color=style.SHADE
     )
-    axis.axvline(right, color="0.7", linewidth=0.8)
+    axis.axvline(bounds[1], color="0.7", linewidth=0.8)
+
+
+def _draw_phase_mean(axis: Axes, evidence: Evidence, criterion: Criterion) -> None:
+    try:
+        means = cosine_in_phase(evidence, **criterion.arguments).by_seed
+    except Undecided:  # no step in this phase: nothing to draw
+        return
+    axis.hlines(means.mean(), *_bounds(criterion), color="black", linewidth=2.5, zorder=3)
 
 
 def _binned(evidence: Evidence, net: str) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
         figure.suptitle(claim.title, fontweight="bold")
         for axis, ((estimator, threshold), group) in zip(axes[:, 0], groups.items(), strict=True):
             _draw_group(axis, rows, group, activations)
-            axis.set_xlabel(f"{estimator.replace('_', ' ')} ; shaded: {threshold}")
+            axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {threshold}")
         _legend(figure, activations)
     return figure
 

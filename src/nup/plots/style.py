@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +98,6 @@ def panels(
     claim: Claim,
     rows: Mapping[str, Draw],
     table: str = "runs",
-    share_y: bool = True,
     size: tuple[float, float] = (5.2, 3.4),
     title: str = "",
 ) -> Figure:
@@ -110,7 +109,6 @@ def panels(
         claim: gives experiment, selection and title.
         rows: title of the row → what draws its panel.
         table: ``runs`` or ``init``, where the activations are looked up.
-        share_y: whether the panels of a row share their vertical axis.
         size: width and height of a panel in inches.
         title: title of a figure that shows no verdict; if empty, it has the claim's title
             and verdicts.
@@ -118,28 +116,61 @@ def panels(
     names = activations(tables, table, claim.experiment) or ["no runs"]
     with theme():
         figure = Figure(figsize=(size[0] * len(names), size[1] * len(rows) + 0.5))
-        axes = figure.subplots(
-            len(rows), len(names), squeeze=False, sharey="row" if share_y else False
-        )
+        axes = figure.subplots(len(rows), len(names), squeeze=False)
         figure.suptitle(title or claim.title, fontweight="bold")
-        for column, activation in enumerate(names):
-            evidence = Evidence(tables, claim.experiment, activation, claim.select)
-            for row, (subtitle, draw) in enumerate(rows.items()):
-                axis = axes[row, column]
-                top = f"{activation}\n" if title else f"{_verdict(judged, claim.id, activation)}\n"
-                axis.set_title((top if row == 0 else "") + subtitle, fontsize="medium")
-                _draw_or_say(axis, evidence, draw)
-                if column and share_y:
-                    axis.set_ylabel("")
+        found = [Evidence(tables, claim.experiment, name, claim.select) for name in names]
+        for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
+            drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
+            _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
+            for axis in line:
+                axis.set_title(subtitle, fontsize="medium")
+        for axis, activation in zip(axes[0], names, strict=True):
+            top = activation if title else _verdict(judged, claim.id, activation)
+            axis.set_title(f"{top}\n{axis.get_title()}", fontsize="medium")
     return figure
 
 
-def _draw_or_say(axis: Axes, evidence: Evidence, draw: Draw) -> None:
+def _draws(axis: Axes, evidence: Evidence, draw: Draw) -> bool:
+    """Draw the panel, or say in it what is absent; whether it was drawn."""
     try:
         draw(axis, evidence)
     except (NotRun, Undecided) as outcome:
+        axis.clear()
+        axis.set_axis_off()
         text = textwrap.fill(f"not run: {outcome}", 40)
         axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+        return False
+    return True
+
+
+def _share_vertical(line: Sequence[Axes]) -> None:
+    """Give the panels of a row the limits that hold them all, labels at the left one only.
+
+    Done after drawing: axes that share from the start keep limits that one panel has fixed.
+    """
+    if not line:
+        return
+    limits = [axis.get_ylim() for axis in line]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    for axis in line:
+        axis.set_ylim(low, high)
+        if axis.get_yscale() == "log" and getattr(axis.yaxis.get_transform(), "base", 0) == 10:
+            _readable_ticks(axis, low, high)
+    for axis in line[1:]:
+        axis.set_ylabel("")
+        axis.tick_params(axis="y", which="both", labelleft=False)
+
+
+def _readable_ticks(axis: Axes, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 of every decade where powers of ten alone would be too few."""
+    if high < 4 * low:
+        middle = (low * high) ** 0.5
+        low, high = middle / 2, middle * 2
+        axis.set_ylim(low, high)
+    if high < 100 * low:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _verdict(judged: pd.DataFrame, claim_id: str, activation: str) -> str:
@@ -152,20 +183,6 @@ def _verdict(judged: pd.DataFrame, claim_id: str, activation: str) -> str:
         return f"{activation}: not judged"
     label = str(row["verdict"].iloc[0])
     return f"{activation}: {claim_id} {VERDICTS[label].symbol} {label}"
-
-
-def log_axis(axis: Axes) -> None:
-    """Logarithmic vertical axis with readable ticks, also where the data span little."""
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
-    if high < 4 * low:
-        middle = (low * high) ** 0.5
-        low, high = middle / 2, middle * 2
-        axis.set_ylim(low, high)
-    if high < 100 * low:
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.yaxis.set_minor_locator(NullLocator())
 
 
 def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | None]:
