@@ -25,6 +25,8 @@ GPU_BLOCK_BYTES = 2e9
 PASS_OVERHEAD = 1.2e-4
 #: Seconds per activation of one run and pass, for what is not a matrix product.
 ELEMENT_SECONDS = 5e-9
+#: Matrix products that a measurement of λ_t takes beyond the edge of stability, where it takes most.
+PRODUCTS = 8
 #: Seconds to start a process, import torch and draw the data.
 START_SECONDS = 4.0
 #: Memory of a process before it trains, in bytes.
@@ -66,8 +68,9 @@ def run_cost(spec: RunSpec) -> RunCost:
     # Passes of the batch: the step itself, and the jets, each order of which costs 2/3 of a step.
     jets = spec.steps if needs == "taylor" else _times(record.taylor, spec.steps)
     on_batch = spec.steps + 2 * jets
-    # Passes of all training data: 2 to 4 products of the power iteration, each like a step.
-    products = 2 * spec.steps if needs == "sharpness" else 4 * _times(record.curvature, spec.steps)
+    # Passes of all training data: matrix products of the Krylov space, each like a step.
+    measured = spec.steps if needs == "sharpness" else _times(record.curvature, spec.steps)
+    products = PRODUCTS * measured
     # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
     probing = 2 * _times(record.layers, spec.steps) + 20 * _times(record.features, spec.steps)
     sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe

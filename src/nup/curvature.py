@@ -167,8 +167,10 @@ def spectral_norm(matrices: Tensor, products: int = 12) -> Tensor:
 
 
 class Sharpness:
-    """λ_t followed along training: each call starts from the vector that the last one found.
+    """λ_t followed along training: a call starts from the vector found two calls ago.
 
+    Two, since beyond the edge of stability the weights jump across a valley and back, so that the
+    top eigenvector of every other step is alike; a third of the products is saved.
     ``seeds`` give each member its own random start, so that a member's λ does not depend on the
     others of its stack. Beyond the edge of stability the top eigenvector turns so fast between two
     steps that a step of warm-started power iteration falls short of λ_t by tens of per cent
@@ -187,16 +189,19 @@ class Sharpness:
             torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
             for seed in seeds
         ]
-        self._vectors = torch.stack(starts).to(like)  # [E, N]
+        self._start = torch.stack(starts).to(like)  # [E, N]
+        self._last = self._start
         self._tolerance, self._products = tolerance, min(products, size)
 
     def measure(self, operator: Operator) -> Eigenpair:
         """The top eigenpair of ``operator``, warm-started."""
-        pair = top_eigenpair(operator, self._vectors, self._tolerance, self._products)
+        first = self._start is self._last
+        pair = top_eigenpair(operator, self._start, self._tolerance, self._products)
         finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
-        self._vectors = torch.where(finite, pair.vector, self._vectors)
+        found = torch.where(finite, pair.vector, self._start)
+        self._start, self._last = (found.clone() if first else self._last), found
         return pair
 
     def keep(self, members: Tensor) -> None:
         """Keep only the members with these indices."""
-        self._vectors = self._vectors[members]
+        self._start, self._last = self._start[members], self._last[members]
