@@ -15,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Rules of the workflow call programs of the environment by name, so it leads the search path.
 WITH_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
-SNAKEMAKE := $(WITH_ENV) snakemake --cores $(CORES) --config study=$(STUDY)
+SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
 SNAKEFILES := Snakefile workflow
 
 .PHONY: help setup reproduce figures test check format lock clean

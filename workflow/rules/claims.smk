@@ -12,11 +12,13 @@ rule claims:
         f"{TABLES}/claims.parquet",
     log:
         f"{RESULTS}/logs/claims.log",
+    conda:
+        "nup"
     resources:
         mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
         runtime=30,
     params:
-        tables=TABLES,
+        tables=lambda wildcards, input: Path(input.runs).parent,
         code=provenance.code_digest("nup.claims"),
     shell:
         "python -m nup claims --tables {params.tables} --catalogue {input.catalogue}"

@@ -1,7 +1,6 @@
 # The study, its plan, and the paths that the rules share.
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,36 +15,46 @@ from nup import configuration, grid, plan, provenance
 from nup.errors import UserError
 
 # Jobs run this checkout's code with this interpreter, whatever else is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join([SOURCES, *filter(None, [os.environ.get("PYTHONPATH")])])
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+shell.prefix(
+    f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SOURCES}"; set -euo pipefail; '
+)
 
 
 def load_study():
     """The study named by `--config study=…`, with its runs and nets at initialization."""
     try:
-        path = configuration.find(str(config.get("study", "laptop")), ROOT / "config")
+        path = configuration.find(STUDY_NAME, ROOT / "config")
         study = configuration.load(path)
         return study, grid.runs(study, path), grid.initializations(study, path)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
 
+def planned(job):
+    """A job by its id; one of an earlier plan is read from its file."""
+    return PLAN.jobs.get(job) or plan.Job.read(f"{RESULTS}/plan/jobs/{job}.json")
+
+
+def caption(figure):
+    """The figure's caption in the report, or the one for figures without their own."""
+    folder = (ROOT / "workflow" / "report").absolute()
+    own = folder / f"{Path(figure).stem}.rst"
+    return own if own.is_file() else folder / "figure.rst"
+
+
 def summarize():
-    """After a successful run: the report, and the verdicts."""
-    claims = Path(TABLES) / "claims.parquet"
-    if not claims.is_file():
-        return
-    settings = [f"{key}={value}" for key, value in config.items()]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
-    command += ["--nolock", "--quiet", "all", "--report", f"{RESULTS}/report.html"]
-    command += ["--config", *settings] if settings else []
-    made = subprocess.run(command, capture_output=True, text=True)
-    print(
-        f"Report: {RESULTS}/report.html" if made.returncode == 0 else made.stderr, file=sys.stderr
-    )
-    subprocess.run([sys.executable, "-m", "nup", "verdicts", str(claims)], check=True)
+    """After a successful run: write the report and print the verdicts, if there are any."""
+    if (Path(TABLES) / "claims.parquet").is_file():
+        settings = " ".join(f"{key}={value}" for key, value in config.items())
+        snakefile = os.path.relpath(workflow.main_snakefile)
+        shell(
+            "python -m snakemake --snakefile {snakefile} --nolock --quiet all"
+            " --report {RESULTS}/report.html --config study={STUDY_NAME} {settings} &&"
+            " echo 'Report: {RESULTS}/report.html' && python -m nup verdicts {TABLES}/claims.parquet"
+        )
 
 
+STUDY_NAME = str(config.get("study", "laptop"))
 STUDY, RUNS, INITIALIZATIONS = load_study()
 RESULTS = f"results/{STUDY.study}"
 # Tables that came without the runs behind them are enough to draw the figures again.

@@ -7,13 +7,6 @@ CATALOGUE = load_catalogue(ROOT / "config" / "claims.yaml")
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 
 
-def caption(figure):
-    """The figure's caption in the report, or the one for figures without their own."""
-    folder = ROOT.absolute() / "workflow" / "report"
-    own = folder / f"{Path(figure).stem}.rst"
-    return own if own.is_file() else folder / "figure.rst"
-
-
 for NAME, SOURCE in NOTEBOOKS.items():
 
     rule:
@@ -47,12 +40,14 @@ for NAME, SOURCE in NOTEBOOKS.items():
             notebook=f"{RESULTS}/logs/notebooks/{NAME}.ipynb",
         # Kernels that start at once may pick the same port.
         retries: 2
+        conda:
+            "nup"
         resources:
             mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 30 * int(input.size_mb)),
             runtime=30,
         params:
-            tables=TABLES,
-            figures=f"{RESULTS}/figures",
+            tables=lambda wildcards, input: Path(input.tables[0]).parent,
+            figures=lambda wildcards, output: Path(output.figures[0]).parent,
             code=provenance.code_digest(SOURCE, "nup.notebook"),
         shell:
             "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"

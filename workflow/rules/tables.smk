@@ -14,12 +14,14 @@ rule tables:
         layers=f"{TABLES}/layers.parquet",
     log:
         f"{RESULTS}/logs/tables.log",
+    conda:
+        "nup"
     resources:
         mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
         runtime=30,
     params:
-        runs=f"{RESULTS}/runs",
-        out=TABLES,
+        runs=lambda wildcards, input: Path(input.runs[0]).parents[1],
+        out=lambda wildcards, output: Path(output.runs).parent,
         code=provenance.code_digest("nup.tables"),
     shell:
         "python -m nup tables {input.selection} --runs {params.runs} --out {params.out} --log {log}"
@@ -38,6 +40,8 @@ rule init:
         f"{TABLES}/init.parquet",
     log:
         f"{RESULTS}/logs/init.log",
+    conda:
+        "nup"
     resources:
         mem_mb=4000,
         runtime=60,

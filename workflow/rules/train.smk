@@ -9,11 +9,6 @@ PLAN = plan.reconcile(
 )
 
 
-def planned(job):
-    """A job by its id; one of an earlier plan is read from its file."""
-    return PLAN.jobs.get(job) or plan.Job.read(f"{RESULTS}/plan/jobs/{job}.json")
-
-
 rule train:
     input:
         ancient(f"{RESULTS}/plan/jobs/{{job}}.json"),
@@ -23,6 +18,8 @@ rule train:
         layers=f"{RESULTS}/runs/{{job}}/layers.parquet",
     log:
         f"{RESULTS}/logs/train/{{job}}.log",
+    conda:
+        "nup"
     threads: STUDY.jobs.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt * planned(wildcards.job).memory_mb,

@@ -1,0 +1,151 @@
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import nup
+from fake_training import run_spec
+from nup import cli, store
+from nup.plan import Job
+
+
+@pytest.fixture
+def nup_command(capfd, monkeypatch, pytestconfig):
+    """Run a command of the command line in the root: (status, stdout, stderr)."""
+    monkeypatch.chdir(pytestconfig.rootpath)
+
+    def run(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def test_help_is_light():
+    heavy = (
+        "import sys, nup.cli; nup.cli.parser().format_help()\n"
+        "names = ('torch', 'numpy', 'pandas', 'pyarrow', 'pydantic')\n"
+        "print([name for name in names if name in sys.modules])"
+    )
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert time.perf_counter() - began < 3
+
+
+def test_version_and_usage(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"nup {nup.__version__}\n"
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fly"])
+
+
+def test_a_study_is_checked_and_its_plan_printed(nup_command):
+    status, out, _ = nup_command("check-config", "ci")
+    assert status == 0
+    assert "study 'ci'" in out
+    status, out, _ = nup_command("plan", "ci")
+    assert status == 0
+    assert {line.split()[0] for line in out.splitlines()} == {
+        "experiment",
+        "depth",
+        "catapult",
+        "all,",
+    }
+
+
+def test_mistakes_are_one_message_without_a_traceback(nup_command):
+    status, out, err = nup_command("check-config", "thesis")
+    assert (status, out) == (2, "")
+    assert err.startswith("nup check-config: study 'thesis': no file config/thesis.yaml; expected")
+    assert "Traceback" not in err
+
+
+def test_one_configuration_is_trained(nup_command, tmp_path):
+    small = ("--data", "teacher", "--n-train", 32, "--steps", 5, "--seeds", 2, "--width", 4)
+    status, out, err = nup_command("train", *small, "--lr", 0.1, 0.2, "--out", tmp_path)
+    assert status == 0, err
+    lines = out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split()[:3] == ["parameterization", "depth", "width"]
+    runs = store.read_table("runs", tmp_path / "runs.parquet")
+    assert sorted(runs["learning_rate"]) == [0.1, 0.1, 0.2, 0.2]
+    assert len(store.read_table("steps", tmp_path / "steps.parquet")) == 4 * 6
+
+
+def test_schedules_and_matched_nets_from_the_command_line(nup_command):
+    small = ("--data", "teacher", "--n-train", 32, "--steps", 3, "--seeds", 1, "--width", 4)
+    schedule = ("--schedule", "sharpness", "--c", 1.5, 2.5)
+    net = ("--parameterization", "mup", "--match", "nup")
+    status, out, err = nup_command("train", *small, *schedule, *net)
+    assert status == 0, err
+    assert "sharpness(1.5)" in out
+    assert "sharpness(2.5)" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--activation", "gelu"), "unknown activation 'gelu'"),
+        (("--depth", "0"), "greater than 0 (got 0)"),
+        (("--parameterization", "mup", "--r", "2"), "unknown option 'r'"),
+        (("--schedule", "sharpness"), "needs option 'c'"),
+        (("--device", "tpu"), "expected one of auto, cpu, cuda, got 'tpu'"),
+    ],
+)
+def test_options_are_checked_like_a_study(nup_command, options, message):
+    status, _, err = nup_command("train", *options)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_job_from_its_file(nup_command, tmp_path):
+    path = Job((run_spec(steps=2), run_spec(steps=2, seed=1))).write(tmp_path)
+    options = ("--out", tmp_path / "out", "--checkpoints", tmp_path / "checkpoints")
+    status, _, err = nup_command("job", path, *options, "--log", tmp_path / "job.log")
+    assert status == 0, err
+    assert "2 runs in 1 blocks" in err
+    assert "2 runs in 1 blocks" in (tmp_path / "job.log").read_text()
+    assert len(store.read_table("runs", tmp_path / "out" / "runs.parquet")) == 2
+
+
+def test_an_unexpected_error_is_logged_with_its_traceback(nup_command, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("nup.job.run", fail)
+    path = Job((run_spec(),)).write(tmp_path)
+    status, _, err = nup_command("job", path, "--out", tmp_path, "--log", tmp_path / "job.log")
+    assert status == 1
+    assert "RuntimeError: out of luck" in err
+    assert "RuntimeError: out of luck" in (tmp_path / "job.log").read_text()
+
+
+def test_tables_and_verdicts_from_files(nup_command, tmp_path):
+    job = Job((run_spec(steps=2),))
+    nup_command("job", job.write(tmp_path), "--out", tmp_path / "runs" / job.id)
+    selection = tmp_path / "selection.json"
+    selection.write_text(json.dumps({job.id: list(job.run_ids)}))
+    tables = tmp_path / "tables"
+    status, _, err = nup_command("tables", selection, "--runs", tmp_path / "runs", "--out", tables)
+    assert (status, err) == (0, "tables: runs 1 rows, steps 3 rows, layers 6 rows\n")
+    nets = tmp_path / "nets.json"
+    nets.write_text("[]")
+    assert nup_command("init", nets, "--out", tables / "init.parquet")[0] == 0
+    judged = tables / "claims.parquet"
+    status, _, err = nup_command("claims", "--tables", tables, "--out", judged)
+    assert status == 0, err
+    status, out, _ = nup_command("verdicts", judged)
+    assert status == 0
+    assert "eoc-init" in out
+    assert "not run" in out.splitlines()[-1]
+
+
+def test_the_schema_is_printed(nup_command):
+    status, out, _ = nup_command("schema")
+    assert status == 0
+    assert out.startswith("# The tables\n")

@@ -1,0 +1,218 @@
+import json
+import logging
+import subprocess
+import sys
+
+import pyarrow.compute as pc
+import pytest
+
+from fake_training import FakeTraining, run_spec
+from nup import devices, init_table, job, notebook, plan, progress, store, tables, trial
+from nup.claims import load_catalogue
+from nup.errors import UserError
+from nup.specification import InitSpec, ScheduleSpec
+
+
+@pytest.fixture
+def two_stacks():
+    """A job of two stacks of two runs."""
+    return plan.Job(tuple(run_spec(seed=seed, depth=depth) for depth in (2, 3) for seed in (0, 1)))
+
+
+def session(tmp_path, train, **changes):
+    return job.Session("job", "digest", "cpu", tmp_path / "checkpoints", train, **changes)
+
+
+def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
+    train = FakeTraining()
+    job.run(two_stacks, tmp_path / "out", session(tmp_path, train))
+    runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
+    assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
+    assert len(train.calls) == 2
+    assert set(runs["depth"]) == {2, 3}
+    assert set(runs["stack_size"]) == {2}
+    assert set(runs["job_id"]) == {"job"}
+    assert set(runs["n_parameters"]) == {16 * 4 + 4, 16 * 4 + 16 + 4}
+    assert (runs["wall_time_s"] >= 0).all()
+    assert runs["batch_size"].isna().all()
+    for name in ("steps", "layers"):
+        table = store.read_table(name, tmp_path / "out" / f"{name}.parquet")
+        assert set(table["run_id"]) == set(two_stacks.run_ids)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_an_interrupted_job_goes_on_where_it_stopped(tmp_path, two_stacks):
+    with pytest.raises(RuntimeError, match="interrupted"):
+        job.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
+    assert not (tmp_path / "out").exists()
+    again = FakeTraining()
+    job.run(two_stacks, tmp_path / "out", session(tmp_path, again))
+    assert len(again.calls) == 1
+    runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
+    assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
+
+
+def test_checkpoints_of_other_code_are_not_used(tmp_path, two_stacks, monkeypatch):
+    with pytest.raises(RuntimeError, match="interrupted"):
+        job.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
+    monkeypatch.setattr("nup.provenance.code_digest", lambda *entries: "edited")
+    again = FakeTraining()
+    job.run(two_stacks, tmp_path / "out", session(tmp_path, again))
+    assert len(again.calls) == 2
+
+
+def test_factors_describe_schedules():
+    spec = run_spec(schedule=ScheduleSpec("sharpness", {"c": 2.5}, "depthwise"), learning_rate=None)
+    found = job.factors(spec)
+    assert (found["schedule"], found["schedule_name"]) == ("sharpness(2.5)+depthwise", "sharpness")
+    assert (found["schedule_c"], found["learning_rate"]) == (2.5, None)
+    assert job.factors(run_spec())["schedule_c"] is None
+
+
+def test_real_training_fits_the_tables(tmp_path):
+    runs = [run_spec(seed=seed, learning_rate=rate) for seed in (0, 1) for rate in (0.01, 1e6)]
+    found = job.train_runs(runs, job.Session())
+    assert found["runs"]["status"].to_pylist().count("diverged") == 2
+    for name, table in found.items():
+        assert table.schema.equals(store.schema(name))
+    assert "stable" in trial.summary(found["runs"])
+
+
+def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_stacks):
+    train = FakeTraining()
+    one, two = plan.Job(two_stacks.runs[:3]), plan.Job(two_stacks.runs[3:])
+    for name, part in {"all": two_stacks, "one": one, "two": two}.items():
+        job.run(part, tmp_path / "runs" / name, session(tmp_path, train))
+    chosen = list(two_stacks.run_ids[1:])
+    rows = tables.collect({"all": chosen}, tmp_path / "runs", tmp_path / "a")
+    tables.collect(
+        {"two": list(two.run_ids), "one": list(one.run_ids[1:])}, tmp_path / "runs", tmp_path / "b"
+    )
+    assert rows == {"runs": 3, "steps": 3, "layers": 3}
+    for name in ("steps", "layers"):
+        files = [tmp_path / folder / f"{name}.parquet" for folder in "ab"]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    taken = store.read_table("runs", tmp_path / "b" / "runs.parquet")
+    assert sorted(taken["run_id"]) == sorted(chosen)
+
+
+def test_tables_need_every_job(tmp_path):
+    with pytest.raises(UserError, match=r"absent/runs\.parquet: .* no such file; train first"):
+        tables.collect({"absent": ["run"]}, tmp_path, tmp_path / "out")
+
+
+def test_no_selected_run_gives_empty_tables(tmp_path):
+    assert tables.collect({}, tmp_path, tmp_path) == {"runs": 0, "steps": 0, "layers": 0}
+
+
+def test_initializations_of_several_data_sets(tmp_path):
+    data = [run_spec().data, run_spec(data=run_spec().data.__class__("teacher", 8, 4, 4, 4)).data]
+    nets = [InitSpec("eoc", each, "mup", 3, 4, "abs", 1.0, 0) for each in data]
+    assert init_table.run(nets, tmp_path / "init.parquet") == 6
+    assert store.read_table("init", tmp_path / "init.parquet")["layer"].max() == 3
+    assert init_table.run([], tmp_path / "init.parquet") == 0
+
+
+def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "REPORT_EVERY", 0.0)
+    caplog.set_level(logging.INFO, "nup")
+    blocks = [[run_spec()], [run_spec(seed=1)]]
+    bar = progress.Progress("abc", blocks)
+    bar.start(blocks[0])
+    bar.start(blocks[1])
+    bar.step(5, 10, 1)
+    bar.end()
+    assert "job abc: 75 %" in caplog.messages[0]
+    assert (
+        "block 2 of 2 (test: mup depth 3 width 4 abs constant), step 5 of 10" in caplog.messages[0]
+    )
+    assert caplog.messages[1].startswith("job abc: 2 runs in 2 blocks")
+
+
+def test_devices_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(devices, "_gpus", lambda: 0)
+    with devices.device("auto") as name:
+        assert name == "cpu"
+    with (
+        pytest.raises(UserError, match="expected a GPU, but torch sees none"),
+        devices.device("cuda"),
+    ):
+        pass
+    with pytest.raises(UserError, match="expected one of auto, cpu, cuda, got 'tpu'"):
+        devices.device("tpu").__enter__()
+
+
+def test_a_scheduler_assigns_the_device(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_gpus", lambda: 4)
+    with devices.device("auto", {"SLURM_JOB_ID": "1"}, tmp_path) as name:
+        assert name == "cuda:0"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_take_different_devices(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_gpus", lambda: 2)
+    environment = {"CUDA_VISIBLE_DEVICES": "3,5"}
+    with devices.device("auto", environment, tmp_path) as first:
+        with devices.device("auto", environment, tmp_path) as second:
+            assert (first, second) == ("cuda:0", "cuda:1")
+        with devices.device("cuda", environment, tmp_path) as third:
+            assert third == "cuda:1"
+    assert {path.name for path in tmp_path.iterdir()} == {"3.lock", "5.lock"}
+
+
+def test_a_device_is_free_when_its_process_has_died(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_gpus", lambda: 2)
+    hold = (
+        "import sys, pathlib\nfrom nup import devices\ndevices._gpus = lambda: 2\n"
+        "context = devices.device('cuda', {}, pathlib.Path(sys.argv[1]))\n"
+        "print(context.__enter__())\nsys.stdout.flush()\nimport os; os._exit(1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hold, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "cuda:0"
+    with devices.device("cuda", {}, tmp_path) as name:
+        assert name == "cuda:0"
+
+
+def test_executed_notebooks_lose_times_and_random_ids(tmp_path):
+    def executed(identity, moment):
+        return {
+            "metadata": {"papermill": {"start_time": moment}, "kernelspec": {"name": "python3"}},
+            "cells": [
+                {
+                    "id": identity,
+                    "cell_type": "code",
+                    "source": ["x = 1"],
+                    "metadata": {"tags": ["injected-parameters"], "papermill": {"t": moment}},
+                }
+            ],
+        }
+
+    for number in (1, 2):
+        path = tmp_path / f"{number}.ipynb"
+        path.write_text(json.dumps(executed(f"id{number}", number)))
+        notebook.tidy(path, tmp_path / f"tidy{number}.ipynb")
+    text = (tmp_path / "tidy1.ipynb").read_text()
+    assert text == (tmp_path / "tidy2.ipynb").read_text()
+    assert json.loads(text)["cells"][0]["metadata"] == {"tags": ["injected-parameters"]}
+    assert json.loads(text)["metadata"] == {"kernelspec": {"name": "python3"}}
+    with pytest.raises(UserError, match="expected an executed notebook"):
+        notebook.tidy(tmp_path / "absent.ipynb", tmp_path / "out.ipynb")
+
+
+def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):
+    root = pytestconfig.rootpath
+    catalogue = load_catalogue(root / "config" / "claims.yaml")
+    found = {
+        path.name: notebook.figures(path, catalogue)
+        for path in (root / "notebooks").glob("*.ipynb")
+    }
+    for claim in catalogue.claims:
+        assert claim.figure in found[claim.notebook]
+
+
+def test_rows_of_a_block_are_those_of_its_runs(two_stacks):
+    found = job.train_runs(two_stacks.runs, job.Session(train=FakeTraining()))
+    for table in found.values():
+        assert set(pc.unique(table["run_id"]).to_pylist()) == set(two_stacks.run_ids)

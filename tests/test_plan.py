@@ -1,0 +1,155 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fake_training import DATA, run_spec, runs_by_id
+from nup import cost, plan
+from nup.errors import UserError
+from nup.specification import InitSpec
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study's folder: ``plan`` for runs, and ``finish`` to pretend that a job has run."""
+
+    class Study:
+        jobs = tmp_path / "plan"
+        runs = tmp_path / "runs"
+
+        def plan(self, specs, seconds=0.01):
+            return plan.reconcile(runs_by_id(specs), self.jobs, self.runs, seconds, gflops=50)
+
+        def finish(self, job):
+            folder = self.runs / job
+            folder.mkdir(parents=True)
+            (folder / "runs.parquet").touch()
+
+        def files(self):
+            return {path.name: path.stat().st_mtime_ns for path in self.jobs.iterdir()}
+
+    return Study()
+
+
+def specs(seeds, depths=(2, 3)):
+    return [run_spec(seed=seed, depth=depth) for depth in depths for seed in seeds]
+
+
+def selected(planned):
+    return sorted(run for ids in planned.selection.values() for run in ids)
+
+
+def ids(runs):
+    return sorted(run.id for run in runs)
+
+
+def test_every_run_is_planned_once(study):
+    planned = study.plan(specs(range(6)))
+    assert selected(planned) == ids(specs(range(6)))
+    assert len(planned.jobs) > 1
+    assert planned.n_runs == 12
+
+
+def test_job_files_hold_everything(study):
+    planned = study.plan(specs(range(3)))
+    for job in planned.jobs.values():
+        read = plan.Job.read(study.jobs / f"{job.id}.json")
+        assert read == job
+        assert (read.id, read.digest, read.run_ids) == (job.id, job.digest, job.run_ids)
+
+
+def test_planning_again_changes_nothing(study):
+    first, files = study.plan(specs(range(6))), study.files()
+    done = sorted(first.jobs)[1]
+    study.finish(done)
+    for _ in range(2):
+        again = study.plan(specs(range(6))[::-1])
+        assert again.selection == first.selection
+    assert study.files() == files
+
+
+def test_planning_at_once_gives_one_plan(study):
+    with ThreadPoolExecutor(4) as pool:
+        plans = list(pool.map(lambda _: study.plan(specs(range(6))), range(4)))
+    assert all(each.selection == plans[0].selection for each in plans)
+    assert {f"{job}.json" for job in plans[0].jobs} == set(study.files())
+
+
+def test_growing_trains_only_what_is_missing(study):
+    first = study.plan(specs(range(4)))
+    for job in first.jobs:
+        study.finish(job)
+    files = study.files()
+    grown = study.plan(specs(range(5), depths=(2, 3, 4)))
+    new = set(grown.jobs) - set(first.jobs)
+    trained = sorted(run for job in new for run in grown.jobs[job].run_ids)
+    assert set(first.jobs) <= set(grown.jobs)
+    assert trained == sorted(
+        set(ids(specs(range(5), depths=(2, 3, 4)))) - set(ids(specs(range(4))))
+    )
+    assert files.items() <= study.files().items()
+
+
+def test_shrinking_takes_less_from_the_jobs_there_are(study):
+    first = study.plan(specs(range(4)))
+    for job in first.jobs:
+        study.finish(job)
+    files = study.files()
+    shrunk = study.plan(specs(range(2), depths=(2,)))
+    assert selected(shrunk) == ids(specs(range(2), depths=(2,)))
+    assert set(shrunk.jobs) <= set(first.jobs)
+    assert study.files() == files
+
+
+def test_jobs_not_yet_run_are_dropped_when_they_hold_unwanted_runs(study):
+    first = study.plan(specs(range(4)), seconds=10)
+    assert len(first.jobs) == 1
+    shrunk = study.plan(specs(range(2)), seconds=10)
+    assert set(shrunk.jobs).isdisjoint(first.jobs)
+    assert selected(shrunk) == ids(specs(range(2)))
+    study.finish(next(iter(shrunk.jobs)))
+    regrown = study.plan(specs(range(4)), seconds=10)
+    assert set(shrunk.jobs) < set(regrown.jobs)
+    assert selected(regrown) == ids(specs(range(4)))
+
+
+def test_jobs_stay_near_their_length_and_start_with_the_longest():
+    runs = specs(range(40), depths=(2, 3, 4, 5))
+    jobs = plan.pack(runs, seconds=0.1, gflops=50)
+    lengths = [plan.training_seconds(job.runs, 50) for job in jobs]
+    assert max(lengths) < 0.15
+    assert lengths[0] == max(lengths)
+    assert len(jobs) <= 2 + 2 * plan.training_seconds(runs, 50) / 0.1
+
+
+def test_a_run_longer_than_a_job_has_one_of_its_own():
+    jobs = plan.pack(specs(range(3), depths=(2,)), seconds=1e-9, gflops=50)
+    assert [len(job.runs) for job in jobs] == [1, 1, 1]
+
+
+def test_limits_leave_room():
+    job = plan.Job((run_spec(),))
+    assert job.limit_minutes(50) >= 5
+    assert job.memory_mb > cost.START_BYTES / 1e6
+
+
+def test_selections_and_initializations_are_named_by_content(study, tmp_path):
+    planned = study.plan(specs(range(2)))
+    path = planned.write_selection(tmp_path)
+    assert plan.read_selection(path) == {job: list(runs) for job, runs in planned.selection.items()}
+    assert study.plan(specs(range(2))).write_selection(tmp_path) == path
+    assert study.plan(specs(range(3))).write_selection(tmp_path) != path
+    nets = [InitSpec("eoc", DATA, "mup", 4, 8, "abs", 1.0, seed) for seed in range(2)]
+    assert plan.read_initialization(plan.write_initialization(nets, tmp_path)) == nets
+
+
+def test_damaged_files_are_named_and_ignored_in_planning(study):
+    planned = study.plan(specs(range(2)))
+    (study.jobs / "0123.json").write_text("{")
+    (study.jobs / "4567.json").write_text('{"runs": [{"experiment": "old"}]}')
+    with pytest.raises(UserError, match="expected JSON, got "):
+        plan.Job.read(study.jobs / "0123.json")
+    with pytest.raises(UserError, match="planned by this version of nup"):
+        plan.Job.read(study.jobs / "4567.json")
+    with pytest.raises(UserError, match="no such file; plan first"):
+        plan.Job.read(study.jobs / "89ab.json")
+    assert study.plan(specs(range(2))).selection == planned.selection
