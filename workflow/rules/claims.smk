@@ -13,7 +13,7 @@ rule claims:
     log:
         f"{RESULTS}/logs/claims.log",
     conda:
-        "nup"
+        "../../environment.yml"
     resources:
         mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
         runtime=30,

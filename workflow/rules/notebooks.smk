@@ -41,7 +41,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         # Kernels that start at once may pick the same port.
         retries: 2
         conda:
-            "nup"
+            "../../environment.yml"
         resources:
             mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 30 * int(input.size_mb)),
             runtime=30,

@@ -15,7 +15,7 @@ rule tables:
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
-        "nup"
+        "../../environment.yml"
     resources:
         mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
         runtime=30,
@@ -41,7 +41,7 @@ rule init:
     log:
         f"{RESULTS}/logs/init.log",
     conda:
-        "nup"
+        "../../environment.yml"
     resources:
         mem_mb=4000,
         runtime=60,

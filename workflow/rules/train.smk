@@ -19,7 +19,7 @@ rule train:
     log:
         f"{RESULTS}/logs/train/{{job}}.log",
     conda:
-        "nup"
+        "../../environment.yml"
     threads: STUDY.jobs.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt * planned(wildcards.job).memory_mb,

@@ -1,0 +1,206 @@
+"""The workflow from one command to its report, in a copy of the project, and what reruns when."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nup import store
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+COPIED = (
+    "Snakefile",
+    "workflow",
+    "config",
+    "src",
+    "notebooks",
+    "profiles",
+    "slurm",
+    "environment.yml",
+)
+NOTHING = "Nothing to be done"
+
+
+@dataclass
+class Checkout:
+    """A copy of the project in which Snakemake runs."""
+
+    root: Path
+
+    def snakemake(self, *arguments, succeeds=True):
+        """Standard output and error of `snakemake`, which must succeed, or must fail."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+        text = done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, text
+        return text
+
+    def due(self, *arguments):
+        """How many jobs of each rule would run."""
+        text = self.snakemake("--dry-run", *arguments, "--config", "study=ci")
+        if NOTHING in text:
+            return {}
+        counts = re.findall(r"^(\w+) +(\d+)$", text.split("Job stats:")[1], flags=re.MULTILINE)
+        return {rule: int(count) for rule, count in counts if rule not in ("total", "reproduce")}
+
+    def edit(self, name, old, new):
+        """Replace text in a file."""
+        path = self.root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def results(self, pattern):
+        """Modification times of result files."""
+        paths = (self.root / "results" / "ci").glob(pattern)
+        return {str(path): path.stat().st_mtime_ns for path in paths}
+
+    def table(self, name):
+        """A table of the study."""
+        return store.read_table(name, self.root / "results" / "ci" / "tables" / f"{name}.parquet")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pytestconfig):
+    """A copy of the project with the study ``ci`` run in it, and what that printed."""
+    root = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = pytestconfig.rootpath / name
+        if source.is_symlink():
+            (root / name).symlink_to(source.readlink())
+        elif source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    checkout = Checkout(root)
+    return checkout, checkout.snakemake("--config", "study=ci")
+
+
+@pytest.fixture
+def checkout(finished):
+    return finished[0]
+
+
+def test_one_command_leaves_everything(finished):
+    checkout, text = finished
+    results = checkout.root / "results" / "ci"
+    assert "Report: results/ci/report.html" in text
+    assert re.search(r"^eoc-init +(supported|contradicted|inconclusive)", text, flags=re.MULTILINE)
+    assert (results / "report.html").stat().st_size > 10_000
+    assert (checkout.table("runs")["status"] == "ok").any()
+    for name in ("steps", "layers", "init", "claims"):
+        assert len(checkout.table(name)) > 0
+    for source in (checkout.root / "notebooks").glob("*.ipynb"):
+        assert (results / "notebooks" / f"{source.stem}.html").stat().st_size > 10_000
+    assert {path.name for path in (results / "figures").iterdir()} >= set(
+        checkout.table("claims")["figure"]
+    )
+
+
+def test_job_provenance_is_recorded(checkout):
+    runs = checkout.table("runs")
+    plans = {path.stem for path in (checkout.root / "results/ci/plan/jobs").iterdir()}
+    assert set(runs["job_id"]) == plans
+    assert runs["code_digest"].nunique() == 1
+    assert runs["run_id"].is_unique
+
+
+def test_executed_notebooks_name_no_folder_of_this_machine(checkout):
+    for path in (checkout.root / "results" / "ci" / "notebooks").glob("*.ipynb"):
+        assert str(checkout.root) not in path.read_text()
+
+
+def test_a_second_call_has_nothing_to_do(checkout):
+    plan = checkout.results("plan/**/*.json")
+    assert NOTHING in checkout.snakemake("--config", "study=ci")
+    assert checkout.results("plan/**/*.json") == plan
+
+
+def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
+    notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
+    for module, rules in {
+        "claims/statistics.py": {"claims", *notebooks},
+        "plots/style.py": notebooks,
+        "initialization.py": {"init", "claims", *notebooks},
+        "records.py": {"train", "tables", "claims", *notebooks},
+        "cli.py": set(),
+    }.items():
+        path = checkout.root / "src" / "nup" / module
+        source = path.read_text()
+        path.write_text(source + "# edited\n")
+        due = checkout.due()
+        path.write_text(source)
+        assert set(due) == rules, module
+    assert checkout.due() == {}
+
+
+def test_growing_and_shrinking_train_only_what_is_missing(checkout):
+    tables = [f"results/ci/tables/{name}.parquet" for name in ("runs", "steps", "layers")]
+    before, files = checkout.table("runs"), checkout.results("runs/*/*.parquet")
+    steps = (checkout.root / tables[1]).read_bytes()
+
+    checkout.edit("config/ci.yaml", "seeds: 2", "seeds: 3")
+    checkout.snakemake(*tables, "--config", "study=ci")
+    after = checkout.table("runs")
+    assert len(after) == 1.5 * len(before)
+    trained = after[~after["run_id"].isin(before["run_id"])]
+    assert set(trained["seed"]) == {2}
+    assert set(trained["job_id"]).isdisjoint(before["job_id"])
+    assert files.items() <= checkout.results("runs/*/*.parquet").items()
+
+    checkout.edit("config/ci.yaml", "seeds: 3", "seeds: 2")
+    assert "train" not in checkout.due(*tables)
+    checkout.snakemake(*tables, "--config", "study=ci")
+    assert (checkout.root / tables[1]).read_bytes() == steps
+    assert files.items() <= checkout.results("runs/*/*.parquet").items()
+
+
+def test_figures_need_only_the_tables(checkout, tmp_path):
+    """Also: executing a notebook again gives the same bytes."""
+    shipped = tmp_path / "tables"
+    shutil.copytree(checkout.root / "results" / "ci" / "tables", shipped)
+    runs = checkout.root / "results" / "ci" / "runs"
+    runs.rename(tmp_path / "runs")
+    page = "results/ci/notebooks/01_initialization.html"
+    executed = (checkout.root / page).with_suffix(".ipynb")
+    content = executed.read_bytes()
+    try:
+        assert set(checkout.due("figures", "--forceall")) == {
+            "figures",
+            *(f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")),
+        }
+        checkout.snakemake(page, "--force", "--config", "study=ci", f"tables={shipped}")
+    finally:
+        (tmp_path / "runs").rename(runs)
+    assert executed.read_bytes().replace(str(shipped).encode(), b"results/ci/tables") == content
+
+
+def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path):
+    study = tmp_path / "mine.yaml"
+    study.write_text("study: mine\nexperiments: {depth: {dpth: 2}}\n")
+    text = checkout.snakemake("--config", f"study={study}", succeeds=False)
+    assert f"{study}: 1 mistake(s) in the configuration" in text
+    assert "experiments.depth: got unknown key 'dpth'; expected one of data" in text
+    assert "Traceback" not in text
+    text = checkout.snakemake("--config", "study=thesis", succeeds=False)
+    assert "study 'thesis': no file config/thesis.yaml; expected one of ci, laptop, paper" in text
+
+
+def test_the_slurm_profile_plans_the_same_jobs(checkout):
+    plain = checkout.due("--forceall")
+    assert checkout.due("--forceall", "--profile", "slurm") == plain
+
+
+def test_the_workflow_has_no_lint(checkout):
+    assert "Congratulations" in checkout.snakemake("--lint")
