@@ -25,7 +25,7 @@ def study(tmp_path):
             (folder / "runs.parquet").touch()
 
         def files(self):
-            return {path.name: path.stat().st_mtime_ns for path in self.jobs.iterdir()}
+            return {path.name: path.stat().st_mtime_ns for path in self.jobs.glob("*.json")}
 
     return Study()
 

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from nup.cost import GFLOPS
 from nup.errors import UserError
 from nup.specification import DataSpec
 
@@ -194,7 +195,7 @@ class Jobs(Strict):
     """How runs are packed into jobs: cost of one, and what the machine does."""
 
     minutes: PositiveFloat = 1.0
-    gflops: PositiveFloat = 60.0
+    gflops: PositiveFloat = GFLOPS
     threads: PositiveInt = 1
     gpus: Annotated[int, Field(ge=0, le=1)] = 0
 

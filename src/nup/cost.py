@@ -22,11 +22,13 @@ BLOCK_BYTES = 16e6
 #: On a GPU a block is as large as its memory comfortably holds: small kernels would leave it idle.
 GPU_BLOCK_BYTES = 2e9
 #: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.
-PASS_OVERHEAD = 1.2e-4
+PASS_OVERHEAD = 8e-5
 #: Seconds per activation of one run and pass, for what is not a matrix product.
-ELEMENT_SECONDS = 5e-9
-#: Matrix products that a measurement of λ_t takes beyond the edge of stability, where it takes most.
+ELEMENT_SECONDS = 2.5e-9
+#: Matrix products of one measurement of λ_t beyond the edge of stability, where it takes most.
 PRODUCTS = 8
+#: What one core delivers in the matrix products of training, where a study says nothing else.
+GFLOPS = 120.0
 #: Seconds to start a process, import torch and draw the data.
 START_SECONDS = 4.0
 #: Memory of a process before it trains, in bytes.
@@ -100,8 +102,11 @@ def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[l
     return cut
 
 
-def seconds(block: Sequence[RunSpec], gflops: float) -> float:
-    """Estimated time to train one block on a core that multiplies matrices at ``gflops``."""
+def seconds(block: Sequence[RunSpec], gflops: float = GFLOPS) -> float:
+    """Estimated time to train one block on a core that multiplies matrices at ``gflops``.
+
+    Runs that diverge leave early, so it is nearer to the most than to the mean.
+    """
     cost = run_cost(block[0])
     arithmetic = cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
     return PASS_OVERHEAD * cost.passes * block[0].depth + len(block) * arithmetic

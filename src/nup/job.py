@@ -12,7 +12,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -40,7 +39,8 @@ Train = Callable[..., "Records"]
 class Session:
     """How a process trains: for which job, on which device, keeping finished blocks where.
 
-    ``checkpoints`` None keeps none. ``train`` is ``nup.training.train`` unless another is given.
+    Without ``checkpoints`` or a ``job`` nothing is kept. ``train`` is ``nup.training.train`` unless
+    another is given.
     """
 
     job: str = ""
@@ -67,12 +67,12 @@ class Session:
 
     def checkpoint(self, block: Sequence[RunSpec]) -> Path | None:
         """The folder where the tables of a block are kept."""
-        if self.checkpoints is None:
+        if self.checkpoints is None or not self.job:
             return None
-        kind = self.device.partition(":")[0]
+        code = self.provenance["code_digest"]
         versions = [self.provenance["torch_version"], self.provenance["python_version"]]
-        key = digest([self.job, [spec.id for spec in block], versions, kind])
-        return self.checkpoints / str(self.provenance["code_digest"]) / key
+        key = digest([[spec.id for spec in block], versions, self.device.partition(":")[0]])
+        return self.checkpoints / self.job / f"{code}-{key}"
 
 
 def prepare_torch(threads: int) -> None:
@@ -92,11 +92,8 @@ def run(job: Job, out: Path, session: Session) -> None:
     tables = train_runs(job.runs, session)
     for name in reversed(TABLES):  # runs.parquet last: where it is, the others are
         store.write_table(name, tables[name], out / f"{name}.parquet")
-    for block in session.blocks(job.runs):
-        if (folder := session.checkpoint(block)) is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # other jobs may keep theirs there
-                folder.parent.rmdir()
+    if session.checkpoints is not None and session.job:
+        shutil.rmtree(session.checkpoints / session.job, ignore_errors=True)
 
 
 def train_runs(runs: Sequence[RunSpec], session: Session) -> Tables:

@@ -8,9 +8,11 @@ jobs run gives the same plan.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +112,13 @@ def reconcile(
     wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It
     may be called at any time and at once by several processes: every call sees the same plan.
     """
+    with _alone(plan_dir):
+        return _reconcile(runs, plan_dir, runs_dir, seconds, gflops)
+
+
+def _reconcile(
+    runs: Mapping[str, RunSpec], plan_dir: Path, runs_dir: Path, seconds: float, gflops: float
+) -> Plan:
     earlier = _planned(plan_dir)
     done = [job for job in earlier if (runs_dir / job / "runs.parquet").exists()]
     planned = [job for job in earlier if job not in set(done)]
@@ -182,6 +191,17 @@ def read_selection(path: str | Path) -> dict[str, list[str]]:
     """Job id → ids of the runs that the tables take from it."""
     selection: dict[str, list[str]] = _read_json(path)
     return selection
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time plan: half of another's new jobs would lead to a different plan."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        # Some network file systems have no locks; planning there twice at the same moment is rare.
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _planned(folder: Path) -> dict[str, Job]:

@@ -22,7 +22,7 @@ class Progress:
 
     def __init__(self, name: str, blocks: Sequence[Sequence[RunSpec]]) -> None:
         self._name = f"job {name}" if name else "training"
-        self._costs = [cost.seconds(block, gflops=60.0) for block in blocks]
+        self._costs = [cost.seconds(block) for block in blocks]
         self._number = 0
         self._label = ""
         self._began = self._reported = time.monotonic()
