@@ -1,11 +1,13 @@
-"""Slow, obvious versions of the engine's quantities: one network at a time, by autograd, float64."""
+"""Slow, obvious versions of the engine's quantities: one network at a time, autograd, float64."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
+from scipy.integrate import quad
 from torch import Tensor
 
 from nup.activations import Activation
@@ -77,26 +79,156 @@ def gauss_newton(
     return jacobian.T @ jacobian / len(inputs)
 
 
-def train(
+def depthwise_scales(
     weights: Sequence[Tensor],
     inputs: Tensor,
     targets: Tensor,
     shape: Parameterization,
     activation: Activation,
+    name: str = "mse",
+) -> list[float]:
+    """ξ_k = 1/(F_{k−1} B_k), with ∂L/∂h_k by autograd."""
+    leaves = [weight.detach().clone().requires_grad_() for weight in weights]
+    outputs, preactivations = forward(leaves, inputs, shape, activation)
+    deltas = torch.autograd.grad(loss(outputs, targets, name), preactivations)
+    backward = [float((delta**2).sum()) for delta in deltas]
+    xs = [inputs, *(phi(h.detach(), activation) for h in preactivations[:-1])]
+    input_powers = [float((x**2).sum()) / (len(x) * x.shape[1]) for x in xs]
+    return [1 / (f * b / backward[-1]) for f, b in zip(input_powers, backward, strict=True)]
+
+
+#: Inputs and targets of a step.
+Batches = Callable[[int], tuple[Tensor, Tensor]]
+
+
+def train(
+    weights: Sequence[Tensor],
+    batches: Batches,
+    shape: Parameterization,
+    activation: Activation,
     rate: float,
     steps: int,
     name: str = "mse",
+    gradient_scaling: str = "none",
 ) -> tuple[list[float], list[list[Tensor]]]:
-    """Losses at θ_0 … θ_T and the weights, by plain gradient descent with the layers' factors."""
+    """Losses of each step's batch and θ_0 … θ_T, by gradient descent with the layers' factors."""
     current = [weight.clone() for weight in weights]
     losses, states = [], [current]
-    for _ in range(steps):
+    for step in range(steps):
+        inputs, targets = batches(step)
         value, gradients = gradient(current, inputs, targets, shape, activation, name)
+        scales = [1.0] * len(current)
+        if gradient_scaling == "depthwise":
+            scales = depthwise_scales(current, inputs, targets, shape, activation, name)
         losses.append(float(value))
         current = [
-            weight - rate * factor * g
-            for weight, factor, g in zip(current, shape.lr_factors, gradients, strict=True)
+            weight - rate * factor * scale * g
+            for weight, factor, scale, g in zip(
+                current, shape.lr_factors, scales, gradients, strict=True
+            )
         ]
         states.append(current)
-    losses.append(float(gradient(current, inputs, targets, shape, activation, name)[0]))
     return losses, states
+
+
+def flat(weights: Sequence[Tensor]) -> Tensor:
+    """All weights as one vector."""
+    return torch.cat([weight.reshape(-1) for weight in weights])
+
+
+def cosine(left: Tensor, right: Tensor) -> float:
+    """Cosine of two tensors seen as vectors; NaN if either is zero."""
+    return float((left * right).sum() / (left.norm() * right.norm()))
+
+
+def evolution(
+    weights: Sequence[Tensor],
+    initial: Sequence[Tensor],
+    inputs: Tensor,
+    shape: Parameterization,
+    activation: Activation,
+) -> dict[str, list[float]]:
+    """Change of every h_k since initialization, and its two parts, over ‖h_k(0)‖."""
+    _, now = forward(weights, inputs, shape, activation)
+    _, before = forward(initial, inputs, shape, activation)
+    columns: dict[str, list[float]] = {
+        name: []
+        for name in ("preactivation_rms", "evolution", "evolution_weights", "evolution_inputs")
+    }
+    x_now, x_before = inputs, inputs
+    for k, (weight, start) in enumerate(zip(weights, initial, strict=True)):
+        beta, norm = shape.branch_multipliers[k], before[k].norm()
+        parts = {
+            "evolution": now[k] - before[k],
+            "evolution_weights": beta * x_now @ (weight - start).T,
+            "evolution_inputs": beta * (x_now - x_before) @ start.T,
+        }
+        columns["preactivation_rms"].append(float((now[k] ** 2).mean().sqrt()))
+        for column, change in parts.items():
+            columns[column].append(float(change.norm() / norm))
+        x_now, x_before = phi(now[k], activation), phi(before[k], activation)
+    return columns
+
+
+def soft_rank(features: Tensor) -> float:
+    """(Σ λ)²/Σ λ² over the eigenvalues of X Xᵀ/n."""
+    eigenvalues = torch.linalg.eigvalsh(features @ features.T / len(features))
+    return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+
+
+def stable_rank(features: Tensor) -> float:
+    """Σ λ/max λ over the eigenvalues of X Xᵀ/n."""
+    eigenvalues = torch.linalg.eigvalsh(features @ features.T / len(features))
+    return float(eigenvalues.sum() / eigenvalues.max())
+
+
+def alignment(kernel: Tensor, targets: Tensor) -> float:
+    """Cosine of H K H and H Y Yᵀ H, with H = I − 11ᵀ/n written out."""
+    n = len(kernel)
+    centring = torch.eye(n, dtype=kernel.dtype) - torch.ones(n, n, dtype=kernel.dtype) / n
+    return cosine(centring @ kernel @ centring, centring @ targets @ targets.T @ centring)
+
+
+def neural_tangent_kernel(
+    weights: Sequence[Tensor],
+    inputs: Tensor,
+    shape: Parameterization,
+    activation: Activation,
+    factors: Sequence[float],
+) -> Tensor:
+    """Σ_k c_k J_k J_kᵀ averaged over outputs, from the dense Jacobian. [n, n]"""
+
+    def outputs(*parts: Tensor) -> Tensor:
+        return forward(parts, inputs, shape, activation)[0]
+
+    blocks = torch.autograd.functional.jacobian(outputs, tuple(weights))
+    kernels = [
+        factor * torch.einsum("aopq,bopq->ab", block, block) / block.shape[1]
+        for block, factor in zip(blocks, factors, strict=True)
+    ]
+    return torch.stack(kernels).sum(0)
+
+
+def angular_mean(
+    left: Callable[[float], float], right: Callable[[float], float], rho: float
+) -> float:
+    """Mean of left(cos θ)·right(cos(θ − arccos ρ)) over all angles θ, by adaptive quadrature.
+
+    A Gaussian pair of unit variances and correlation ρ is (R cos θ, R cos(θ − arccos ρ)) with θ
+    uniform, independent of R, and E R² = 2. So E φ(Z) φ(Z′) is twice the mean for φ homogeneous of
+    degree one, and E φ′(Z) φ′(Z′) is the mean itself. Kinks lie where a cosine is zero.
+    """
+    angle = math.acos(rho)
+    kinks = sorted(
+        {
+            (zero + shift) % (2 * math.pi)
+            for zero in (0.5 * math.pi, 1.5 * math.pi)
+            for shift in (0, angle)
+        }
+    )
+    ends = [0.0, *kinks, 2 * math.pi]
+    total = sum(
+        quad(lambda theta: left(math.cos(theta)) * right(math.cos(theta - angle)), low, high)[0]
+        for low, high in pairwise(ends)
+    )
+    return float(total) / (2 * math.pi)

@@ -1,10 +1,9 @@
 """Top eigenvalues against dense ones, in float64."""
 
 import pytest
-import references
 import torch
-from test_ensemble import SEEDS, make, samples
 
+import references
 from nup.activations import activation
 from nup.curvature import Sharpness, gauss_newton_operator, spectral_norm, top_eigenpair
 from nup.data import load
@@ -12,6 +11,7 @@ from nup.ensemble import Network, initial_weights
 from nup.losses import LOSSES
 from nup.parameterization import parameterization
 from nup.specification import DataSpec
+from test_ensemble import SEEDS, make, samples
 
 CASES = [
     (name, phi, loss)

@@ -1,9 +1,9 @@
 """The hand-written engine against autograd and torch.func, in float64."""
 
 import pytest
-import references
 import torch
 
+import references
 from nup.activations import activation
 from nup.ensemble import Network, initial_weights
 from nup.losses import LOSSES
@@ -85,9 +85,10 @@ def test_taylor_coefficients_match_nested_derivatives(name, phi, loss):
     jets = network.jets(weights, trace, direction, 3)
     coefficients = LOSSES[loss]().taylor(network.outputs(trace), targets, jets)
     for member in range(len(SEEDS)):
+        start, update = ([x[member] for x in each] for each in (weights, direction))
 
-        def along(eta):
-            parts = [w[member] - eta * u[member] for w, u in zip(weights, direction, strict=True)]
+        def along(eta, start=start, update=update):
+            parts = [w - eta * u for w, u in zip(start, update, strict=True)]
             outputs, _ = references.forward(
                 parts, inputs, network.parameterization, network.activation
             )
@@ -103,7 +104,7 @@ def test_taylor_coefficients_match_nested_derivatives(name, phi, loss):
 
 
 def test_jets_are_the_polynomial_itself():
-    """Between kinks f(W − η U) is a polynomial of degree l in η: at order l the jets are all of it."""
+    """Between kinks f(W − η U) is a polynomial of degree l in η: at order l the jets are it."""
     network, weights = make("nup", "relu", depth=3)
     inputs, _ = samples("mse")
     direction = [torch.randn_like(weight) for weight in weights]

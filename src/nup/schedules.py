@@ -170,7 +170,7 @@ def _check_option(schedule: str, option: str, value: Any) -> None:
     least, greatest, closed = OPTION_RANGES[option]
     if value is None:
         raise UserError(f"schedule {schedule!r} needs option {option!r}, a number > {least:g}")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value < math.inf
     if not number or not least <= value <= greatest or (value == least and not closed):
         sign = "≥" if closed else ">"
         upper = f" and ≤ {greatest:g}" if greatest < math.inf else ""

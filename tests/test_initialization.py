@@ -1,0 +1,104 @@
+"""The init table against infinite-width theory."""
+
+import math
+
+import numpy as np
+import pytest
+
+import problems
+from nup import theory
+from nup.activations import activation
+from nup.errors import UserError
+from nup.initialization import measure
+from nup.schema import INIT
+from nup.specification import DataSpec, InitSpec
+
+VARIANCES = (0.8, 1.0, 1.25)
+
+
+def spec(**changes):
+    values = {
+        "experiment": "init",
+        "data": DataSpec("made"),
+        "parameterization": "mup",
+        "depth": 4,
+        "width": 16,
+        "activation": "abs",
+        "weight_variance": 1.0,
+        "seed": 0,
+    }
+    return InitSpec(**(values | changes))
+
+
+def slope(values):
+    """Per layer, of rows [nets, l] averaged over nets."""
+    return np.polyfit(np.arange(values.shape[1]), values.mean(0), 1)[0]
+
+
+@pytest.mark.parametrize("phi", ["abs", "relu"])
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_norms_grow_as_the_theory_says(variance, phi):
+    """Forward and backward log norms have slope ±½ ln σ² per layer: level at the Edge of Chaos."""
+    depth, nets = 8, 60
+    specs = [
+        spec(depth=depth, width=256, activation=phi, weight_variance=variance, seed=seed)
+        for seed in range(nets)
+    ]
+    columns = measure(specs, problems.dataset(d_in=16, probe=8, d_out=100, train=100))
+    table = {name: np.array(values).reshape(nets, depth) for name, values in columns.items()}
+    expected = math.log(variance) / 2
+    assert slope(table["forward_log_norm"]) == pytest.approx(expected, abs=0.01)
+    assert slope(table["backward_log_norm"]) == pytest.approx(-expected, abs=0.01)
+    assert slope(table["forward_theory"]) == pytest.approx(expected)
+    assert slope(table["backward_theory"]) == pytest.approx(-expected)
+    for name in ("forward", "backward"):
+        error = table[f"{name}_log_norm"].mean(0) - table[f"{name}_theory"].mean(0)
+        np.testing.assert_allclose(error, 0, atol=0.06)
+    # The last layer is the end from which backward norms are counted.
+    assert (table["backward_log_norm"][:, -1] == 0).all()
+
+
+@pytest.mark.parametrize("phi", ["abs", "relu", "(1,2)"])
+def test_cosines_follow_the_iterated_map(phi):
+    """Off the Edge of Chaos too: the cosine does not see the scale."""
+    data = problems.dataset(d_in=8, probe=10, d_out=100, train=100)
+    specs = [
+        spec(width=200, activation=phi, weight_variance=VARIANCES[seed % 3], seed=seed)
+        for seed in range(45)
+    ]
+    columns = measure(specs, data)
+    found, expected = (
+        np.array(columns[name]).reshape(-1, 4) for name in ("cosine", "cosine_theory")
+    )
+    np.testing.assert_allclose(found.mean(0), expected[0], atol=0.03)
+    inputs = data.inputs["probe"]
+    pairs = [inputs[i] @ inputs[j] / 8 for i in range(10) for j in range(i)]
+    by_hand = theory.layer_cosines(np.array(pairs), activation(phi), 4).mean(1)
+    np.testing.assert_allclose(expected[0], by_hand)
+    assert (np.diff(expected[0]) > 0).all()  # depth aligns what is not linear
+
+
+def test_rows_are_one_per_net_and_layer():
+    specs = [spec(), spec(parameterization="nup", options={"r": 1.0}, depth=3, seed=4)]
+    columns = measure(specs, problems.dataset())
+    assert set(columns) == set(INIT)
+    assert columns["layer"] == [1, 2, 3, 4, 1, 2, 3]
+    assert columns["parameterization"] == ["mup"] * 4 + ["nup"] * 3
+    assert columns["width_exponent"] == [0.0] * 4 + [1.0] * 3
+    assert columns["seed"] == [0] * 4 + [4] * 3
+    assert set(columns["base_width"]) == {16}
+    assert set(columns["delta_phi"]) == {1.0}
+
+
+def test_a_net_does_not_depend_on_the_others():
+    data, one, two = problems.dataset(), spec(), spec(seed=1)
+    together, alone = measure([two, one], data), measure([one], data)
+    assert together["forward_log_norm"][4:] == alone["forward_log_norm"]
+    assert together["forward_log_norm"][:4] != alone["forward_log_norm"]
+
+
+def test_errors_are_those_of_the_registries():
+    with pytest.raises(UserError, match="unknown parameterization 'xup'"):
+        measure([spec(parameterization="xup")], problems.dataset())
+    with pytest.raises(UserError, match="unknown activation 'gelu'"):
+        measure([spec(activation="gelu")], problems.dataset())

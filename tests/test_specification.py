@@ -1,0 +1,118 @@
+"""Identity of runs: stable, complete, and equal through JSON."""
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+
+import problems
+from nup.specification import (
+    DataSpec,
+    RecordSpec,
+    RunSpec,
+    ScheduleSpec,
+    canonical_json,
+    digest,
+)
+
+RUN = RunSpec(
+    experiment="depth",
+    data=DataSpec("digits", n_train=128),
+    parameterization="nup",
+    depth=4,
+    width=16,
+    activation="abs",
+    schedule=ScheduleSpec("sharpness", {"c": 2.5}, "depthwise"),
+    learning_rate=None,
+    seed=3,
+    steps=100,
+    options={"r": 2.0},
+)
+
+
+def test_the_id_of_a_known_run():
+    """Whoever changes what a run is, or its defaults, must know that all results get new ids."""
+    assert RUN.id == "c2e1a8d4189b"
+
+
+def test_canonical_json_does_not_see_order():
+    assert canonical_json({"b": 1, "a": [1.5, "é"]}) == '{"a":[1.5,"\\u00e9"],"b":1}'
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert len(digest({}, 20)) == 20
+    with pytest.raises(ValueError, match="Out of range float values"):
+        canonical_json(float("nan"))
+
+
+def test_round_trip_through_json():
+    again = RunSpec.from_dict(json.loads(json.dumps(RUN.to_dict())))
+    assert again == RUN
+    assert again.id == RUN.id
+    assert again.stack_key == RUN.stack_key
+
+
+CHANGES = {
+    "experiment": "width",
+    "data": DataSpec("digits", n_train=128, seed=1),
+    "parameterization": "mup",
+    "depth": 5,
+    "width": 17,
+    "activation": "relu",
+    "schedule": ScheduleSpec("taylor", {"c": 2.5}, "depthwise"),
+    "learning_rate": 0.1,
+    "seed": 4,
+    "steps": 101,
+    "options": {"r": 1.0},
+    "base_width": 16,
+    "matched_to": "nup(r=2)",
+    "weight_variance": 1.25,
+    "loss": "cross_entropy",
+    "batch_size": 32,
+    "dtype": "float64",
+    "record": RecordSpec(steps=2),
+}
+STACKS = {"learning_rate", "seed"}
+
+
+def test_every_field_is_tried():
+    assert set(CHANGES) == {each.name for each in fields(RunSpec)}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_field_is_part_of_the_id(name):
+    changed = replace(RUN, **{name: CHANGES[name]})
+    assert changed.id != RUN.id
+    assert (changed.stack_key == RUN.stack_key) == (name in STACKS)
+
+
+def test_options_of_the_schedule_may_differ_within_a_stack():
+    changed = replace(RUN, schedule=replace(RUN.schedule, options={"c": 3.0}))
+    assert changed.stack_key == RUN.stack_key
+    assert changed.id != RUN.id
+    unscaled = replace(RUN, schedule=replace(RUN.schedule, gradient_scaling="none"))
+    assert unscaled.stack_key != RUN.stack_key
+
+
+def test_a_whole_number_and_its_float_have_two_ids():
+    """They are equal but written differently, so whoever reads options must settle on floats."""
+    as_float, as_int = (replace(RUN, options={"r": value}) for value in (2.0, 2))
+    assert as_float == as_int
+    assert as_float.id != as_int.id
+
+
+@pytest.mark.parametrize(
+    ("schedule", "label"),
+    [
+        (ScheduleSpec(), "constant"),
+        (ScheduleSpec("sharpness", {"c": 2.5}), "sharpness(2.5)"),
+        (ScheduleSpec("constant", {}, "depthwise"), "constant+depthwise"),
+        (ScheduleSpec("cosine", {"warmup": 0.1, "final": 0.0}), "cosine(0,0.1)"),
+        (ScheduleSpec("taylor", {"c": 2}, "depthwise"), "taylor(2)+depthwise"),
+    ],
+)
+def test_labels_of_schedules(schedule, label):
+    assert schedule.label == label
+
+
+def test_specifications_are_frozen():
+    with pytest.raises(AttributeError):
+        problems.run().seed = 1
