@@ -19,7 +19,7 @@ from nup.records import Columns, Records
 from nup.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 
 SIZES = {"train": 6, "validation": 5, "test": 7, "probe": 4}
-EVERY_STEP = RecordSpec(steps=1, curvature=1, taylor=1, layers=1, features=1)
+EVERY_STEP = RecordSpec(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1)
 
 #: Relative tolerances: columns of `steps` and `layers` are float32, those of `runs` float64.
 STORED = 2e-6

@@ -152,8 +152,7 @@ def evolution(
     _, now = forward(weights, inputs, shape, activation)
     _, before = forward(initial, inputs, shape, activation)
     columns: dict[str, list[float]] = {
-        name: []
-        for name in ("preactivation_rms", "evolution", "evolution_weights", "evolution_inputs")
+        name: [] for name in ("evolution", "evolution_weights", "evolution_inputs")
     }
     x_now, x_before = inputs, inputs
     for k, (weight, start) in enumerate(zip(weights, initial, strict=True)):
@@ -163,7 +162,6 @@ def evolution(
             "evolution_weights": beta * x_now @ (weight - start).T,
             "evolution_inputs": beta * (x_now - x_before) @ start.T,
         }
-        columns["preactivation_rms"].append(float((now[k] ** 2).mean().sqrt()))
         for column, change in parts.items():
             columns[column].append(float(change.norm() / norm))
         x_now, x_before = phi(now[k], activation), phi(before[k], activation)

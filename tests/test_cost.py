@@ -4,7 +4,7 @@ from fake_training import run_spec
 from nup import cost
 from nup.specification import RecordSpec, ScheduleSpec
 
-NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, features=0)
+NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 
 
 def test_arithmetic_of_plain_training():

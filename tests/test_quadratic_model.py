@@ -29,7 +29,7 @@ def last_layer_alone(monkeypatch):
 
     monkeypatch.setitem(_REGISTRY, "frozen", frozen)
     return problems.run(
-        parameterization="frozen", width=4, steps=200, record=RecordSpec(1, 1, 1, 0, 0)
+        parameterization="frozen", width=4, steps=200, record=RecordSpec(1, 1, 1, 0, 0, 0)
     )
 
 

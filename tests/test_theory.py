@@ -226,7 +226,7 @@ def test_the_engine_trains_the_two_layer_linear_net(name, c):
     """
     width = 8
     make = {"parameterization": name, "activation": "linear", "depth": 2, "width": width}
-    record = RecordSpec(steps=1, curvature=1, taylor=0, layers=0, features=0)
+    record = RecordSpec(steps=1, curvature=1, taylor=0, layers=0, probe=0, features=0)
     spec = problems.sharpness(c, steps=10, record=record, **make)
     data = problems.one_sample()
     records = train([spec], data)

@@ -89,6 +89,14 @@ def test_training_is_gradient_descent_by_autograd(name, phi, loss):
             values = np.concatenate([each[column] for each in expected])
             layers = problems.rows(records.layers, spec)[column]
             np.testing.assert_allclose(layers, values, rtol=1e-5, atol=1e-9, err_msg=column)
+        batch = torch.from_numpy(data.inputs["train"])
+        rms = [
+            float((h**2).mean().sqrt())
+            for weights in states
+            for h in references.forward(weights, batch, shape, act)[1]
+        ]
+        recorded = problems.rows(records.layers, spec)["preactivation_rms"]
+        np.testing.assert_allclose(recorded, rms, rtol=1e-5)
 
 
 def assert_motion(steps, layers, states):

@@ -41,7 +41,7 @@ class Activation:
 
     @property
     def negative_slope(self) -> float:
-        """φ′(s) for s < 0, and by convention at the kink s = 0 (so ReLU′(0) = 0)."""
+        """φ′(s) for s < 0. At the kink the engine takes this one, or 0 if φ vanishes on one side."""
         return (self.a - self.b) / self.norm
 
     @property

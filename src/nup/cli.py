@@ -119,9 +119,12 @@ def _claims(options: argparse.Namespace) -> None:
 
 
 def _verdicts(options: argparse.Namespace) -> None:
-    from nup import scorecard
+    from nup import claims, scorecard
 
-    print(scorecard.text(options.claims))
+    if options.markdown:
+        print(scorecard.markdown(options.claims, claims.load_catalogue(options.catalogue)))
+    else:
+        print(scorecard.text(options.claims))
 
 
 def _tidy_notebook(options: argparse.Namespace) -> None:
@@ -179,6 +182,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--log", type=Path, help="file that also gets the messages")
     sub = add("verdicts", _verdicts, "print the verdict on each claim")
     sub.add_argument("claims", type=Path, help="the table of claims")
+    sub.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
+    sub.add_argument("--catalogue", type=Path, default=Path("config/claims.yaml"))
     sub = add(
         "tidy-notebook", _tidy_notebook, "drop from an executed notebook what is not its content"
     )

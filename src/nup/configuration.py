@@ -156,6 +156,7 @@ class Record(Strict):
     curvature: Annotated[int, Field(ge=0)] | None = None
     taylor: Annotated[int, Field(ge=0)] | None = None
     layers: Annotated[int, Field(ge=0)] | None = None
+    probe: Annotated[int, Field(ge=0)] | None = None
     features: Annotated[int, Field(ge=0)] | None = None
 
 

@@ -74,10 +74,11 @@ def run_cost(spec: RunSpec) -> RunCost:
     measured = spec.steps if needs == "sharpness" else _times(record.curvature, spec.steps)
     products = PRODUCTS * measured
     # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
-    probing = 2 * _times(record.layers, spec.steps) + 20 * _times(record.features, spec.steps)
+    probing = 2 * _times(record.probe, spec.steps) + 20 * _times(record.features, spec.steps)
     sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
     units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
-    layer_rows = _times(record.layers, spec.steps) + _times(record.features, spec.steps)
+    groups = (record.layers, record.probe, record.features)
+    layer_rows = sum(_times(cadence, spec.steps) for cadence in groups)
     return RunCost(
         passes=on_batch + products + probing,
         flops=6.0 * net.n_parameters * sample_passes,

@@ -1,16 +1,8 @@
-"""Data sets: embedded or generated, never downloaded; split, standardized and identified.
+"""Data sets: embedded, generated or read from pinned files; split, standardized and identified.
 
 A data set is one function, decorated with ``register``, that returns a pool of samples. All else
-is shared: the split into train, validation, test and probe, and the standardization.
-
-*Split.* The probe set, on which layers are measured, is drawn first and from its own random stream.
-What is left is shuffled by a second stream and dealt to test, then validation, then train. So a
-change of ``n_train`` changes none of the other splits, and smaller training sets are the beginnings
-of larger ones. [operational]
-
-*Standardization.* Every input vector is scaled so that its RMS over coordinates is 1; the option
-``centered`` first subtracts the mean of the training inputs. Targets (one-hot for classes) are
-centred and scaled to unit variance per output, both by the training split alone. [operational]
+is shared: the split into train, validation, test and probe (``nup.splits``), and the scaling of
+inputs and targets (``nup.standardization``).
 """
 
 from __future__ import annotations
@@ -25,23 +17,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nup import images, splits, standardization
 from nup.errors import UserError
 from nup.specification import DataSpec
+from nup.splits import SPLITS
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-#: The order in which what the probe leaves is dealt.
-DEALT = ("test", "validation", "train")
-#: Names of the splits, as keys of ``Dataset``.
-SPLITS = ("train", "validation", "test", "probe")
-
 
 @dataclass(frozen=True)
 class Samples:
-    """Raw samples: ``inputs`` [n, d_in] with either ``targets`` [n, d_out] or ``labels`` [n]."""
+    """Raw samples: ``inputs`` [n, d_in] with either ``targets`` [n, d_out] or ``labels`` [n].
 
-    inputs: FloatArray
+    Inputs may be bytes: only the samples that are drawn become float64.
+    """
+
+    inputs: FloatArray | images.ByteArray
     targets: FloatArray | None = None
     labels: IntArray | None = None
 
@@ -82,12 +74,16 @@ Pool = Callable[[Mapping[str, Any], int], Samples]
 
 @dataclass(frozen=True)
 class Source:
-    """A registered data set: its pool function, its sizes, and its options with their defaults."""
+    """A registered data set: its pool function, its sizes, and its options with their defaults.
+
+    The last ``test_size`` samples of the pool are its original test set.
+    """
 
     pool: Pool
     dimensions: tuple[Size, Size]
     size: Size
     options: Mapping[str, Any]
+    test_size: int
 
 
 _SOURCES: dict[str, Source] = {}
@@ -99,18 +95,40 @@ def register(
     dimensions: tuple[Size, Size],
     size: Size,
     options: Mapping[str, Any] | None = None,
+    test_size: int = 0,
 ) -> Callable[[Pool], Pool]:
     """Register the decorated ``(options, seed) -> Samples`` as the data set ``name``.
 
     ``dimensions`` are (d_in, d_out) and ``size`` is the number of samples in the pool, each a
-    number or the name of an option. ``options`` are the allowed options with their defaults.
+    number or the name of an option. ``options`` are the allowed options with their defaults. Of a
+    data set with a test set of its own, the pool ends with those ``test_size`` samples.
     """
 
     def decorate(pool: Pool) -> Pool:
-        _SOURCES[name] = Source(pool, dimensions, size, {"centered": False, **(options or {})})
+        _SOURCES[name] = Source(
+            pool, dimensions, size, {"centered": False, **(options or {})}, test_size
+        )
         return pool
 
     return decorate
+
+
+def register_images(image_set: images.ImageSet) -> None:
+    """Register an image benchmark, whose original test images stay test images."""
+
+    @register(
+        image_set.name,
+        dimensions=(image_set.d_in, images.CLASSES),
+        size=image_set.n_train + image_set.n_test,
+        test_size=image_set.n_test,
+    )
+    def pool(options: Mapping[str, Any], seed: int) -> Samples:  # noqa: ARG001
+        inputs, labels = images.load(image_set)
+        return Samples(inputs, labels=labels.astype(np.int64))
+
+
+for _image_set in images.IMAGE_SETS:
+    register_images(_image_set)
 
 
 @register("digits", dimensions=(64, 10), size=1797)
@@ -167,7 +185,8 @@ def teacher(options: Mapping[str, Any], seed: int) -> Samples:
     weights, draws = (np.random.default_rng([seed, stream]) for stream in (2, 3))
     first = weights.normal(size=(width, d_in)) / np.sqrt(d_in)
     second = weights.normal(size=(d_out, width)) / np.sqrt(width)
-    inputs = _unit_rms(draws.normal(size=(options["samples"], d_in)), "teacher")
+    inputs = draws.normal(size=(options["samples"], d_in))
+    inputs /= np.sqrt(np.mean(inputs**2, axis=1, keepdims=True))
     return Samples(inputs, targets=np.abs(inputs @ first.T) @ second.T)
 
 
@@ -197,28 +216,23 @@ def check(spec: DataSpec) -> None:
     source, options = _resolve(spec)
     if spec.seed < 0:
         raise UserError(f"seed of data set {spec.name!r}: expected 0 or more, got {spec.seed}")
-    counts = _counts(spec)
-    for split, count in counts.items():
-        if count < 1:
-            raise UserError(
-                f"n_{split} of data set {spec.name!r}: expected at least 1, got {count}"
-            )
-    size, wanted = _size(source.size, options), sum(counts.values())
-    if wanted > size:
-        listed = " + ".join(f"{count} {split}" for split, count in counts.items())
-        remedy = f" or raise its option {source.size!r}" if isinstance(source.size, str) else ""
-        raise UserError(
-            f"data set {spec.name!r} has {size} samples, but {listed} = {wanted} were asked for; "
-            f"lower one of n_train, n_validation, n_test, n_probe{remedy}"
-        )
+    size = source.size
+    splits.check(
+        spec.name,
+        _counts(spec),
+        _size(size, options),
+        source.test_size,
+        option=size if isinstance(size, str) else "",
+    )
 
 
 def load(spec: DataSpec) -> Dataset:
     """Draw, split and standardize a data set; the same specification gives the same arrays.
 
     Raises:
-        UserError: see ``check``; or a zero input vector, or an output that is constant over the
-            training split (as for a class that does not occur in it).
+        UserError: see ``check``; or files that cannot be had (``nup.downloads.fetch``), a zero
+            input vector, or an output that is constant over the training split (as for a class
+            that does not occur in it).
     """
     check(spec)
     source, options = _resolve(spec)
@@ -227,18 +241,22 @@ def load(spec: DataSpec) -> Dataset:
     if len(pool.inputs) != size:
         raise ValueError(f"{spec.name!r} is registered with {size} samples, got {len(pool.inputs)}")
     d_out = _size(source.dimensions[1], options)
-    indices = _split(_counts(spec), size, spec.seed)
-    raw = np.eye(d_out)[pool.labels] if pool.targets is None else pool.targets
-    centre = pool.inputs[indices["train"]].mean(axis=0) if options["centered"] else 0.0
-    inputs = _unit_rms(pool.inputs - centre, spec.name)
-    mean, deviation = _moments(raw[indices["train"]], pool.labels is not None, spec)
-    targets = (raw - mean) / deviation
-    labels = pool.labels
+    counts = _counts(spec)
+    indices = splits.draw(counts, size, source.test_size, spec.seed)
+    drawn = np.concatenate([indices[split] for split in SPLITS])
+    train = slice(counts["train"])
+    inputs = pool.inputs[drawn].astype(np.float64)
+    if options["centered"]:
+        inputs -= inputs[train].mean(axis=0)
+    inputs = standardization.unit_rms(inputs, spec.name, drawn)
+    labels = None if pool.labels is None else pool.labels[drawn]
+    raw = np.eye(d_out)[labels] if pool.targets is None else pool.targets[drawn]
+    targets = standardization.unit_variance(raw, train, spec, classes=labels is not None)
     return Dataset(
         name=spec.name,
-        inputs={split: inputs[indices[split]] for split in SPLITS},
-        targets={split: targets[indices[split]] for split in SPLITS},
-        labels=None if labels is None else {split: labels[indices[split]] for split in SPLITS},
+        inputs=splits.parts(inputs, counts),
+        targets=splits.parts(targets, counts),
+        labels=None if labels is None else splits.parts(labels, counts),
     )
 
 
@@ -279,40 +297,3 @@ def _size(size: Size, options: Mapping[str, Any]) -> int:
 
 def _counts(spec: DataSpec) -> dict[str, int]:
     return {split: getattr(spec, f"n_{split}") for split in SPLITS}
-
-
-def _split(counts: Mapping[str, int], size: int, seed: int) -> dict[str, IntArray]:
-    """Disjoint indices into a pool of ``size``, by split."""
-    shuffle, probe_shuffle = (np.random.default_rng([seed, stream]) for stream in (0, 1))
-    probe = probe_shuffle.permutation(size)[: counts["probe"]]
-    order = shuffle.permutation(size)
-    rest = order[~np.isin(order, probe)]
-    ends = np.cumsum([counts[split] for split in DEALT])
-    dealt = np.split(rest, ends)[:-1]
-    return {"probe": probe, **dict(zip(DEALT, dealt, strict=True))}
-
-
-def _unit_rms(inputs: FloatArray, name: str) -> FloatArray:
-    """Scale every row to RMS 1."""
-    rms = np.sqrt(np.mean(inputs**2, axis=1, keepdims=True))
-    empty = np.flatnonzero(rms == 0)
-    if len(empty):
-        raise UserError(
-            f"data set {name!r}: expected inputs with at least one coordinate that is not 0, got "
-            f"{len(empty)} zero vectors (first: sample {empty[0]}); leave those samples out"
-        )
-    return np.asarray(inputs / rms)
-
-
-def _moments(train: FloatArray, classes: bool, spec: DataSpec) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each output over the training targets."""
-    deviation = train.std(axis=0)
-    constant = np.flatnonzero(deviation == 0)
-    if len(constant):
-        what = "class" if classes else "output"
-        raise UserError(
-            f"data set {spec.name!r}: expected every {what} to vary over the training split, but "
-            f"{what} {constant[0]} is constant over its {len(train)} samples (seed {spec.seed}); "
-            "raise n_train or choose another seed"
-        )
-    return train.mean(axis=0), deviation

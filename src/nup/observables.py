@@ -78,6 +78,12 @@ def powers(network: Network, trace: Trace, deltas: Sequence[Tensor]) -> list[tup
     return pairs
 
 
+def preactivation_rms(trace: Trace) -> Tensor:
+    """RMS of h_k over samples and units. [E, l]"""
+    means = [square(h) / h[0].numel() for h in trace.preactivations]
+    return torch.stack(means, -1).sqrt()
+
+
 class Evolution:
     """Preactivations on the probe set against their initial values."""
 
@@ -99,15 +105,13 @@ class Evolution:
         + β_k W_k(0) (x_{k−1}(t) − x_{k−1}(0)); residual layers add the change of their skip.
         """
         columns: dict[str, list[Tensor]] = {
-            name: []
-            for name in ("preactivation_rms", "evolution", "evolution_weights", "evolution_inputs")
+            name: [] for name in ("evolution", "evolution_weights", "evolution_inputs")
         }
         for k, (weight, moved) in enumerate(zip(weights, displacement, strict=True)):
             gain, features = self._network.gains[k], trace.features[k]
             h, initial = trace.preactivations[k], self._initial.preactivations[k]
             by_weights = features @ moved.mT * gain
             by_inputs = (features - self._initial.features[k]) @ (weight - moved).mT * gain
-            columns["preactivation_rms"].append(h.square().mean((-2, -1)).sqrt())
             for name, change in [
                 ("evolution", h - initial),
                 ("evolution_weights", by_weights),

@@ -46,7 +46,8 @@ class Recorder:
         self.fallbacks = np.zeros(members, dtype=np.int64)
         step_groups = (record.steps, record.curvature, record.taylor, record.features)
         self._step_rows = _row_of_step(step_groups, self._steps)
-        self._layer_rows = _row_of_step((record.layers, record.features), self._steps)
+        layer_groups = (record.layers, record.probe, record.features)
+        self._layer_rows = _row_of_step(layer_groups, self._steps)
         self._step_values = _empty(STEPS, (len(self._step_rows), members))
         self._layer_values = _empty(LAYERS, (len(self._layer_rows), members, depth))
 

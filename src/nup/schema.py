@@ -118,7 +118,7 @@ LAYERS: dict[str, Column] = {
     "update_norm": _series("‖ΔW_k(t)‖ (Frobenius); null at the final state"),
     "cosine": _series("cos of ΔW_k(t) with W_k(t) − W_k(0); null at t = 0"),
     "gradient_scale": _series("ξ_{k,t}; 1 without scaling"),
-    "preactivation_rms": _series("RMS of h_k over probe samples and units"),
+    "preactivation_rms": _series("RMS of h_k over units and the samples of the step's batch"),
     "evolution": _series("e_k(t) = ‖h_k(t) − h_k(0)‖/‖h_k(0)‖ on the probe set"),
     "evolution_weights": _series("‖(W_k(t)−W_k(0)) x_{k-1}(t)‖/‖h_k(0)‖"),
     "evolution_inputs": _series("‖W_k(0)(x_{k-1}(t) − x_{k-1}(0))‖/‖h_k(0)‖"),

@@ -71,8 +71,8 @@ class RecordSpec:
     ``steps``      loss, η, update norm, displacement and cosine of the whole parameter vector
     ``curvature``  λ_t, the top eigenvalue of the preconditioned Gauss–Newton matrix
     ``taylor``     Taylor coefficients T1, T2, T3 of the loss along the update
-    ``layers``     per layer: update norm, cosine, preactivation RMS, relative evolution and its
-    split
+    ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
+    ``probe``      per layer: relative evolution of the probe set's preactivations and its split
     ``features``   per layer: soft and stable rank, kernel alignment, weight movement; test accuracy
     """
 
@@ -80,6 +80,7 @@ class RecordSpec:
     curvature: int = 5
     taylor: int = 0
     layers: int = 10
+    probe: int = 10
     features: int = 50
 
 

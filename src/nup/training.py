@@ -15,9 +15,10 @@ from torch import Tensor
 
 from nup import observables
 from nup.activations import activation
+from nup.batches import TrainingData
 from nup.curvature import Sharpness, gauss_newton_operator
 from nup.data import Dataset
-from nup.ensemble import Network, Trace, generator, initial_weights
+from nup.ensemble import Network, Trace, initial_weights
 from nup.errors import UserError
 from nup.losses import LOSSES
 from nup.parameterization import parameterization
@@ -56,60 +57,6 @@ def train(
         return stack.recorder.records(stack.null_loss)
 
 
-class _Data:
-    """Splits of a data set as tensors, and the batches of each step."""
-
-    def __init__(self, spec: RunSpec, seeds: Sequence[int], dataset: Dataset, like: Tensor) -> None:
-        if spec.loss not in LOSSES:
-            raise UserError(f"unknown loss {spec.loss!r}: expected one of {', '.join(LOSSES)}")
-        if spec.loss == "cross_entropy" and dataset.labels is None:
-            raise UserError(
-                f"loss 'cross_entropy' needs classes, and data set {dataset.name!r} is a "
-                "regression: use 'mse'"
-            )
-        self.inputs = {split: _tensor(x, like) for split, x in dataset.inputs.items()}
-        self.labels = {
-            split: torch.from_numpy(y).to(like.device)
-            for split, y in (dataset.labels or {}).items()
-        }
-        if spec.loss == "cross_entropy":
-            hot = torch.nn.functional.one_hot
-            self.targets = {
-                split: hot(y, dataset.d_out).to(like) for split, y in self.labels.items()
-            }
-        else:
-            self.targets = {split: _tensor(y, like) for split, y in dataset.targets.items()}
-        self.samples = self.inputs["train"].shape[0]
-        self.batch_size = spec.batch_size
-        if self.batch_size is not None and not 1 <= self.batch_size <= self.samples:
-            raise UserError(
-                f"batch_size must be from 1 to n_train = {self.samples}, got {self.batch_size}; "
-                "leave it out for full batch"
-            )
-        unique = list(dict.fromkeys(seeds))
-        self._orders = [generator(seed, "batches") for seed in unique]
-        self._order_of = torch.tensor([unique.index(seed) for seed in seeds])
-        self._shuffled = torch.empty(0, dtype=torch.long)
-
-    def batch(self, step: int, members: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of ``step``: [n, ·] shared, or [E, batch_size, ·] shuffled by seed."""
-        inputs, targets = self.inputs["train"], self.targets["train"]
-        if self.batch_size is None:
-            return inputs, targets
-        per_epoch = self.samples // self.batch_size
-        place = step % per_epoch
-        if place == 0:
-            draws = [torch.randperm(self.samples, generator=order) for order in self._orders]
-            self._shuffled = torch.stack(draws)
-        chosen = self._shuffled[:, place * self.batch_size : (place + 1) * self.batch_size]
-        index = chosen[self._order_of[members.cpu()]].to(inputs.device)
-        return inputs[index], targets[index]
-
-
-def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(array).to(like)
-
-
 class _Stack:
     """The runs of a stack that are still training, as stacked tensors."""
 
@@ -133,7 +80,7 @@ class _Stack:
         self.weights = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
         self.displacement = [torch.zeros_like(weight) for weight in self.weights]
         like = self.weights[0]
-        self.data = _Data(spec, seeds, dataset, like)
+        self.data = TrainingData(spec, seeds, dataset, like)
         self.loss = LOSSES[spec.loss]()
         self.null_loss = self.loss.null_value(self.data.targets["train"])
         self.members = torch.arange(len(specs), device=device)  # indices at the start. [E]
@@ -171,15 +118,17 @@ class _Stack:
         direction = self.network.weight_gradients(trace, deltas, factors, self._direction)
         sharpness = self._measure_sharpness(step, trace, factors)
         taylor = self._measure_taylor(step, trace, direction, targets)
-        values = {"gradient_scale": scales, **self._measure_probe(step, factors)}
+        values = self._measure_probe(step, factors)
+        if self._due(self.spec.record.layers, step):
+            values["gradient_scale"] = scales
+            values["preactivation_rms"] = observables.preactivation_rms(trace)
         if final:
             values["displacement"] = observables.norm(self.displacement)
             self._put(step, values)
             self._finish(sharpness)
             return
         rate = self._rate(step, sharpness, taylor)
-        if due(self.spec.record.steps, step, self.spec.steps) or self._layers_due(step):
-            values.update(self._measure_motion(rate, direction))
+        values |= self._measure_motion(step, rate, direction)
         if sharpness is not None:
             values["edge"] = rate * sharpness
         values["learning_rate"] = rate
@@ -279,7 +228,7 @@ class _Stack:
         self, step: int, trace: Trace, factors: Sequence[float | Tensor]
     ) -> Tensor | None:
         """λ_t on all training data, where the cadence or the schedule asks for it. [E]"""
-        on_cadence = due(self.spec.record.curvature, step, self.spec.steps)
+        on_cadence = self._due(self.spec.record.curvature, step)
         if not on_cadence and self.schedule.needs != "sharpness":
             return None
         if self.spec.batch_size is not None and step < self.spec.steps:
@@ -296,7 +245,7 @@ class _Stack:
         self, step: int, trace: Trace, direction: Sequence[Tensor], targets: Tensor
     ) -> tuple[Tensor, Tensor, Tensor] | None:
         """(T1, T2, T2 of the linearized network) along the update, where due. Each [E]"""
-        on_cadence = due(self.spec.record.taylor, step, self.spec.steps)
+        on_cadence = self._due(self.spec.record.taylor, step)
         if not on_cadence and self.schedule.needs != "taylor":
             return None
         order = 3 if on_cadence else 2
@@ -309,24 +258,30 @@ class _Stack:
         linear = [jets[0], torch.zeros_like(jets[0])]
         return coefficients[0], coefficients[1], self.loss.taylor(outputs, targets, linear)[1]
 
-    def _layers_due(self, step: int) -> bool:
-        return due(self.spec.record.layers, step, self.spec.steps)
+    def _due(self, cadence: int, step: int) -> bool:
+        return due(cadence, step, self.spec.steps)
 
-    def _measure_motion(self, rate: Tensor, direction: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _measure_motion(
+        self, step: int, rate: Tensor, direction: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Norms and cosines of the update, of all weights and per layer, where due."""
+        of_all = self._due(self.spec.record.steps, step)
+        by_layer = self._due(self.spec.record.layers, step)
+        if not of_all and not by_layer:
+            return {}
         motion = observables.motion(direction, self.displacement)
         update = motion.update_square.sqrt() * rate[:, None]
-        return {
-            "update_norm": update.square().sum(-1).sqrt(),
-            "displacement": motion.displacement_square.sum(-1).sqrt(),
-            "cosine": motion.cosine(whole=True),
-            "layer_update_norm": update,
-            "layer_cosine": motion.cosine(),
-        }
+        values = {"layer_update_norm": update, "layer_cosine": motion.cosine()} if by_layer else {}
+        if of_all:
+            values["update_norm"] = update.square().sum(-1).sqrt()
+            values["displacement"] = motion.displacement_square.sum(-1).sqrt()
+            values["cosine"] = motion.cosine(whole=True)
+        return values
 
     def _measure_probe(self, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
         """Preactivations and features of the probe set, and test accuracy, where due."""
-        with_features = due(self.spec.record.features, step, self.spec.steps)
-        if not with_features and not self._layers_due(step):
+        with_features = self._due(self.spec.record.features, step)
+        if not with_features and not self._due(self.spec.record.probe, step):
             return {}
         trace = self.evolution.trace(self.weights)
         values = self.evolution.measure(self.weights, self.displacement, trace)
