@@ -79,6 +79,30 @@ def gauss_newton(
     return jacobian.T @ jacobian / len(inputs)
 
 
+def hessian(
+    weights: Sequence[Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    shape: Parameterization,
+    activation: Activation,
+    factors: Sequence[float],
+    name: str = "mse",
+) -> Tensor:
+    """Dense D^{1/2} ∇²L D^{1/2} by automatic differentiation twice. [P, P]"""
+
+    def value(*parts: Tensor) -> Tensor:
+        return loss(forward(parts, inputs, shape, activation)[0], targets, name)
+
+    blocks = torch.autograd.functional.hessian(value, tuple(weights))
+    rows = [
+        torch.cat([block.reshape(left.numel(), -1) for block in row], 1)
+        for left, row in zip(weights, blocks, strict=True)
+    ]
+    pairs = zip(weights, factors, strict=True)
+    root = torch.cat([torch.full((w.numel(),), c**0.5, dtype=w.dtype) for w, c in pairs])
+    return root[:, None] * torch.cat(rows) * root
+
+
 def depthwise_scales(
     weights: Sequence[Tensor],
     inputs: Tensor,

@@ -158,10 +158,11 @@ class Record(Strict):
     layers: Annotated[int, Field(ge=0)] | None = None
     probe: Annotated[int, Field(ge=0)] | None = None
     features: Annotated[int, Field(ge=0)] | None = None
+    hessian: Annotated[int, Field(ge=0)] | None = None
 
 
 class Shapes(Strict):
-    """The nets of an ``initialization`` entry; None: not set here."""
+    """The nets of an experiment or an ``initialization`` entry; None: not set here."""
 
     data: Annotated[list[DataSpec], BeforeValidator(_data), Nonempty] | None = None
     parameterization: Annotated[list[ParameterizationEntry], AsList, Nonempty] | None = None
@@ -172,6 +173,12 @@ class Shapes(Strict):
     seeds: (
         Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seeds), Nonempty] | None
     ) = None
+
+
+class Initialization(Shapes):
+    """An ``initialization`` entry; ``kernel`` has the neural tangent kernels measured as well."""
+
+    kernel: bool = False
 
 
 class Settings(Shapes):
@@ -208,7 +215,7 @@ class Study(Strict):
     jobs: Jobs = Jobs()
     defaults: Settings = Settings()
     experiments: dict[str, Experiment] = {}
-    initialization: dict[str, Shapes] = {}
+    initialization: dict[str, Initialization] = {}
 
 
 AnySettings = TypeVar("AnySettings", bound=Shapes)

@@ -27,6 +27,10 @@ PASS_OVERHEAD = 8e-5
 ELEMENT_SECONDS = 2.5e-9
 #: Matrix products of one measurement of λ_t beyond the edge of stability, where it takes most.
 PRODUCTS = 8
+#: Products of one measurement of the Hessian's top eigenvalue.
+HESSIAN_PRODUCTS = 20
+#: The most products of any such measurement.
+MOST_PRODUCTS = 24
 #: What one core delivers in the matrix products of training, where a study says nothing else.
 GFLOPS = 120.0
 #: Seconds to start a process, import torch and draw the data.
@@ -39,7 +43,8 @@ START_BYTES = 6e8
 class RunCost:
     """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
 
-    ``state_bytes`` are its weights and activations, ``record_bytes`` what it leaves in the tables.
+    ``state_bytes`` are its weights and activations, ``krylov_bytes`` the vectors of a measurement of
+    the Hessian, ``record_bytes`` what it leaves in the tables.
     """
 
     passes: float
@@ -47,6 +52,7 @@ class RunCost:
     elements: float
     state_bytes: float
     record_bytes: float
+    krylov_bytes: float = 0.0
 
 
 def network(spec: RunSpec) -> Parameterization:
@@ -73,6 +79,8 @@ def run_cost(spec: RunSpec) -> RunCost:
     # Passes of all training data: matrix products of the Krylov space, each like a step.
     measured = spec.steps if needs == "sharpness" else _times(record.curvature, spec.steps)
     products = PRODUCTS * measured
+    # Of the Hessian too, each like two steps.
+    products += 2 * HESSIAN_PRODUCTS * _times(record.hessian, spec.steps)
     # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
     probing = 2 * _times(record.probe, spec.steps) + 20 * _times(record.features, spec.steps)
     sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
@@ -85,6 +93,7 @@ def run_cost(spec: RunSpec) -> RunCost:
         elements=units * sample_passes,
         state_bytes=itemsize * (4.0 * net.n_parameters + 2.0 * units * full),
         record_bytes=60.0 * (_times(record.steps, spec.steps) + spec.depth * layer_rows),
+        krylov_bytes=2.0 * MOST_PRODUCTS * itemsize * net.n_parameters if record.hessian else 0.0,
     )
 
 
@@ -118,9 +127,9 @@ def memory_bytes(specs: Iterable[RunSpec]) -> float:
     peak = records = 0.0
     for block in blocks(specs):
         cost = run_cost(block[0])
-        peak = max(peak, len(block) * cost.state_bytes)
+        peak = max(peak, len(block) * (4 * cost.state_bytes + cost.krylov_bytes))
         records += len(block) * cost.record_bytes
-    return START_BYTES + 4 * peak + 6 * records
+    return START_BYTES + peak + 6 * records
 
 
 def _times(cadence: int, steps: int) -> int:

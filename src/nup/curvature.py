@@ -27,7 +27,7 @@ Operator = Callable[[Tensor], Tensor]
 
 @dataclass
 class Eigenpair:
-    """Top eigenvalue [E], relative residual ‖Mv − λv‖/λ [E], and the next start vector [E, N]."""
+    """Top eigenvalue [E], relative residual ‖Mv − λv‖/|λ| [E], and the next start vector [E, N]."""
 
     value: Tensor
     residual: Tensor
@@ -35,15 +35,21 @@ class Eigenpair:
 
 
 def top_eigenpair(
-    operator: Operator, start: Tensor, tolerance: float = 0.0, products: int = 24
+    operator: Operator,
+    start: Tensor,
+    tolerance: float = 0.0,
+    products: int = 24,
+    definite: bool = True,
 ) -> Eigenpair:
-    """Largest eigenvalue of a positive semi-definite operator from a Krylov space of ``start``.
+    """Largest algebraic eigenvalue of a symmetric operator from a Krylov space of ``start``.
 
     Rayleigh–Ritz on span{v, Mv, M²v, …}, grown until the relative residual is at most ``tolerance``
     or M was applied ``products`` times; one application is a step of power iteration. Each member
     keeps the pair at which it met the tolerance, so its value does not depend on the others. A
     value is a lower bound of λ; some eigenvalue lies within the residual of it. The vector
-    returned is M times the Ritz vector, normalized: a start for the next call.
+    returned is a start for the next call: M times the Ritz vector, one step of power iteration
+    ahead, where M is positive semi-definite (``definite``); else the Ritz vector itself, since M
+    would turn it towards negative eigenvalues of large magnitude.
     """
     members, size = start.shape
     basis = start.new_empty(members, products, size)
@@ -56,14 +62,15 @@ def top_eigenpair(
         basis[:, j] = _normalized(vector)
         vector = images[:, j] = operator(basis[:, j])
         if (j % 2 == 1 and tolerance > 0) or j + 1 == products:
-            found = _merged(found, _ritz(basis[:, : j + 1], images[:, : j + 1]), tolerance)
+            pair = _ritz(basis[:, : j + 1], images[:, : j + 1], definite)
+            found = _merged(found, pair, tolerance)
             if bool((found.residual <= tolerance).all()):
                 break
     assert found is not None
     return found
 
 
-def _ritz(basis: Tensor, images: Tensor) -> Eigenpair:
+def _ritz(basis: Tensor, images: Tensor, definite: bool) -> Eigenpair:
     """Top Ritz pair of orthonormal ``basis`` [E, j, N] with ``images`` M·basis."""
     T = (basis @ images.mT).double()  # [E, j, j]
     finite = torch.isfinite(T).all(-1).all(-1)
@@ -71,13 +78,13 @@ def _ritz(basis: Tensor, images: Tensor) -> Eigenpair:
     values, vectors = torch.linalg.eigh(T)
     top = values[:, -1].to(basis.dtype)
     ritz = vectors[:, None, :, -1].to(basis.dtype)  # [E, 1, j]
-    image = (ritz @ images).squeeze(1)
-    error = image - top[:, None] * (ritz @ basis).squeeze(1)
-    residual = error.norm(dim=-1) / top.clamp_min(torch.finfo(top.dtype).tiny)
+    vector, image = (ritz @ basis).squeeze(1), (ritz @ images).squeeze(1)
+    error = image - top[:, None] * vector
+    residual = error.norm(dim=-1) / top.abs().clamp_min(torch.finfo(top.dtype).tiny)
     top = torch.where(finite, top, torch.full_like(top, torch.nan))
     # A member that is not finite has nothing left to converge.
     residual = torch.where(finite, residual, torch.zeros_like(residual))
-    return Eigenpair(top, residual, _normalized(image))
+    return Eigenpair(top, residual, _normalized(image if definite else vector))
 
 
 def _merged(old: Eigenpair | None, new: Eigenpair, tolerance: float) -> Eigenpair:
@@ -167,7 +174,9 @@ def spectral_norm(matrices: Tensor, products: int = 12) -> Tensor:
 
 
 class Sharpness:
-    """λ_t followed along training: a call starts from the vector found two calls ago.
+    """A top eigenvalue followed along training, λ_t or the Hessian's (then not ``definite``).
+
+    A call starts from the vector found two calls ago.
 
     Two, since beyond the edge of stability the weights jump across a valley and back, so that the
     top eigenvector of every other step is alike; a third of the products is saved.
@@ -184,6 +193,7 @@ class Sharpness:
         like: Tensor,
         tolerance: float = TOLERANCE,
         products: int = 24,
+        definite: bool = True,
     ) -> None:
         starts = [
             torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
@@ -192,11 +202,12 @@ class Sharpness:
         self._start = torch.stack(starts).to(like)  # [E, N]
         self._last = self._start
         self._tolerance, self._products = tolerance, min(products, size)
+        self._definite = definite
 
     def measure(self, operator: Operator) -> Eigenpair:
         """The top eigenpair of ``operator``, warm-started."""
         first = self._start is self._last
-        pair = top_eigenpair(operator, self._start, self._tolerance, self._products)
+        pair = top_eigenpair(operator, self._start, self._tolerance, self._products, self._definite)
         finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
         found = torch.where(finite, pair.vector, self._start)
         self._start, self._last = (found.clone() if first else self._last), found

@@ -16,6 +16,7 @@ from typing import Any
 from nup import data, schedules
 from nup.activations import activation
 from nup.configuration import (
+    Initialization,
     Named,
     ParameterizationEntry,
     ScheduleEntry,
@@ -88,11 +89,13 @@ def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
     """
     found: dict[str, InitSpec] = {}
     for name, entry in study.initialization.items():
-        settings = merged(Shapes, study.defaults, entry)
+        settings = merged(Initialization, study.defaults, entry)
         with _located(path, f"initialization.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
             for cell, seed in product(_cells(settings), settings.seeds or [0]):
-                spec = InitSpec(experiment=name, seed=seed, **cell.shared)
+                if settings.kernel:
+                    _check_kernel(cell)
+                spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
                 found[canonical_json(asdict(spec))] = spec
     return list(found.values())
 
@@ -198,6 +201,14 @@ def _check_batch(batch_size: int | None, spec: DataSpec) -> None:
         raise UserError(
             f"batch_size: expected at most n_train = {spec.n_train} of data set {spec.name!r}, "
             f"got {batch_size}; leave it out for full batch"
+        )
+
+
+def _check_kernel(cell: Cell) -> None:
+    if any(cell.net.skip) or cell.weight_variance != 1:
+        raise UserError(
+            "kernel: the infinite-width kernel is known for plain nets at weight_variance 1, got "
+            f"{cell.net.name} at {cell.weight_variance:g}; leave out `kernel`, or these nets"
         )
 
 

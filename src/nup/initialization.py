@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nup import theory
+from nup import kernels, theory
 from nup.activations import Activation, activation
 from nup.data import Dataset
 from nup.ensemble import Network, Trace, initial_weights
@@ -16,9 +16,15 @@ from nup.losses import MeanSquaredError
 from nup.parameterization import Parameterization, parameterization
 from nup.specification import InitSpec
 
+#: Columns of the net's NTK, null in all other rows.
+_OF_THE_NET = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")
+
 
 def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]:
-    """Columns of the init table, one row per spec and layer, in float64 on the probe set."""
+    """Columns of the init table, one row per spec and layer, in float64 on the probe set.
+
+    What belongs to a net as a whole (its NTK) stands in the row of its last layer.
+    """
     columns: dict[str, list[Any]] = {}
     for spec in specs:
         shape = parameterization(
@@ -60,8 +66,9 @@ def _rows(
         "weight_variance": spec.weight_variance,
         "seed": spec.seed,
     }
-    return [
+    rows = [
         factors
+        | dict.fromkeys(_OF_THE_NET)
         | {
             "layer": layer,
             "forward_log_norm": float(trace.preactivations[layer - 1].square().mean().sqrt().log()),
@@ -73,6 +80,9 @@ def _rows(
         }
         for layer in range(1, shape.depth + 1)
     ]
+    if spec.kernel:
+        rows[-1] |= kernels.measure(network, weights, trace, inputs, spec.seed)
+    return rows
 
 
 def _mean_cosine(trace: Trace, layer: int, pairs: tuple[Any, Any]) -> float:

@@ -44,7 +44,13 @@ class Recorder:
         self.final: dict[str, npt.NDArray[np.float64]] = {}
         self.initial_sharpness = np.full(members, np.nan)
         self.fallbacks = np.zeros(members, dtype=np.int64)
-        step_groups = (record.steps, record.curvature, record.taylor, record.features)
+        step_groups = (
+            record.steps,
+            record.curvature,
+            record.taylor,
+            record.features,
+            record.hessian,
+        )
         self._step_rows = _row_of_step(step_groups, self._steps)
         layer_groups = (record.layers, record.probe, record.features)
         self._layer_rows = _row_of_step(layer_groups, self._steps)

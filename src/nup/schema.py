@@ -109,6 +109,11 @@ STEPS: dict[str, Column] = {
     "ntk_alignment": _series(
         "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"
     ),
+    "hessian_sharpness": _series(
+        "largest algebraic eigenvalue of the preconditioned Hessian, on the hessian cadence"
+    ),
+    "hessian_residual": _series("‖Hv − λv‖/|λ| of its eigenpair"),
+    "hessian_edge": _series("η_t times hessian_sharpness; null at the final state"),
 }
 
 LAYERS: dict[str, Column] = {
@@ -146,6 +151,14 @@ INIT: dict[str, Column] = {
     "backward_theory": _number("its infinite-width value, ((l−k)/2) ln σ²"),
     "cosine": _number("mean cosine of h_k over a fixed set of input pairs"),
     "cosine_theory": _number("mean over the pairs of the iterated cosine map"),
+    "ntk_error": _number(
+        "‖K − K_∞‖/‖K_∞‖ of the net's NTK on the probe set; in the rows k = l where asked for"
+    ),
+    "ntk_distance_error": _number(
+        "relative error of 3π/(8 Δ_φ arccos ρ_l) as the infinite-width NTK of two inputs, rows k = l"
+    ),
+    "ntk_condition": _number("condition number of the infinite-width NTK, rows k = l"),
+    "ntk_condition_limit": _number("its limit in depth, 1 + n/3"),
 }
 
 CLAIMS: dict[str, Column] = {

@@ -74,6 +74,8 @@ class RecordSpec:
     ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
     ``probe``      per layer: relative evolution of the probe set's preactivations and its split
     ``features``   per layer: soft and stable rank, kernel alignment, weight movement; test accuracy
+    ``hessian``    largest algebraic eigenvalue of the preconditioned Hessian: dear, so never unless
+                   asked for
     """
 
     steps: int = 1
@@ -82,6 +84,7 @@ class RecordSpec:
     layers: int = 10
     probe: int = 10
     features: int = 50
+    hessian: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class InitSpec:
-    """One net measured at its initialization, without training."""
+    """One net measured at its initialization, without training; with its NTK if ``kernel``."""
 
     experiment: str
     data: DataSpec
@@ -156,3 +159,4 @@ class InitSpec:
     weight_variance: float
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    kernel: bool = False

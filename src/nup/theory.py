@@ -71,6 +71,53 @@ def infinite_width_ntk(
     return parameterization.output_multiplier**2 * kernel
 
 
+def inverse_distance_ntk(cosine: Array, activation: Activation) -> Array:
+    """What the infinite-width NTK of inputs at angle θ_l = arccos ρ_l tends to: 3π/(8 Δ_φ θ_l).
+
+    ``cosine`` is ρ_l, that of h_l and of the activations x_{l−1} (at infinite width they agree); the
+    kernel is that of ``infinite_width_ntk`` where every layer counts alike with c_k m_{k−1} γ² = 1
+    (ntp, mup, nup). At ρ_l = 1 the value is infinite; the kernel itself is l there.
+
+    "The entries are approximated by inverses of the activations' cosine distances" [comp] is read
+    with the angle as distance [operational]. That its inverse, and not that of 1 − ρ, is the one,
+    and the constant, follow from the maps of this module [derived]: as θ → 0
+
+        1/θ_{l+1} = 1/θ_l + 2Δ_φ/(3π) + O(θ_l),   K_{l+1} = ρ_{l+1} + (1 − 2Δ_φ θ_l/π) K_l,
+
+    and K = A/θ solves the second to leading order if A (2Δ_φ/(3π) + 2Δ_φ/π) = 1, that is
+    A = 3π/(8Δ_φ). Every other start is forgotten like l^{−3}, since θ_l → 3π/(2Δ_φ l) makes the
+    factors 1 − 3/l; so the relative error vanishes with depth, about like θ_l. There K → l/4.
+    Equivalently K ≈ (3π/8Δ_φ)/√(2(1−ρ_l)), and 1 − ρ_l → 9π²/(8Δ_φ² l²).
+
+    Raises:
+        ValueError: Δ_φ = 0; a linear network keeps its angles.
+    """
+    _require_nonlinear(activation)
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    with np.errstate(divide="ignore"):
+        return np.asarray(3 * np.pi / (8 * activation.delta_phi * angle), dtype=np.float64)
+
+
+def limiting_condition(samples: int, activation: Activation) -> float:
+    """Condition number to which the NTK of distinct inputs tends with depth: 1 + n/3. [derived], [lit]
+
+    Its diagonal is l and every other entry tends to l/4 (``inverse_distance_ntk``), so K/l tends to
+    (3/4) I + (1/4) 11ᵀ, with eigenvalues (n+3)/4 and 3/4, whatever Δ_φ > 0. Only the way there
+    depends on it: off the diagonal K/l − 1/4 is about 3π/(8Δ_φ l θ_l) − 1/4, a function of Δ_φ l to
+    leading order, so that an activation with half the Δ_φ needs about twice the depth.
+
+    Raises:
+        ValueError: Δ_φ = 0.
+    """
+    _require_nonlinear(activation)
+    return 1 + samples / 3
+
+
+def _require_nonlinear(activation: Activation) -> None:
+    if activation.delta_phi == 0:
+        raise ValueError(f"{activation.name} is linear (Δ_φ = 0): its kernel has no limit in depth")
+
+
 @dataclass
 class TwoLayerLinear:
     """f = ⟨u, v⟩/√n on one sample with target 0: the catapult in closed form. [lit], [derived]

@@ -20,6 +20,7 @@ from nup.curvature import Sharpness, gauss_newton_operator
 from nup.data import Dataset
 from nup.ensemble import Network, Trace, initial_weights
 from nup.errors import UserError
+from nup.hessian import hessian_operator
 from nup.losses import LOSSES
 from nup.parameterization import parameterization
 from nup.records import Recorder, Records, due
@@ -100,6 +101,9 @@ class _Stack:
         )
         size = self.data.samples * dataset.d_out
         self.sharpness = Sharpness(seeds, size, like)
+        self.hessian: Sharpness | None = None
+        if spec.record.hessian:
+            self.hessian = Sharpness(seeds, shape.n_parameters, like, definite=False)
         samples = spec.batch_size or self.data.samples
         self._buffers = self.network.buffers(len(specs), samples, like)
         self._direction = [torch.empty_like(weight) for weight in self.weights]
@@ -117,6 +121,7 @@ class _Stack:
         factors, scales = self._factors(trace, deltas)
         direction = self.network.weight_gradients(trace, deltas, factors, self._direction)
         sharpness = self._measure_sharpness(step, trace, factors)
+        hessian = self._measure_hessian(step, trace, deltas, factors)
         taylor = self._measure_taylor(step, trace, direction, targets)
         values = self._measure_probe(step, factors)
         if self._due(self.spec.record.layers, step):
@@ -131,6 +136,8 @@ class _Stack:
         values |= self._measure_motion(step, rate, direction)
         if sharpness is not None:
             values["edge"] = rate * sharpness
+        if hessian is not None:
+            values["hessian_edge"] = rate * hessian
         values["learning_rate"] = rate
         self._put(step, values)
         self._update(rate, direction)
@@ -179,6 +186,8 @@ class _Stack:
         self.options = {name: values[kept] for name, values in self.options.items()}
         self.previous = None if self.previous is None else self.previous[kept]
         self.sharpness.keep(kept)
+        if self.hessian is not None:
+            self.hessian.keep(kept)
         self.evolution.keep(kept)
 
     def _factors(
@@ -239,6 +248,26 @@ class _Stack:
             indices = self.members.cpu().numpy()
             self.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
         self._put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
+        return pair.value
+
+    def _measure_hessian(
+        self,
+        step: int,
+        trace: Trace,
+        deltas: Sequence[Tensor],
+        factors: Sequence[float | Tensor],
+    ) -> Tensor | None:
+        """Top eigenvalue of the preconditioned Hessian on all training data, where due. [E]"""
+        if self.hessian is None or not self._due(self.spec.record.hessian, step):
+            return None
+        if self.spec.batch_size is not None and step < self.spec.steps:
+            trace = self.network.forward(self.weights, self.data.inputs["train"])
+            outputs, targets = self.network.outputs(trace), self.data.targets["train"]
+            cotangent = self.loss.cotangent(outputs, targets)
+            deltas = self.network.backward(self.weights, trace, cotangent)
+        operator = hessian_operator(self.network, self.weights, trace, deltas, self.loss, factors)
+        pair = self.hessian.measure(operator)
+        self._put(step, {"hessian_sharpness": pair.value, "hessian_residual": pair.residual})
         return pair.value
 
     def _measure_taylor(

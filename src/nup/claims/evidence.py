@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,7 +66,17 @@ class Evidence:
         self.experiment = experiment
         self.activation = activation
         self._tables = tables
+        self._select = select
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
+
+    def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
+        """The same tables, filtered to another experiment or another activation."""
+        return Evidence(
+            self._tables,
+            experiment or self.experiment,
+            activation or self.activation,
+            self._select,
+        )
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -86,9 +96,12 @@ class Evidence:
         """
         return self._of(self.runs, net)
 
-    def init_of(self, net: str | None = None) -> pd.DataFrame:
-        """The initializations of one net, or of all. Raises ``NotRun`` as ``runs_of`` does."""
-        return self._of(self.init, net)
+    def init_of(self, net: str | None = None, varying: Collection[str] = ()) -> pd.DataFrame:
+        """The initializations of one net, or of all, which may differ in the columns ``varying``.
+
+        Raises ``NotRun`` as ``runs_of`` does.
+        """
+        return self._of(self.init, net, varying)
 
     def steps_of(self, run_id: str) -> pd.DataFrame:
         """The steps of one run in order; empty if none were recorded."""
@@ -126,14 +139,16 @@ class Evidence:
             rows = rows[rows[column] == value]
         return rows.assign(net=net_labels(rows))
 
-    def _of(self, table: pd.DataFrame, net: str | None) -> pd.DataFrame:
+    def _of(
+        self, table: pd.DataFrame, net: str | None, varying: Collection[str] = ()
+    ) -> pd.DataFrame:
         rows = table if net is None else table[table["net"] == net]
         if rows.empty:
             name = "" if net is None else f" of {net}"
             raise NotRun(f"experiment `{self.experiment}` has no {self.activation} runs{name}")
         for column in _SINGLE_VALUED:
             values = sorted(map(str, rows[column].unique())) if column in rows else []
-            if len(values) > 1:
+            if len(values) > 1 and column not in varying:
                 raise NotRun(
                     f"experiment `{self.experiment}` mixes several values of {column} "
                     f"({', '.join(values)}): pin one under `select` in the claims file"

@@ -22,7 +22,9 @@ _NAMED = 6
 
 
 def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
-    """Judge every claim for every activation that occurs in the tables.
+    """Judge every claim for every activation of its experiment.
+
+    A claim whose experiment is absent is *not run* for all activations of the tables.
 
     Args:
         tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.schema``;
@@ -35,7 +37,7 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
     rows = [
         row
         for claim in catalogue.claims
-        for activation in _activations(tables)
+        for activation in _activations(tables, claim.experiment) or _activations(tables)
         for row in _judge_claim(tables, claim, activation, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
@@ -43,13 +45,18 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
     return frame.astype({**numbers, "n_seeds": "int64"})
 
 
-def _activations(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Every activation of ``runs``, then those met only at initialization, each in sorted order."""
+def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> list[str]:
+    """Activations of one experiment, or of all.
+
+    Those of ``runs`` first, then those met only at initialization, each in sorted order.
+    """
     found: list[str] = []
     for name in ("runs", "init"):
         if name in tables and not tables[name].empty:
-            new = set(tables[name]["activation"].dropna()) - set(found)
-            found += sorted(new)
+            rows = tables[name]
+            if experiment:
+                rows = rows[rows["experiment"] == experiment]
+            found += sorted(set(rows["activation"].dropna()) - set(found))
     return found
 
 

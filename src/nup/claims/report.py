@@ -93,7 +93,9 @@ def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
         "|---|---|" + "---|" * (len(names) + 1),
     ]
     for claim in catalogue.claims:
-        verdicts = "".join(f"{found.get((claim.id, name), 'not run')} | " for name in names)
+        # An activation that the claim's experiment does not have is not judged.
+        absent = "–" if claim.id in set(overall["claim"]) else "not run"
+        verdicts = "".join(f"{found.get((claim.id, name), absent)} | " for name in names)
         stem = claim.notebook.removesuffix(".ipynb")
         links = f"[notebook]({stem}.ipynb), [page]({stem}.html)"
         lines.append(f"| {claim.title} | `{claim.provenance}` | {verdicts}{links} |")

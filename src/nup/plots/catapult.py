@@ -26,11 +26,11 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
         return catapult_runs(evidence, "constant", least_initial_edge=bound)
 
     def losses(axis: Axes, evidence: Evidence) -> None:
-        _draw_losses(axis, evidence, _one_seed(selected(evidence)), "learning_rate", "η")
+        _draw_losses(axis, evidence, style.one_seed(selected(evidence)), "learning_rate", "η")
 
     def edges(axis: Axes, evidence: Evidence) -> None:
         axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
-        for color, (_, run) in _colored(_one_seed(selected(evidence)), "learning_rate"):
+        for color, (_, run) in style.colored(style.one_seed(selected(evidence)), "learning_rate"):
             steps = evidence.steps_of(run["run_id"]).dropna(subset=["edge"])
             axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
         axis.set_xlabel("step t")
@@ -56,7 +56,9 @@ def catapult_prolonged(
 
     def losses(schedule: str) -> style.Draw:
         def draw(axis: Axes, evidence: Evidence) -> None:
-            runs = _one_seed(catapult_runs(evidence, schedule, claim.criteria[0].arguments["net"]))
+            runs = style.one_seed(
+                catapult_runs(evidence, schedule, claim.criteria[0].arguments["net"])
+            )
             _draw_losses(axis, evidence, runs, "schedule_c", "c")
             bound = (loss_bound or np.nan) * runs["initial_loss"].median()
             axis.axhline(bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial")
@@ -75,24 +77,10 @@ def catapult_prolonged(
     return style.panels(tables, judged, claim, rows)
 
 
-def _one_seed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of νP, or of the first net there is, at the lowest seed."""
-    nets = sorted(runs["net"].unique(), key=lambda net: (not net.startswith("nup"), net))
-    runs = runs[runs["net"] == nets[0]]
-    first: pd.DataFrame = runs[runs["seed"] == runs["seed"].min()]
-    return first
-
-
-def _colored(runs: pd.DataFrame, column: str) -> list[tuple[object, tuple[object, pd.Series]]]:
-    runs = runs.sort_values(column)
-    palette = sns.color_palette("viridis", len(runs))
-    return list(zip(palette, runs.iterrows(), strict=True))
-
-
 def _draw_losses(
     axis: Axes, evidence: Evidence, runs: pd.DataFrame, column: str, symbol: str
 ) -> None:
-    for color, (_, run) in _colored(runs, column):
+    for color, (_, run) in style.colored(runs, column):
         steps = evidence.steps_of(run["run_id"])
         label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
         axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)

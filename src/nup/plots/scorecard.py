@@ -30,7 +30,9 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
                 row = overall[
                     (overall["claim"] == claim.id) & (overall["activation"] == activation)
                 ]
-                _draw_cell(axis, column, line, row)
+                # An activation that the claim's experiment does not have is not judged.
+                if not row.empty or claim.id not in set(overall["claim"]):
+                    _draw_cell(axis, column, line, row)
         axis.set_xlim(0, len(activations))
         axis.set_ylim(len(claims), 0)
         axis.set_xticks(np.arange(len(activations)) + 0.5, activations, fontweight="bold")

@@ -185,6 +185,21 @@ def _verdict(judged: pd.DataFrame, claim_id: str, activation: str) -> str:
     return f"{activation}: {claim_id} {VERDICTS[label].symbol} {label}"
 
 
+def one_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of νP, or of the first net there is, at the lowest seed."""
+    nets = sorted(runs["net"].unique(), key=lambda net: (not net.startswith("nup"), net))
+    runs = runs[runs["net"].isin(nets[:1])]
+    first: pd.DataFrame = runs[runs["seed"] == runs["seed"].min()]
+    return first
+
+
+def colored(runs: pd.DataFrame, column: str) -> list[tuple[object, tuple[object, pd.Series]]]:
+    """Rows in the order of ``column``, each with a color that tells where in it they stand."""
+    runs = runs.sort_values(column)
+    palette = sns.color_palette("viridis", len(runs))
+    return list(zip(palette, runs.iterrows(), strict=True))
+
+
 def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | None]:
     """Ends of the threshold of the claim's first criterion with this estimator."""
     for criterion in claim.criteria:

@@ -16,8 +16,16 @@ from nup.claims.estimators.catapult import (
     late_edge,
 )
 from nup.claims.estimators.depth import depth_slope, depth_slope_gain
+from nup.claims.estimators.edge import late_hessian_edge
 from nup.claims.estimators.evolution import evolution_depth_slope, evolution_layer_slope
 from nup.claims.estimators.initialization import log_norm_slope, log_norm_slope_ratio
+from nup.claims.estimators.kernels import (
+    concentration_depth_slope_gain,
+    concentration_log_ratio,
+    concentration_width_slope,
+    condition_gap_ratio,
+    doubling_ratio,
+)
 from nup.claims.estimators.phases import cosine_in_phase
 from nup.claims.evidence import Measurement
 
@@ -25,15 +33,21 @@ ESTIMATORS: dict[str, Callable[..., Measurement]] = {
     function.__name__: function
     for function in (
         amplitude_ratio,
+        concentration_depth_slope_gain,
+        concentration_log_ratio,
+        concentration_width_slope,
+        condition_gap_ratio,
         cosine_in_phase,
         depth_slope,
         depth_slope_gain,
         diverged_runs,
+        doubling_ratio,
         evolution_depth_slope,
         evolution_layer_slope,
         largest_loss,
         late_amplitude,
         late_edge,
+        late_hessian_edge,
         log_norm_slope,
         log_norm_slope_ratio,
     )
