@@ -6,6 +6,7 @@ Every law is an argument, so that a test can make a claim true, false or undecid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def net_columns(net: str) -> dict[str, Any]:
     name, _, matched_to = net.partition(" matched to ")
     exponent = 2.0 if name == NUP else 0.0
     return {
-        "parameterization": "nup" if name == NUP else name,
+        "parameterization": "nup" if name.startswith("nup(") else name,
         "width_exponent": exponent,
         "matched_to": matched_to,
         "base_width": 16,
@@ -99,6 +100,54 @@ def init_table(
                                 "cosine_theory": 1 - 0.9**layer,
                             }
                         )
+    return complete("init", rows)
+
+
+#: Δ_φ of the activations of the kernel experiments.
+KERNEL_ACTIVATIONS = {"abs": 1.0, "(1,2)": 0.8, "relu": 0.5}
+
+
+def kernel_table(
+    activations: Mapping[str, float] = KERNEL_ACTIVATIONS,
+    seeds: Sequence[int] = SEEDS,
+    width_slope: float = -0.5,
+    growth: Mapping[float, float] | None = None,
+    distance_slope: float = -1.0,
+    gap_power: float = -1.0,
+    noise: float = 0.02,
+) -> pd.DataFrame:
+    """Rows k = l of the kernel experiments, whose quantities are powers of width, depth and Δ_φ.
+
+    ``growth`` is the slope of ln error in ln depth by width exponent r (default: 0.5 at 0, 0 at 2).
+    """
+    rng = np.random.default_rng(4)
+    growth = growth or {0.0: 0.5, 2.0: 0.0}
+    cells = [("ntk-width", r, 4, m) for r in growth for m in (8, 16, 32)]
+    cells += [("ntk-depth", r, depth, 8) for r in growth for depth in (2, 4, 6, 8, 10)]
+    cells += [("ntk-spectrum", None, depth, 8) for depth in (2, 4, 8, 16, 32)]
+    rows = []
+    for (experiment, r, depth, width), activation, seed in product(cells, activations, seeds):
+        delta = activations[activation]
+        error = width**width_slope * depth ** growth.get(r, 0.5) / delta
+        gap = 3 * delta**gap_power / depth
+        rows.append(
+            {
+                **net_columns(f"nup(r={r:g})" if r is not None else "mup"),
+                "width_exponent": r or 0.0,
+                "experiment": experiment,
+                "depth": depth,
+                "base_width": width,
+                "activation": activation,
+                "delta_phi": delta,
+                "weight_variance": 1.0,
+                "seed": seed,
+                "layer": depth,
+                "ntk_error": error * np.exp(noise * rng.normal()),
+                "ntk_distance_error": depth**distance_slope * np.exp(noise * rng.normal()),
+                "ntk_condition": 10 * (1 + gap * np.exp(noise * rng.normal())),
+                "ntk_condition_limit": 10.0,
+            }
+        )
     return complete("init", rows)
 
 
@@ -181,12 +230,14 @@ def catapult_tables(
     cosines: tuple[float, float, float] = (0.4, 0.0, -0.2),
     diverged_seed: int | None = None,
     highest: float = 1.5,
+    hessian: float = 1.02,
 ) -> dict[str, pd.DataFrame]:
     """Loss curves with spikes, ``runs`` and ``steps``.
 
     ``fading`` is the amplitude at the end over that at the start, by schedule (default: constant
     0.2, the others 1). ``cosines`` are the cosines below, at and beyond the edge. One seed may
-    diverge under sharpness(2.5). ``highest`` is the largest loss over the initial one.
+    diverge under sharpness(2.5). ``highest`` is the largest loss over the initial one, ``hessian``
+    the top eigenvalue of the Hessian over that of Gauss–Newton.
     """
     fading = {"constant": 0.2, "sharpness": 1.0, "taylor": 1.0, **(fading or {})}
     rng = np.random.default_rng(3)
@@ -201,7 +252,10 @@ def catapult_tables(
                     fails = (schedule, c, seed) == ("sharpness", 2.5, diverged_seed)
                     run = _catapult_run(activation, net, schedule, c, seed, steps, highest, fails)
                     runs.append(run)
-                    curves.append(_curve(run, schedule, c, fading[schedule], cosines, rng))
+                    curve = _curve(run, schedule, c, fading[schedule], cosines, rng)
+                    measured = (curve["step"] % 50 == 0) & (curve["step"] < steps)
+                    curve["hessian_edge"] = (hessian * curve["edge"]).where(measured)
+                    curves.append(curve)
     empty = complete("steps", [])
     return {
         "runs": complete("runs", runs),
@@ -287,5 +341,5 @@ def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[s
         "runs": pd.concat([depth["runs"], catapults["runs"]], ignore_index=True),
         "steps": catapults["steps"],
         "layers": depth["layers"],
-        "init": init_table(activations),
+        "init": pd.concat([init_table(activations), kernel_table()], ignore_index=True),
     }

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from fake_training import run_spec
@@ -22,6 +24,7 @@ def test_arithmetic_of_plain_training():
         {"depth": 4},
         {"width": 8},
         {"record": RecordSpec()},
+        {"record": replace(NOTHING, hessian=5)},
         {"schedule": ScheduleSpec("sharpness", {"c": 1.0}), "learning_rate": None},
         {"schedule": ScheduleSpec("taylor", {"c": 1.0}), "learning_rate": None},
     ],
@@ -59,3 +62,9 @@ def test_a_run_larger_than_the_cache_is_a_block_of_its_own():
 def test_memory_grows_with_the_records():
     light, heavy = run_spec(record=NOTHING), run_spec(record=RecordSpec(), steps=10**6)
     assert cost.memory_bytes([heavy]) - 4e8 > cost.memory_bytes([light]) > cost.START_BYTES
+
+
+def test_the_hessian_needs_its_krylov_vectors():
+    plain, hessian = run_spec(record=NOTHING), run_spec(record=replace(NOTHING, hessian=5))
+    more = cost.memory_bytes([hessian]) - cost.memory_bytes([plain])
+    assert more == pytest.approx(2 * 24 * 84 * 4, abs=1)

@@ -127,6 +127,20 @@ def test_powers_of_two(study_file):
     assert sorted({run.learning_rate for run in runs}) == [0.5, 0.707106781187, 1.0, 1.41421356237]
 
 
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"weight_variance": 0.8}, "mup at 0.8"),
+        ({"parameterization": "mup_residual"}, "mup_residual at 1"),
+    ],
+)
+def test_kernels_that_theory_does_not_know_are_refused(study_file, changes, got):
+    entry = {"parameterization": "mup", "depth": 4, "width": 8, "kernel": True, **changes}
+    path = study_file(initialization={"ntk": entry})
+    with pytest.raises(UserError, match=rf"initialization\.ntk: kernel: .* got {got}"):
+        grid.initializations(configuration.load(path), path)
+
+
 def test_initializations(study_file):
     path = study_file()
     nets = grid.initializations(configuration.load(path), path)
@@ -204,5 +218,14 @@ def test_shipped_studies_are_valid(pytestconfig, name):
     path = configuration.find(name, pytestconfig.rootpath / "config")
     study = configuration.load(path)
     assert study.study == name
-    assert {"depth", "catapult"} <= {run.experiment for run in grid.runs(study, path).values()}
-    assert {net.experiment for net in grid.initializations(study, path)} == {"eoc"}
+    runs = grid.runs(study, path)
+    assert {"depth", "catapult"} <= {run.experiment for run in runs.values()}
+    kernels = {"ntk-width", "ntk-depth", "ntk-spectrum"}
+    nets = grid.initializations(study, path)
+    assert {net.experiment for net in nets} == {"eoc"} | kernels
+    assert {net.experiment for net in nets if net.kernel} == kernels
+    assert all(
+        run.record.hessian
+        for run in runs.values()
+        if run.schedule.label == "constant" and run.experiment == "catapult"
+    )

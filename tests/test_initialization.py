@@ -4,12 +4,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import problems
+import references
 from nup import theory
 from nup.activations import activation
+from nup.ensemble import initial_weights
 from nup.errors import UserError
 from nup.initialization import measure
+from nup.parameterization import parameterization
 from nup.schema import INIT
 from nup.specification import DataSpec, InitSpec
 
@@ -102,3 +106,61 @@ def test_errors_are_those_of_the_registries():
         measure([spec(parameterization="xup")], problems.dataset())
     with pytest.raises(UserError, match="unknown activation 'gelu'"):
         measure([spec(activation="gelu")], problems.dataset())
+
+
+# -- kernels ---------------------------------------------------------------------------------------
+
+
+def kernel_row(data, **changes):
+    """The row of the last layer, and that none of the others holds anything of the kernel."""
+    columns = measure([spec(kernel=True, **changes)], data)
+    names = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")
+    for name in names:
+        assert columns[name][:-1] == [None] * (len(columns["layer"]) - 1)
+    return {name: columns[name][-1] for name in names}
+
+
+@pytest.mark.parametrize(("name", "options"), [("mup", {}), ("nup", {"r": 2.0}), ("ntp", {})])
+def test_kernel_error_is_that_of_the_dense_jacobian(name, options):
+    data = problems.dataset()
+    row = kernel_row(data, parameterization=name, width=5, activation="(1,2)", options=options)
+    shape = parameterization(name, depth=4, width=5, d_in=4, d_out=3, **options)
+    phi = activation("(1,2)")
+    weights = [w[0] for w in initial_weights(shape, [0], dtype=torch.float64)]
+    inputs = torch.from_numpy(data.inputs["probe"])
+    kernel = references.neural_tangent_kernel(weights, inputs, shape, phi, shape.lr_factors)
+    limit = theory.infinite_width_ntk((inputs @ inputs.T / 4).numpy(), shape, phi)
+    error = np.linalg.norm(kernel.numpy() - limit) / np.linalg.norm(limit)
+    assert row["ntk_error"] == pytest.approx(error, rel=1e-10)
+
+
+@pytest.mark.parametrize("phi", ["abs", "relu", "(1,2)"])
+def test_inverse_distances_and_the_condition_number_converge_with_depth(phi):
+    """What is derived in ``theory``: the relative error is about 1/2l, and κ → 1 + n/3."""
+    data = problems.dataset(d_in=8, probe=12)
+    rows = [kernel_row(data, depth=depth, width=2, activation=phi) for depth in (64, 256, 512)]
+    errors = np.array([row["ntk_distance_error"] for row in rows])
+    assert (np.diff(errors) < 0).all()
+    assert errors[-1] == pytest.approx(0.5 / 512, rel=0.4)
+    gaps = np.array([row["ntk_condition"] / row["ntk_condition_limit"] - 1 for row in rows])
+    assert (np.diff(gaps) < 0).all()
+    assert 0 < gaps[-1] < 0.1
+    assert {row["ntk_condition_limit"] for row in rows} == {1 + 6 / 3}  # half of the inputs
+
+
+def test_each_seed_draws_its_own_half_of_the_inputs():
+    data = problems.dataset(probe=8)
+    rows = [kernel_row(data, seed=seed) for seed in (0, 1, 0)]
+    assert rows[0] == rows[2]
+    assert rows[0]["ntk_condition"] != rows[1]["ntk_condition"]
+    narrow = kernel_row(data, width=3)  # the limit knows no width
+    assert narrow["ntk_condition"] == pytest.approx(rows[0]["ntk_condition"])
+
+
+def test_kernels_without_a_limit_in_depth_say_so():
+    data = problems.dataset()
+    for changes in ({"activation": "linear"}, {"parameterization": "sp"}):
+        row = kernel_row(data, **changes)
+        assert math.isfinite(row["ntk_error"])
+        assert math.isnan(row["ntk_distance_error"])
+        assert math.isnan(row["ntk_condition_limit"])

@@ -30,7 +30,8 @@ def tables() -> dict[str, pd.DataFrame]:
     depth = synthetic.depth_tables(("abs", "relu"), seeds=(0, 1))
     catapult = synthetic.catapult_tables(("abs", "relu"), seeds=(0, 1))
     runs = pd.concat([depth["runs"], catapult["runs"]], ignore_index=True)
-    init = synthetic.init_table(("abs", "relu"), seeds=(0, 1))
+    kernels = synthetic.kernel_table(seeds=(0, 1))
+    init = pd.concat([synthetic.init_table(("abs", "relu"), seeds=(0, 1)), kernels])
     return {"runs": runs, "steps": catapult["steps"], "layers": depth["layers"], "init": init}
 
 
@@ -47,6 +48,9 @@ def draw(claim_id: str, tables, judged, catalogue) -> Figure:
         "cosine-phases": plots.cosine_against_edge,
         "catapult-ends": plots.catapult_ends,
         "catapult-prolonged": plots.catapult_prolonged,
+        "edge-of-stability": plots.edge_of_stability,
+        "ntk-concentration": plots.kernel_concentration,
+        "ntk-spectrum": plots.kernel_spectrum,
     }
     if claim_id in functions:
         return functions[claim_id](tables, judged, claim)
@@ -66,7 +70,10 @@ CLAIMS = [
     ("cosine-phases", 1),
     ("catapult-ends", 3),
     ("catapult-prolonged", 3),
+    ("edge-of-stability", 2),
 ]
+#: Their experiments have a third activation.
+KERNEL_CLAIMS = [("ntk-concentration", 2), ("ntk-spectrum", 2)]
 
 
 @pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS)
@@ -88,7 +95,32 @@ def test_a_column_per_activation_with_labels_and_verdict(
         assert not [text for text in axis.texts if "not run" in text.get_text()]
 
 
-@pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS)
+@pytest.mark.parametrize(("claim_id", "n_rows"), KERNEL_CLAIMS)
+def test_kernels_have_a_column_for_every_activation(claim_id, n_rows, tables, judged, catalogue):
+    figure = draw(claim_id, tables, judged, catalogue)
+    assert len(figure.axes) == 3 * n_rows
+    for axis, activation in zip(figure.axes, ["(1,2)", "abs", "relu"], strict=False):
+        assert axis.get_title().startswith(f"{activation}: {claim_id} ? inconclusive")
+    for axis in figure.axes:
+        assert axis.get_xlabel()
+        assert not axis.texts
+    own = "(1,2), Δ = 0.8" if claim_id == "ntk-spectrum" else "r = 2"
+    assert own in legend_of(figure.axes[0])
+
+
+def test_both_eigenvalues_are_drawn_and_runs_that_do_not_count_are_hollow(
+    tables, judged, catalogue
+):
+    low = {**tables, "steps": tables["steps"].assign(hessian_edge=tables["steps"]["hessian_edge"])}
+    slow = low["runs"]["learning_rate"] == 0.25
+    steps = low["steps"]["run_id"].isin(low["runs"].loc[slow, "run_id"])
+    low["steps"].loc[steps, "hessian_edge"] *= 0.5
+    figure = draw("edge-of-stability", low, judged, catalogue)
+    assert {"Hessian", "Gauss–Newton"} <= set(legend_of(figure.axes[0]))
+    assert {"reached 2", "did not"} <= set(legend_of(figure.axes[2]))
+
+
+@pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS + KERNEL_CLAIMS)
 def test_absent_runs_are_said_in_the_panel(claim_id, n_rows, judged, catalogue):
     figure = draw(claim_id, {}, judged, catalogue)
     assert len(figure.axes) == n_rows
@@ -123,7 +155,9 @@ def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
 def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
     figure = plots.verdict_table(judged, catalogue)
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words.count("? inconclusive") == 2 * len(catalogue.claims)
+    # Kernels have a third activation, for which no other claim is judged: no cell there.
+    assert words.count("? inconclusive") == 2 * len(catalogue.claims) + len(KERNEL_CLAIMS)
+    assert "– not run" not in words
     ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert [tick.split("\n")[0] for tick in ticks] == [claim.id for claim in catalogue.claims]
 
@@ -133,7 +167,7 @@ def test_the_verdict_table_of_nothing_is_not_run(catalogue):
     assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
 
 
-@pytest.mark.parametrize("claim_id", [claim_id for claim_id, _ in CLAIMS])
+@pytest.mark.parametrize("claim_id", [claim_id for claim_id, _ in CLAIMS + KERNEL_CLAIMS])
 def test_forest_has_a_line_per_criterion(claim_id, judged, catalogue):
     claim = catalogue[claim_id]
     figure = plots.forest(judged, claim)

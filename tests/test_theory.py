@@ -133,6 +133,42 @@ def test_kernel_on_the_diagonal_is_its_scale():
         assert kernel == pytest.approx(5)
 
 
+@pytest.mark.parametrize("name", ["abs", "relu", "(1,2)", "(-3,0.5)"])
+def test_angles_and_kernel_at_great_depth(name):
+    """θ_l → 3π/(2 Δ_φ l), 1 − ρ_l → 9π²/(8 Δ_φ² l²), K → 3π/(8 Δ_φ θ_l) → l/4, of any start."""
+    phi, depth = activation(name), 4000
+    starts = np.array([-0.5, 0.0, 0.6])
+    last = theory.layer_cosines(starts, phi, depth)[-1]
+    slow = 1 / phi.delta_phi  # what is small is (Δ_φ l)^{-1} ln l
+    law = 9 * np.pi**2 / (8 * phi.delta_phi**2 * depth**2)
+    np.testing.assert_allclose(1 - last, law, rtol=0.02 * slow)
+    np.testing.assert_allclose(
+        np.arccos(last), 3 * np.pi / (2 * phi.delta_phi * depth), rtol=0.01 * slow
+    )
+    shape = parameterization("ntp", depth=depth, width=1, d_in=1, d_out=1)
+    kernel = theory.infinite_width_ntk(starts, shape, phi)
+    np.testing.assert_allclose(theory.inverse_distance_ntk(last, phi), kernel, rtol=2e-3)
+    np.testing.assert_allclose(kernel, depth / 4, rtol=0.01 * slow)
+
+
+def test_the_condition_number_has_its_limit():
+    """1 + n/3 is that of (3/4) I + (1/4) 11ᵀ, and that of a kernel at great depth."""
+    phi, n = activation("abs"), 5
+    limit = 0.75 * np.eye(n) + 0.25
+    assert np.linalg.cond(limit) == pytest.approx(theory.limiting_condition(n, phi))
+    inputs = np.random.default_rng(0).normal(size=(n, 8))
+    inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
+    shape = parameterization("mup", depth=4000, width=1, d_in=8, d_out=1)
+    kernel = theory.infinite_width_ntk(inputs @ inputs.T, shape, phi)
+    assert np.linalg.cond(kernel) == pytest.approx(theory.limiting_condition(n, phi), rel=0.01)
+
+
+def test_a_linear_network_has_no_limit_in_depth():
+    for function in (theory.inverse_distance_ntk, theory.limiting_condition):
+        with pytest.raises(ValueError, match=r"linear is linear \(Δ_φ = 0\)"):
+            function(3, activation("linear"))
+
+
 # -- the first update ------------------------------------------------------------------------------
 
 

@@ -43,8 +43,8 @@ START_BYTES = 6e8
 class RunCost:
     """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
 
-    ``state_bytes`` are its weights and activations, ``krylov_bytes`` the vectors of a measurement of
-    the Hessian, ``record_bytes`` what it leaves in the tables.
+    ``state_bytes`` are its weights and activations, ``krylov_bytes`` what measuring the Hessian
+    holds, ``record_bytes`` what it leaves in the tables.
     """
 
     passes: float

@@ -1,13 +1,13 @@
 """The preconditioned Hessian of the training loss as a product with vectors, for all members.
 
-H = D^{1/2} ∇²L D^{1/2} in parameter space, D = diag(c_k ξ_k) per layer: the curvature that this very
-update sees, so that η times its largest *algebraic* eigenvalue is held against 2. [lit], the
+H = D^{1/2} ∇²L D^{1/2} in parameter space, D = diag(c_k ξ_k) per layer: the curvature that this
+very update sees, so that η times its largest *algebraic* eigenvalue is held against 2. [lit], the
 preconditioning [operational]
 
 Off the kinks φ″ = 0, and each h_k is linear in each W_j alone; so ∇²L is the Gauss–Newton matrix
-plus the residual times the derivatives of f in the weights of two different layers. The second part
-has no diagonal blocks: the trace of H is that of the Gauss–Newton matrix, and the largest eigenvalue
-is never negative, though H is indefinite. [derived]
+plus the residual times the derivatives of f in the weights of two different layers. The second
+part has no diagonal blocks: the trace of H is that of the Gauss–Newton matrix, and the largest
+eigenvalue is never negative, though H is indefinite. [derived]
 """
 
 from __future__ import annotations
@@ -96,5 +96,5 @@ def _root(factor: float | Tensor) -> float | Tensor:
 
 def _split(vectors: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """The layers' parts of [E, P], each shaped like its weights."""
-    parts = vectors.split([weight[0].numel() for weight in weights], dim=-1)
+    parts = torch.split(vectors, [weight[0].numel() for weight in weights], dim=-1)
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]

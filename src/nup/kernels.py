@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 def measure(
     network: Network, weights: Sequence[Tensor], trace: Trace, inputs: Array, seed: int
 ) -> dict[str, float]:
-    """Kernel columns of the init table for one network (E = 1) with ``trace`` on ``inputs`` [n, m_0].
+    """Kernel columns of the init table for one network (E = 1), ``trace`` on ``inputs`` [n, m_0].
 
     ``ntk_error`` is of this network and depends on its weights. The others belong to the limit of
     infinite width, which has none: there each seed draws its own half of the inputs, so that an
@@ -44,9 +44,10 @@ def cosines(inputs: Array) -> Array:
 def concentration_error(
     network: Network, weights: Sequence[Tensor], trace: Trace, cosine: Array
 ) -> float:
-    """‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width. [operational]
+    """‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width.
 
-    The companion bounds the deviation [comp]; that norm, and the average over outputs, are ours.
+    The companion bounds the deviation [comp]; the norm and the average over outputs are ours
+    [operational].
     """
     shape = network.parameterization
     kernel = observables.neural_tangent_kernel(network, weights, trace, shape.lr_factors)[0]

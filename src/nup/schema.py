@@ -155,7 +155,7 @@ INIT: dict[str, Column] = {
         "‖K − K_∞‖/‖K_∞‖ of the net's NTK on the probe set; in the rows k = l where asked for"
     ),
     "ntk_distance_error": _number(
-        "relative error of 3π/(8 Δ_φ arccos ρ_l) as the infinite-width NTK of two inputs, rows k = l"
+        "relative error of 3π/(8 Δ_φ arccos ρ_l) as infinite-width NTK of two inputs, rows k = l"
     ),
     "ntk_condition": _number("condition number of the infinite-width NTK, rows k = l"),
     "ntk_condition_limit": _number("its limit in depth, 1 + n/3"),

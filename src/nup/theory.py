@@ -74,9 +74,9 @@ def infinite_width_ntk(
 def inverse_distance_ntk(cosine: Array, activation: Activation) -> Array:
     """What the infinite-width NTK of inputs at angle θ_l = arccos ρ_l tends to: 3π/(8 Δ_φ θ_l).
 
-    ``cosine`` is ρ_l, that of h_l and of the activations x_{l−1} (at infinite width they agree); the
-    kernel is that of ``infinite_width_ntk`` where every layer counts alike with c_k m_{k−1} γ² = 1
-    (ntp, mup, nup). At ρ_l = 1 the value is infinite; the kernel itself is l there.
+    ``cosine`` is ρ_l, that of h_l and of the activations x_{l−1}, of any shape. The kernel is that of
+    ``infinite_width_ntk`` where every layer counts alike with c_k m_{k−1} γ² = 1 (ntp, mup, nup). At
+    ρ_l = 1 the value is infinite; the kernel itself is l there.
 
     "The entries are approximated by inverses of the activations' cosine distances" [comp] is read
     with the angle as distance [operational]. That its inverse, and not that of 1 − ρ, is the one,
@@ -99,12 +99,12 @@ def inverse_distance_ntk(cosine: Array, activation: Activation) -> Array:
 
 
 def limiting_condition(samples: int, activation: Activation) -> float:
-    """Condition number to which the NTK of distinct inputs tends with depth: 1 + n/3. [derived], [lit]
+    """Condition number to which the NTK of distinct inputs tends with depth: 1 + n/3. [lit]
 
-    Its diagonal is l and every other entry tends to l/4 (``inverse_distance_ntk``), so K/l tends to
+    The diagonal is l and every other entry tends to l/4 (``inverse_distance_ntk``), so K/l tends to
     (3/4) I + (1/4) 11ᵀ, with eigenvalues (n+3)/4 and 3/4, whatever Δ_φ > 0. Only the way there
-    depends on it: off the diagonal K/l − 1/4 is about 3π/(8Δ_φ l θ_l) − 1/4, a function of Δ_φ l to
-    leading order, so that an activation with half the Δ_φ needs about twice the depth.
+    depends on it: off the diagonal K/l − 1/4 is about 3π/(8 Δ_φ l θ_0), so that an activation with
+    half the Δ_φ needs about twice the depth. [derived]
 
     Raises:
         ValueError: Δ_φ = 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -46,11 +47,9 @@ def _band(axis: Axes, low: float | None, high: float | None) -> None:
 
 
 def _draw_histories(axis: Axes, evidence: Evidence) -> None:
-    runs = style.one_seed(_stable(evidence))
-    keep = range(len(runs))
-    if len(runs) > _CURVES:
-        keep = sorted({round(i * (len(runs) - 1) / (_CURVES - 1)) for i in range(_CURVES)})
-    runs = runs.sort_values("learning_rate").iloc[list(keep)]
+    runs = style.one_seed(_stable(evidence)).sort_values("learning_rate")
+    keep = np.linspace(0, len(runs) - 1, min(len(runs), _CURVES)).round().astype(int)
+    runs = runs.iloc[keep]
     handles = []
     for color, (_, run) in style.colored(runs, "learning_rate"):
         history = hessian_history(evidence, run["run_id"])

@@ -57,6 +57,7 @@ def kernel_spectrum(
     names = style.activations(tables, "init", claim.experiment)
 
     def draw(axis: Axes, evidence: Evidence, column: str, label: str) -> None:
+        kernel_rows(evidence, net)  # absent ones are said, whatever the others have
         for name in sorted(names, key=lambda name: name == evidence.activation):
             rows = kernel_rows(evidence.within(activation=name), net)
             own = name == evidence.activation

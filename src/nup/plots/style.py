@@ -193,7 +193,7 @@ def one_seed(runs: pd.DataFrame) -> pd.DataFrame:
     return first
 
 
-def colored(runs: pd.DataFrame, column: str) -> list[tuple[object, tuple[object, pd.Series]]]:
+def colored(runs: pd.DataFrame, column: str) -> list[tuple[Any, tuple[Any, pd.Series]]]:
     """Rows in the order of ``column``, each with a color that tells where in it they stand."""
     runs = runs.sort_values(column)
     palette = sns.color_palette("viridis", len(runs))

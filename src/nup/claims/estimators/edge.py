@@ -1,4 +1,4 @@
-"""The edge of stability: η times the top eigenvalue of the Hessian, late in training [operational]."""
+"""The edge of stability: η times the Hessian's top eigenvalue, late in training [operational]."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hessian_history(evidence: Evidence, run_id: str) -> pd.DataFrame:
 def edge_runs(
     evidence: Evidence, reached: float, schedule: str = "constant", net: str | None = None
 ) -> pd.DataFrame:
-    """Full-batch runs that reached the edge: stable, and η_t λ_t(Hessian) ≥ ``reached`` at some time.
+    """Stable full-batch runs that reached the edge: η_t λ_t(Hessian) ≥ ``reached`` at some time.
 
     "At some time" is at some recorded step, the first included: a run that crosses the edge between
     two records only is left out. [operational]

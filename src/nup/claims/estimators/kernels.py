@@ -1,7 +1,7 @@
-"""The neural tangent kernel at initialization: concentration and spectrum [comp]; how they are
-judged is ours [operational].
+"""The neural tangent kernel at initialization: its concentration and its spectrum.
 
-The columns ``ntk_*`` of the table ``init`` stand in the rows of the last layer.
+The claims are the companions' [comp], how they are judged is ours [operational]. The columns
+``ntk_*`` of the table ``init`` stand in the rows of the last layer.
 """
 
 from __future__ import annotations
