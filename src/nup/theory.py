@@ -74,9 +74,9 @@ def infinite_width_ntk(
 def inverse_distance_ntk(cosine: Array, activation: Activation) -> Array:
     """What the infinite-width NTK of inputs at angle θ_l = arccos ρ_l tends to: 3π/(8 Δ_φ θ_l).
 
-    ``cosine`` is ρ_l, that of h_l and of the activations x_{l−1}, of any shape. The kernel is that of
-    ``infinite_width_ntk`` where every layer counts alike with c_k m_{k−1} γ² = 1 (ntp, mup, nup). At
-    ρ_l = 1 the value is infinite; the kernel itself is l there.
+    ``cosine`` is ρ_l, that of h_l and of the activations x_{l−1}, of any shape. The kernel is that
+    of ``infinite_width_ntk`` where every layer counts alike with c_k m_{k−1} γ² = 1 (ntp, mup,
+    nup). At ρ_l = 1 the value is infinite; the kernel itself is l there.
 
     "The entries are approximated by inverses of the activations' cosine distances" [comp] is read
     with the angle as distance [operational]. That its inverse, and not that of 1 − ρ, is the one,
