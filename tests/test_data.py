@@ -4,6 +4,7 @@ import random
 import re
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,3 +174,15 @@ def test_mnist1d_needs_equal_shares():
 def test_an_absent_class_is_named():
     with pytest.raises(UserError, match=r"class \d is constant over its 5 samples \(seed 3\)"):
         data.load(replace(SMALL, n_train=5))
+
+
+def test_every_data_set_is_documented():
+    """The table of data sets has their names and sizes, and each has a citation."""
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, flags=re.MULTILINE)
+    described, cited = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    assert sorted(name for name, _ in described) == data.names()
+    assert sorted(name for name, _ in cited) == data.names()
+    for name, inputs in described:
+        d_in = re.findall(r"[\d,]+", inputs)[-1].replace(",", "")
+        assert int(d_in) == data.dimensions(DataSpec(name))[0]

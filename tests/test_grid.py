@@ -165,7 +165,7 @@ def test_initializations(study_file):
         ({"parameterization": {"name": "nup", "q": 1}}, r"unknown option 'q': .* 'nup' takes r"),
         ({"parameterization": {"r": 1}}, r"parameterization\.0: expected a name, or a mapping"),
         ({"activation": "gelu"}, r"experiments\.depth: unknown activation 'gelu'"),
-        ({"data": "mnist9"}, r"expected one of digits, .*; got 'mnist9'"),
+        ({"data": "mnist9"}, r"expected one of cifar10, .*; got 'mnist9'"),
         ({"data": {"nme": "digits"}}, r"depth\.data: got unknown key 'nme'; expected one of name"),
         ({"batch_size": 65}, r"batch_size: expected at most n_train = 64 .* got 65"),
         ({"seeds": 0}, r"experiments\.depth\.seeds: .* \(at least 1\); got 0"),

@@ -41,7 +41,7 @@ class Activation:
 
     @property
     def negative_slope(self) -> float:
-        """φ′(s) for s < 0. At the kink the engine takes this one, or 0 if φ vanishes on one side."""
+        """φ′(s) for s < 0; at the kink the engine takes this slope, or 0 if either slope is 0."""
         return (self.a - self.b) / self.norm
 
     @property

@@ -108,7 +108,7 @@ def read_cifar10(paths: Sequence[Path]) -> tuple[ByteArray, ByteArray]:
     """
     (path,) = paths
     names = [f"data_batch_{batch}.bin" for batch in range(1, 6)] + ["test_batch.bin"]
-    batches = []
+    records = bytearray()
     with tarfile.open(path) as archive:
         members = {Path(member.name).name: member for member in archive if member.isfile()}
         for name in names:
@@ -119,9 +119,9 @@ def read_cifar10(paths: Sequence[Path]) -> tuple[ByteArray, ByteArray]:
                     f"{path}: expected a file {name} of records of 3073 bytes, got "
                     f"{len(contents)} bytes; get the original file"
                 )
-            batches.append(np.frombuffer(contents, np.uint8).reshape(-1, 3073))
-    records = np.concatenate(batches)
-    return records[:, 1:], records[:, 0]
+            records += contents
+    array = np.frombuffer(records, np.uint8).reshape(-1, 3073)
+    return array[:, 1:], array[:, 0]
 
 
 def _idx_files(

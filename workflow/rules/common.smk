@@ -55,8 +55,24 @@ def summarize():
 
 
 STUDY_NAME = str(config.get("study", "laptop"))
+
+
+def tables_folder():
+    """Where the tables are: as told, the study's own, or for figures alone the shipped ones."""
+    own, shipped = f"{RESULTS}/tables", f"results/reference/{STUDY.study}/tables"
+    if "tables" in config or not FROM_TABLES:
+        return str(config.get("tables", own))
+    for folder in (own, shipped):
+        if Path(folder, "claims.parquet").is_file():
+            return folder
+    raise WorkflowError(
+        f"no tables to draw figures from: expected {own} or {shipped}; "
+        f"run `make reproduce STUDY={STUDY.study}` first, or name a folder by --config tables=DIR"
+    )
+
+
 STUDY, RUNS, INITIALIZATIONS = load_study()
 RESULTS = f"results/{STUDY.study}"
 # Tables that came without the runs behind them are enough to draw the figures again.
-TABLES = str(config.get("tables", f"{RESULTS}/tables"))
 FROM_TABLES = "tables" in config or "figures" in sys.argv
+TABLES = tables_folder()

@@ -145,7 +145,7 @@ def _draw_ratios(axis: Axes, evidence: Evidence, claim: Claim) -> None:
         linestyle="none",
         ax=axis,
     )
-    top = max(1.5, 1.1 * float(table["ratio"].max()))
+    top = max(1.5, 1.6 * float(table["ratio"].max()))
     axis.axhspan(
         least or 0.0, 10 * top, color=style.SHADE, label="threshold of the claim", zorder=0
     )

@@ -61,7 +61,7 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
     if not row.empty and math.isfinite(row["estimate"].iloc[0]):
         numbers = row.iloc[0]
         count = str(numbers["reason"]).partition(":")[0]
-        text = f"{count}; first: {numbers['estimate']:.3g}, range {numbers['threshold']}"
+        text = f"{count}; deciding: {numbers['estimate']:.3g}, range {numbers['threshold']}"
         axis.text(column + 0.5, line + 0.7, text, ha="center", va="center", fontsize="xx-small")
 
 
