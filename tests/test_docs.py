@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nup import schema
+from nup import schema, scorecard
+from nup.claims import load_catalogue
 
 ROOT = Path(__file__).parents[1]
-PROSE = [ROOT / name for name in ("docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")]
+PAGES = ("README.md", "docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")
+PROSE = [ROOT / name for name in PAGES]
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
@@ -49,3 +51,13 @@ def test_every_definition_in_notation_is_tagged():
     assert len(bodies) > 40
     untagged = [row for row in bodies if not re.search(tags, row.split("|")[-2])]
     assert not untagged
+
+
+def test_readme_shows_the_shipped_verdicts():
+    text = (ROOT / "README.md").read_text()
+    shown = re.search(r"<!-- verdicts: .* -->\n\n(.*?)\n\n<!-- /verdicts -->", text, re.DOTALL)
+    shipped = ROOT / "results" / "reference" / "laptop" / "tables" / "claims.parquet"
+    assert shown is not None
+    assert shown.group(1) == scorecard.markdown(
+        shipped, load_catalogue(ROOT / "config" / "claims.yaml")
+    )
