@@ -46,6 +46,7 @@ def _overall(path: str | Path) -> pd.DataFrame:
 
 
 def _by_activation(overall: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts with a row per claim, in the table's order, and a column per activation."""
-    order = list(dict.fromkeys(overall["claim"]))
-    return overall.pivot(index="claim", columns="activation", values="verdict").loc[order]
+    """Verdicts with a row per claim and a column per activation, both in the table's order."""
+    claims, names = (list(dict.fromkeys(overall[name])) for name in ("claim", "activation"))
+    wide = overall.pivot(index="claim", columns="activation", values="verdict")
+    return wide.loc[claims, names]

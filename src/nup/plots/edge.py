@@ -81,7 +81,8 @@ def _draw_ends(axis: Axes, evidence: Evidence, reached: float) -> None:
     axis.set_xscale("log", base=2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late ηλ of the Hessian")
-    axis.legend(loc="lower right", fontsize="x-small")
+    axis.margins(y=0.25)  # room for the legend
+    axis.legend(loc="upper left", ncols=3, fontsize="x-small")
 
 
 def _stable(evidence: Evidence) -> pd.DataFrame:
