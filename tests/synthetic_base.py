@@ -1,4 +1,4 @@
-"""What all synthetic tables share: complete frames, nets and runs by the names of ``nup.schema``."""
+"""What the synthetic tables share: complete frames, nets and runs with the columns of the schema."""
 
 from __future__ import annotations
 
