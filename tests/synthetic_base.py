@@ -1,4 +1,4 @@
-"""What the synthetic tables share: complete frames, nets and runs with the columns of the schema."""
+"""What synthetic tables share: complete frames, nets and runs with the columns of the schema."""
 
 from __future__ import annotations
 
