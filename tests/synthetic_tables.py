@@ -12,55 +12,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nup import schema
+import synthetic_comparisons as comparisons
+from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns
 
-NUP = "nup(r=2)"
-SEEDS = (0, 1, 2, 3)
 DEPTHS = (2, 4, 6, 8)
 #: Half octaves, wide enough that no law of the defaults reaches an end.
 RATES = tuple(2.0 ** (k / 2) for k in range(-16, 5))
 #: −slope of log2 LR in log2 depth, of the best and of the largest stable learning rate.
 SLOPES = {
     NUP: 0.0,
+    "nup(r=1)": 0.5,
     "mup": 1.0,
-    f"mup matched to {NUP}": 1.0,
+    MATCHED: 1.0,
     "mup_inverse_depth": 0.0,
     f"mup_inverse_depth matched to {NUP}": 0.0,
     "mup_residual": 0.25,
     f"mup_residual matched to {NUP}": 0.25,
 }
-
-
-def complete(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A frame with every column of the table ``name``; what ``rows`` do not give is null."""
-    columns = {
-        label: pd.Series([row.get(label) for row in rows], dtype=_dtype(column.type, label, name))
-        for label, column in schema.TABLES[name].items()
-    }
-    return pd.DataFrame(columns)
-
-
-def _dtype(arrow_type: str, label: str, name: str) -> str:
-    if arrow_type == "string":
-        return "str"
-    if arrow_type == "bool":
-        return "bool" if label in schema.REQUIRED[name] else "boolean"
-    if arrow_type.startswith("int") and label not in schema.REQUIRED[name]:
-        return "float64" if label == "batch_size" else "Int64"
-    return arrow_type
-
-
-def net_columns(net: str) -> dict[str, Any]:
-    """``nup(r=2)``, ``mup`` or ``mup matched to nup(r=2)`` as columns of ``runs``."""
-    name, _, matched_to = net.partition(" matched to ")
-    exponent = 2.0 if name == NUP else 0.0
-    return {
-        "parameterization": "nup" if name.startswith("nup(") else name,
-        "width_exponent": exponent,
-        "matched_to": matched_to,
-        "base_width": 16,
-        "width": 40 if matched_to else 16,
-    }
 
 
 def init_table(
@@ -159,15 +127,17 @@ def depth_tables(
     rates: Sequence[float] = RATES,
     layer_slope: float = 0.0,
     growth: Mapping[str, float] | None = None,
+    coupling: tuple[float, float] = (1.0, 1.0),
 ) -> dict[str, pd.DataFrame]:
-    """Learning-rate grids over depth with ``runs`` and ``layers``.
+    """Learning-rate grids over depth with ``runs``, ``steps`` and ``layers``.
 
     ``layer_slope`` is the slope of ln e_k in k of νP; ``growth`` that of log2 max e_k in log2 depth
-    (default: 0 for νP, 0.6 for the others).
+    (default: 0 for νP, 0.3 for r = 1, 0.6 for the others). ``coupling`` says how strongly soft rank
+    and alignment of the last hidden layer follow the late cosine, beside LR and depth.
     """
     rng = np.random.default_rng(2)
-    growth = growth or {net: 0.0 if net == NUP else 0.6 for net in slopes}
-    runs, layers = [], []
+    growth = growth or {net: {NUP: 0.0, "nup(r=1)": 0.3}.get(net, 0.6) for net in slopes}
+    runs, steps, layers = [], [], []
     for activation in activations:
         for net, slope in slopes.items():
             for depth in depths:
@@ -179,8 +149,37 @@ def depth_tables(
                         if run["status"] == "ok":
                             size = 0.5 * depth ** growth[net] * np.exp(0.05 * rng.normal())
                             steepness = layer_slope if net == NUP else 0.0
-                            layers += _layers(run["run_id"], depth, size, steepness)
-    return {"runs": complete("runs", runs), "layers": complete("layers", layers)}
+                            records = _layers(run["run_id"], depth, size, steepness)
+                            steps += _learn_features(run, records, coupling, rng)
+                            layers += records
+    return {
+        "runs": complete("runs", runs),
+        "steps": complete("steps", steps),
+        "layers": complete("layers", layers),
+    }
+
+
+def _learn_features(
+    run: Mapping[str, Any],
+    layers: Sequence[dict[str, Any]],
+    coupling: tuple[float, float],
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Give the last hidden layer its features; the steps that hold the cosine."""
+    cause, *noise = rng.normal(size=3)
+    trend = 0.3 * np.log2(run["learning_rate"]) + 0.1 * run["depth"]
+    gains = [
+        trend + strength * cause + 0.3 * error
+        for strength, error in zip(coupling, noise, strict=True)
+    ]
+    for row in layers:
+        if row["layer"] == run["depth"] - 1:
+            learned = [0.0, 0.0] if row["step"] == 0 else gains
+            row["soft_rank"], row["alignment"] = 5 + learned[0], 0.5 + 0.05 * learned[1]
+    return [
+        {"run_id": run["run_id"], "step": step, "cosine": 0.1 * cause - 0.05 * trend}
+        for step in (140, 160, 180)
+    ]
 
 
 def _depth_run(
@@ -190,24 +189,9 @@ def _depth_run(
     offset = float(np.log2(rate)) - best
     ok = offset < 1.25
     return {
-        **net_columns(net),
-        "run_id": f"depth-{activation}-{net}-{depth}-{seed}-{rate:g}",
-        "experiment": "depth",
-        "dataset": "digits",
-        "loss_name": "mse",
-        "dtype": "float32",
-        "depth": depth,
-        "activation": activation,
-        "schedule": "constant",
-        "schedule_name": "constant",
-        "gradient_scaling": "none",
-        "learning_rate": rate,
-        "seed": seed,
-        "steps": 200,
+        **run_columns("depth", activation, net, depth, seed, rate),
         "status": "ok" if ok else "diverged",
         "stable": ok,
-        "null_loss": 0.5,
-        "initial_loss": 0.6,
         "late_loss": min(0.05 * 2 ** (0.5 * offset**2), 0.55) if ok else None,
     }
 
@@ -335,11 +319,16 @@ def _curve(
 
 def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[str, pd.DataFrame]:
     """Every table that the claims read, all claims true."""
-    depth = depth_tables(activations)
-    catapults = catapult_tables(activations, **catapult)
-    return {
-        "runs": pd.concat([depth["runs"], catapults["runs"]], ignore_index=True),
-        "steps": catapults["steps"],
-        "layers": depth["layers"],
-        "init": pd.concat([init_table(activations), kernel_table()], ignore_index=True),
+    parts = [
+        depth_tables(activations),
+        catapult_tables(activations, **catapult),
+        comparisons.width_tables(activations),
+        comparisons.scaling_tables(activations),
+        comparisons.useful_tables(activations),
+    ]
+    found = {
+        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
+        for name in ("runs", "steps", "layers")
     }
+    init = pd.concat([init_table(activations), kernel_table()], ignore_index=True)
+    return {**found, "init": init}

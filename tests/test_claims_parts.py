@@ -9,12 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from nup.claims import load_catalogue, verdicts
 from nup.claims.amplitudes import quarter_amplitudes, spike_amplitudes
 from nup.claims.catalogue import Threshold
 from nup.claims.evidence import Undecided, net_labels
-from nup.claims.statistics import Interval, bootstrap_mean, slope, worst
+from nup.claims.statistics import (
+    Interval,
+    bootstrap_mean,
+    partial_rank_correlation,
+    rank_correlation,
+    rank_residuals,
+    slope,
+    worst,
+)
 from nup.errors import UserError
 
 ENTRY = {
@@ -201,3 +210,29 @@ def test_a_threshold_reads_as_a_range():
     assert str(Threshold(low=-0.35, high=0.35)) == "[-0.35, 0.35]"
     assert str(Threshold(high=-0.75)) == "(-inf, -0.75]"
     assert str(Threshold(low=0.5)) == "[0.5, inf)"
+
+
+def test_rank_correlation_sees_order_only():
+    assert rank_correlation([1, 2, 3, 4], np.exp([1, 2, 3, 4])) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    assert rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert np.isnan(rank_correlation([1, 2, 3], [5, 5, 5]))
+
+
+def test_a_partial_rank_correlation_leaves_out_what_is_held_fixed():
+    cause, x, y = np.random.default_rng(0).normal(size=(3, 2000))
+    held = cause[:, None]
+    assert rank_correlation(x + 2 * cause, y + 2 * cause) > 0.7
+    assert partial_rank_correlation(x + 2 * cause, y + 2 * cause, held) == pytest.approx(0, abs=0.1)
+    # Of one held variable the textbook formula gives the same.
+    r = [rank_correlation(a, b) for a, b in ((x + cause, y + cause), (x + cause, cause))]
+    third = rank_correlation(y + cause, cause)
+    expected = (r[0] - r[1] * third) / np.sqrt((1 - r[1] ** 2) * (1 - third**2))
+    assert partial_rank_correlation(x + cause, y + cause, held) == pytest.approx(expected)
+
+
+def test_nothing_is_left_of_what_is_held_fixed():
+    held = np.arange(10.0)[:, None]
+    assert rank_residuals(held[:, 0] ** 3, held) == pytest.approx(np.zeros(10), abs=1e-9)
+    assert np.isnan(partial_rank_correlation(held[:, 0], np.arange(10)[::-1] % 3, held))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup import plots
 from nup.claims import Catalogue, judge, load_catalogue
@@ -29,10 +30,16 @@ def catalogue() -> Catalogue:
 def tables() -> dict[str, pd.DataFrame]:
     depth = synthetic.depth_tables(("abs", "relu"), seeds=(0, 1))
     catapult = synthetic.catapult_tables(("abs", "relu"), seeds=(0, 1))
-    runs = pd.concat([depth["runs"], catapult["runs"]], ignore_index=True)
+    parts = [depth, catapult]
+    for make in (comparisons.width_tables, comparisons.scaling_tables, comparisons.useful_tables):
+        parts.append(make(("abs", "relu"), seeds=(0, 1)))
+    found = {
+        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
+        for name in ("runs", "steps", "layers")
+    }
     kernels = synthetic.kernel_table(seeds=(0, 1))
     init = pd.concat([synthetic.init_table(("abs", "relu"), seeds=(0, 1)), kernels])
-    return {"runs": runs, "steps": catapult["steps"], "layers": depth["layers"], "init": init}
+    return {**found, "init": init}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,14 @@ def draw(claim_id: str, tables, judged, catalogue) -> Figure:
         "edge-of-stability": plots.edge_of_stability,
         "ntk-concentration": plots.kernel_concentration,
         "ntk-spectrum": plots.kernel_spectrum,
+        "width-settled": plots.width_settled,
+        "growth-matters": plots.growth_matters,
+        "cosine-features": plots.cosine_features,
+        "beyond-edge": plots.beyond_edge,
+        "quadratic-in-tandem": plots.quadratic_in_tandem,
+        "soft-rank": plots.quantity_against_rate,
+        "sharpness-regularized": plots.quantity_against_rate,
+        "useful": plots.tuned_accuracies,
     }
     if claim_id in functions:
         return functions[claim_id](tables, judged, claim)
@@ -71,6 +86,14 @@ CLAIMS = [
     ("catapult-ends", 3),
     ("catapult-prolonged", 3),
     ("edge-of-stability", 2),
+    ("width-settled", 2),
+    ("growth-matters", 2),
+    ("cosine-features", 2),
+    ("beyond-edge", 2),
+    ("quadratic-in-tandem", 2),
+    ("soft-rank", 2),
+    ("sharpness-regularized", 2),
+    ("useful", 2),
 ]
 #: Their experiments have a third activation.
 KERNEL_CLAIMS = [("ntk-concentration", 2), ("ntk-spectrum", 2)]
@@ -144,11 +167,27 @@ def test_rates_at_the_edge_of_the_grid_are_ringed(judged, catalogue):
     assert "at the edge of the grid of rates" in legend_of(figure.axes[0])
 
 
+def test_the_width_figure_shows_every_pre_set_slope(tables, judged, catalogue):
+    labels = legend_of(draw("width-settled", tables, judged, catalogue).axes[0])
+    assert [label for label in labels if "threshold" in label] == [
+        f"slope {slope} (threshold)" for slope in ("0.25", "−0.25", "−0.5")
+    ]
+    assert any(label.startswith("standard: slope −1.0") for label in labels)
+
+
+def test_every_tuned_net_has_its_line(tables, judged, catalogue):
+    figure = draw("useful", tables, judged, catalogue)
+    lines = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert lines[0] == "νP (r = 2),\nconstant"
+    assert len(lines) == 3 + 4
+    assert len(figure.axes[2].get_yticklabels()) == 3
+
+
 def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
     figure = plots.loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
     assert len(figure.axes) == 2 * len(synthetic.SLOPES)
     titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
-    assert titles[:3] == ["νP (r = 2)", "μP", "μP, equal parameters"]
+    assert titles[:4] == ["νP (r = 1)", "νP (r = 2)", "μP", "μP, equal parameters"]
     assert legend_of(figure.axes[0]) == ["2", "4", "6", "8"]
 
 

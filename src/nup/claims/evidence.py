@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-#: Columns in which the runs of one net within an experiment must agree, or else be pinned.
-_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "dtype")
+from nup import schema
+
+#: The sizes of a net that an experiment may vary.
+Axis = Literal["depth", "base_width"]
+
+#: Columns in which the runs of one net within an experiment must agree, or else be pinned; the axis
+#: of the comparison apart.
+_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "depth", "dtype")
 
 
 class NotRun(Exception):  # noqa: N818 (an outcome, not an error)
@@ -88,43 +94,52 @@ class Evidence:
         """Rows of ``init`` with a column ``net``."""
         return self._filtered("init")
 
-    def runs_of(self, net: str | None = None) -> pd.DataFrame:
-        """The runs of one net, or of all.
+    def runs_of(self, net: str | None = None, axis: Axis = "depth") -> pd.DataFrame:
+        """The runs of one net, or of all, that may differ in ``axis``.
 
         Raises:
             NotRun: if there are none, or if they mix what no criterion should mix.
         """
-        return self._of(self.runs, net)
+        return self._of(self.runs, net, (axis,))
 
     def init_of(self, net: str | None = None, varying: Collection[str] = ()) -> pd.DataFrame:
         """The initializations of one net, or of all, which may differ in the columns ``varying``.
 
         Raises ``NotRun`` as ``runs_of`` does.
         """
-        return self._of(self.init, net, varying)
+        return self._of(self.init, net, ("depth", *varying))
 
     def steps_of(self, run_id: str) -> pd.DataFrame:
         """The steps of one run in order; empty if none were recorded."""
-        return self._history("steps", self._steps, run_id)
+        return self._history("steps", self._steps_by_run, run_id)
 
     def layers_of(self, run_id: str) -> pd.DataFrame:
         """The layer records of one run in order; empty if none were recorded."""
-        return self._history("layers", self._layers, run_id)
+        return self._history("layers", self._layers_by_run, run_id)
 
     @cached_property
-    def _steps(self) -> dict[str, pd.DataFrame]:
-        return self._by_run("steps", ["step"])
+    def steps(self) -> pd.DataFrame:
+        """The steps of all runs, in order."""
+        return self._records("steps", ["step"])
 
     @cached_property
-    def _layers(self) -> dict[str, pd.DataFrame]:
-        return self._by_run("layers", ["step", "layer"])
+    def layers(self) -> pd.DataFrame:
+        """The layer records of all runs, in order."""
+        return self._records("layers", ["step", "layer"])
 
-    def _by_run(self, name: str, order: list[str]) -> dict[str, pd.DataFrame]:
-        if name not in self._tables:
-            return {}
+    @cached_property
+    def _steps_by_run(self) -> dict[str, pd.DataFrame]:
+        return {str(run_id): group for run_id, group in self.steps.groupby("run_id")}
+
+    @cached_property
+    def _layers_by_run(self) -> dict[str, pd.DataFrame]:
+        return {str(run_id): group for run_id, group in self.layers.groupby("run_id")}
+
+    def _records(self, name: str, order: list[str]) -> pd.DataFrame:
+        if name not in self._tables or self.runs.empty:
+            return pd.DataFrame({label: [] for label in schema.TABLES[name]})
         table = self._tables[name]
-        rows = table[table["run_id"].isin(self.runs["run_id"])].sort_values(order)
-        return {str(run_id): group for run_id, group in rows.groupby("run_id")}
+        return table[table["run_id"].isin(self.runs["run_id"])].sort_values(order)
 
     def _history(self, name: str, groups: dict[str, pd.DataFrame], run_id: str) -> pd.DataFrame:
         if run_id not in groups:

@@ -1,11 +1,11 @@
-"""Means over seeds with bootstrap intervals, and least-squares slopes: a thin layer over SciPy."""
+"""Means over seeds with bootstrap intervals, slopes and rank correlations: thin over SciPy."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 
@@ -61,3 +61,39 @@ def worst(values: ArrayLike, largest: bool) -> Interval:
 def slope(x: ArrayLike, y: ArrayLike) -> float:
     """Least-squares slope of ``y`` against ``x``, both of shape ``[n]``."""
     return float(stats.linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float)).slope)
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's ρ of ``x`` and ``y``, both of shape ``[n]``; nan if one of them is constant."""
+    return _correlation(stats.rankdata(x), stats.rankdata(y))
+
+
+def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
+    """What the ranks of ``values`` keep after regression on the ranks of the columns of ``held``.
+
+    Args:
+        values: shape ``[n]``.
+        held: shape ``[n, variables]``.
+
+    Returns:
+        Least-squares residuals, shape ``[n]``.
+    """
+    ranks = stats.rankdata(values)
+    columns = stats.rankdata(np.asarray(held, dtype=float), axis=0)
+    design = np.column_stack([np.ones(len(ranks)), columns])
+    coefficients = np.linalg.lstsq(design, ranks, rcond=None)[0]
+    return np.asarray(ranks - design @ coefficients, dtype=float)
+
+
+def partial_rank_correlation(x: ArrayLike, y: ArrayLike, held: ArrayLike) -> float:
+    """Correlation of the ``rank_residuals`` of ``x`` and ``y``; nan if nothing of one remains."""
+    return _correlation(rank_residuals(x, held), rank_residuals(y, held))
+
+
+def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Pearson's r; nan if one of the two varies by no more than rounding."""
+    x, y = x - x.mean(), y - y.mean()
+    sizes = float(np.linalg.norm(x)), float(np.linalg.norm(y))
+    if min(sizes) <= 1e-9 * len(x):
+        return float("nan")
+    return float(np.clip(x @ y / (sizes[0] * sizes[1]), -1, 1))

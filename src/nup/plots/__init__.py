@@ -10,24 +10,35 @@ from nup.plots.catapult import catapult_ends, catapult_prolonged
 from nup.plots.depth import loss_against_rate, rates_against_depth
 from nup.plots.edge import edge_of_stability
 from nup.plots.evolution import preactivation_evolution
+from nup.plots.features import cosine_features, quantity_against_rate
+from nup.plots.growth import growth_matters, width_settled
 from nup.plots.initialization import norms_at_initialization
 from nup.plots.kernels import kernel_concentration, kernel_spectrum
 from nup.plots.phases import cosine_against_edge
+from nup.plots.scaling import beyond_edge, quadratic_in_tandem
 from nup.plots.scorecard import forest, verdict_table
 from nup.plots.style import save
+from nup.plots.usefulness import tuned_accuracies
 
 __all__ = [
+    "beyond_edge",
     "catapult_ends",
     "catapult_prolonged",
     "cosine_against_edge",
+    "cosine_features",
     "edge_of_stability",
     "forest",
+    "growth_matters",
     "kernel_concentration",
     "kernel_spectrum",
     "loss_against_rate",
     "norms_at_initialization",
     "preactivation_evolution",
+    "quadratic_in_tandem",
+    "quantity_against_rate",
     "rates_against_depth",
     "save",
+    "tuned_accuracies",
     "verdict_table",
+    "width_settled",
 ]

@@ -1,4 +1,4 @@
-"""Learning rates that work, against depth."""
+"""Learning rates that work, against depth and against width."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from nup.claims.catalogue import Claim
-from nup.claims.evidence import Evidence, NotRun, net_labels
-from nup.claims.learning_rates import Rate, chosen_runs, constant_rate_runs
+from nup.claims.evidence import Axis, Evidence, NotRun, net_labels
+from nup.claims.learning_rates import AXIS_NAMES, Rate, chosen_runs, constant_rate_runs
 from nup.claims.statistics import slope
 from nup.plots import style
 
-_RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
+#: Marks of rates at the edge of the grid.
+RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
 
-#: Factor in depth between the markers of neighbouring nets.
+#: Factor in size between the markers of neighbouring nets.
 _DODGE = 1.025
 
 
@@ -41,24 +42,30 @@ def rates_against_depth(
     """
     low, high = style.threshold_of(claim, "depth_slope")
     reference = (high if low is None else low) or 0.0
-    draws = {title: _drawing(rate, nets, reference) for title, (rate, nets) in rows.items()}
+    draws = {title: rate_panel(rate, nets, [reference]) for title, (rate, nets) in rows.items()}
     return style.panels(tables, judged, claim, draws, size=(6.0, 4.2))
 
 
-def _drawing(rate: Rate, nets: Sequence[str], reference: float) -> style.Draw:
+def rate_panel(
+    rate: Rate, nets: Sequence[str], references: Sequence[float] = (), axis_name: Axis = "depth"
+) -> style.Draw:
+    """Draws the rates of ``nets`` against their size, and dotted lines of ``references`` slopes."""
+
     def draw(axis: Axes, evidence: Evidence) -> None:
         present = [net for net in nets if net in set(evidence.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for index, net in enumerate(present):
-            runs = constant_rate_runs(evidence.runs_of(net))
+            runs = constant_rate_runs(evidence.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
-            _draw_net(axis, chosen_runs(runs, rate), style.net_style(net), shift)
-        axis.scatter([], [], **_RING, label="at the edge of the grid of rates")
-        depths = sorted(evidence.runs["depth"].unique())
-        depth_axis(axis, depths)
+            chosen = chosen_runs(runs, rate, axis_name)
+            _draw_net(axis, chosen.rename(columns={axis_name: "size"}), style.net_style(net), shift)
+        axis.scatter([], [], **RING, label="at the edge of the grid of rates")
+        sizes = sorted(evidence.runs[axis_name].unique())
+        size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
-        _draw_reference(axis, depths, reference)
+        for reference in references:
+            _draw_reference(axis, sizes, reference)
         axis.set_ylabel(f"{rate} learning rate")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
 
@@ -68,16 +75,16 @@ def _drawing(rate: Rate, nets: Sequence[str], reference: float) -> style.Draw:
 def _draw_net(axis: Axes, chosen: pd.DataFrame, net: style.NetStyle, shift: float) -> None:
     """Geometric mean and range over seeds; rings mark rates at the edge of the grid.
 
-    Depths are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
+    Sizes are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
     """
     if chosen.empty:
         return
-    rates = chosen.groupby("depth")["learning_rate"]
-    mean = np.exp2(np.log2(chosen["learning_rate"]).groupby(chosen["depth"]).mean())
+    rates = chosen.groupby("size")["learning_rate"]
+    mean = np.exp2(np.log2(chosen["learning_rate"]).groupby(chosen["size"]).mean())
     errors = np.array([mean - rates.min(), rates.max() - mean])
     label = net.label
     if len(mean) > 1:
-        steepness = slope(np.log2(chosen["depth"]), np.log2(chosen["learning_rate"]))
+        steepness = slope(np.log2(chosen["size"]), np.log2(chosen["learning_rate"]))
         middle = np.log2(mean).mean() - steepness * np.log2(mean.index).to_numpy().mean()
         fit = np.exp2(middle + steepness * np.log2(mean.index.to_numpy(dtype=float)))
         axis.plot(mean.index, fit, color=net.color, linestyle=net.dashes, linewidth=1.5)
@@ -94,24 +101,24 @@ def _draw_net(axis: Axes, chosen: pd.DataFrame, net: style.NetStyle, shift: floa
         label=label,
     )
     edge = chosen[chosen["at_edge"] != ""]
-    axis.scatter(edge["depth"] * shift, edge["learning_rate"], **_RING)
+    axis.scatter(edge["size"] * shift, edge["learning_rate"], **RING)
 
 
-def _draw_reference(axis: Axes, depths: Sequence[int], reference: float) -> None:
+def _draw_reference(axis: Axes, sizes: Sequence[int], reference: float) -> None:
     """A line of the reference slope below the data; its level has no meaning."""
-    x = np.array([depths[0], depths[-1]], dtype=float)
+    x = np.array([sizes[0], sizes[-1]], dtype=float)
     level = axis.get_ylim()[0]
     text = f"slope {reference:g} (threshold)".replace("-", "−")
     axis.plot(x, level * (x / x[-1]) ** reference, color="0.4", linestyle=":", label=text)
 
 
-def depth_axis(axis: Axes, depths: Sequence[int]) -> None:
-    """Logarithmic horizontal axis with a tick at every depth."""
+def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
+    """Logarithmic horizontal axis with a tick at every depth or base width."""
     axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_locator(FixedLocator([float(depth) for depth in depths]))
+    axis.xaxis.set_major_locator(FixedLocator([float(size) for size in sizes]))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(ScalarFormatter())
-    axis.set_xlabel("depth l (layers)")
+    axis.set_xlabel("depth l (layers)" if name == "depth" else f"{AXIS_NAMES[name]} m (units)")
 
 
 def loss_against_rate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ from matplotlib.ticker import MaxNLocator
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.evolution import final_evolution
-from nup.claims.evidence import Evidence, NotRun
+from nup.claims.evidence import Axis, Evidence, NotRun
 from nup.claims.learning_rates import chosen_runs, constant_rate_runs
 from nup.claims.statistics import slope
 from nup.plots import style
-from nup.plots.depth import depth_axis
+from nup.plots.depth import size_axis
 
 _NETS = ("nup(r=2)", "mup", "mup matched to nup(r=2)")
 
@@ -32,7 +32,7 @@ def preactivation_evolution(
         f"{style.net_style(net).label}: evolution at the best LR": _by_layer(net, steepest or 0.0)
         for net in (_NETS[0], _NETS[2])
     }
-    rows["largest evolution over hidden layers"] = _by_depth(fastest or 0.0)
+    rows["largest evolution over hidden layers"] = largest_evolution_panel(_NETS, fastest or 0.0)
     return style.panels(tables, judged, claim, rows)
 
 
@@ -77,24 +77,31 @@ def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
     axis.fill_between(past, start / widening, start * widening, color=style.SHADE, zorder=0)
 
 
-def _by_depth(threshold: float) -> style.Draw:
+def largest_evolution_panel(
+    nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
+) -> style.Draw:
+    """Draws max_k e_k of ``nets`` at the best LR against their size.
+
+    A dotted line has the slope ``threshold``.
+    """
+
     def draw(axis: Axes, evidence: Evidence) -> None:
-        present = [net for net in _NETS if net in set(evidence.runs["net"])]
+        present = [net for net in nets if net in set(evidence.runs["net"])]
         if not present:
-            raise NotRun(f"no runs of {', '.join(_NETS)}")
+            raise NotRun(f"no runs of {', '.join(nets)}")
         for net in present:
-            _draw_maxima(axis, best_evolutions(evidence, net), style.net_style(net))
-        depths = np.array(sorted(evidence.runs["depth"].unique()), dtype=float)
+            _draw_maxima(axis, best_evolutions(evidence, net, axis_name), style.net_style(net))
+        sizes = np.array(sorted(evidence.runs[axis_name].unique()), dtype=float)
         axis.set_yscale("log", base=2)
-        level = axis.get_ylim()[0]
-        axis.plot(
-            depths,
-            level * (depths / depths[0]) ** threshold,
-            color="0.4",
-            linestyle=":",
-            label=f"slope {threshold:g} (threshold)",
-        )
-        depth_axis(axis, [int(depth) for depth in depths])
+        if threshold is not None:
+            axis.plot(
+                sizes,
+                axis.get_ylim()[0] * (sizes / sizes[0]) ** threshold,
+                color="0.4",
+                linestyle=":",
+                label=f"slope {threshold:g} (threshold)",
+            )
+        size_axis(axis, [int(size) for size in sizes], axis_name)
         axis.set_ylabel("max over k of $e_k$")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
@@ -102,14 +109,14 @@ def _by_depth(threshold: float) -> style.Draw:
 
 
 def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
-    maxima = table.groupby(["depth", "seed"], as_index=False)["evolution"].max()
+    maxima = table.groupby(["size", "seed"], as_index=False)["evolution"].max()
     label = net.label
-    if len(set(maxima["depth"])) > 1:
-        steepness = slope(np.log2(maxima["depth"]), np.log2(maxima["evolution"]))
+    if len(set(maxima["size"])) > 1:
+        steepness = slope(np.log2(maxima["size"]), np.log2(maxima["evolution"]))
         label = f"{net.label}: slope {steepness:+.2f}".replace("-", "−")
     sns.lineplot(
         data=maxima,
-        x="depth",
+        x="size",
         y="evolution",
         color=net.color,
         marker=net.marker,
@@ -122,13 +129,14 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
     )
 
 
-def best_evolutions(evidence: Evidence, net: str) -> pd.DataFrame:
-    """Columns depth, seed, layer, evolution: hidden layers, each run at its best learning rate."""
-    chosen = chosen_runs(constant_rate_runs(evidence.runs_of(net)), "best")
+def best_evolutions(evidence: Evidence, net: str, axis: Axis = "depth") -> pd.DataFrame:
+    """Columns size, depth, seed, layer, evolution: hidden layers, each run at its best LR."""
+    chosen = chosen_runs(constant_rate_runs(evidence.runs_of(net, axis)), "best", axis)
     parts = []
-    for run_id, depth, seed in zip(chosen["run_id"], chosen["depth"], chosen["seed"], strict=True):
+    columns = (chosen[name] for name in ("run_id", "depth", axis, "seed"))
+    for run_id, depth, size, seed in zip(*columns, strict=True):
         values = final_evolution(evidence, run_id, depth).rename("evolution").reset_index()
-        parts.append(values.assign(depth=int(depth), seed=int(seed)))
+        parts.append(values.assign(depth=int(depth), size=int(size), seed=int(seed)))
     if not parts:
         raise NotRun(f"no stable run of {net}")
     table = pd.concat(parts)

@@ -40,9 +40,12 @@ VERDICTS = {
 
 _NETS = {
     "nup(r=2)": ("νP (r = 2)", BLUE, "o"),
+    "nup(r=1)": ("νP (r = 1)", SKY, "P"),
     "mup": ("μP", VERMILION, "s"),
     "mup_inverse_depth": ("μP, LR/depth", GREEN, "^"),
     "mup_residual": ("μP, residual", PURPLE, "D"),
+    "sp": ("standard", BROWN, "v"),
+    "ntp": ("neural tangent", ORANGE, "X"),
 }
 
 
@@ -59,7 +62,7 @@ class NetStyle(NamedTuple):
 def net_style(net: str) -> NetStyle:
     """Style of a net as named by ``nup.claims.evidence.net_labels``."""
     name, _, matched_to = net.partition(" matched to ")
-    label, color, marker = _NETS.get(name, (name, BROWN, "v"))
+    label, color, marker = _NETS.get(name, (name, GRAY, "*"))
     if matched_to:
         return NetStyle(f"{label}, equal parameters", color, marker, "--", "white")
     return NetStyle(label, color, marker, "-", color)

@@ -1,58 +1,94 @@
-"""How the learning rates that work depend on depth [operational]."""
+"""How the learning rates that work depend on depth, and on width [operational]."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
-from nup.claims.learning_rates import Rate, chosen_runs, depth_runs, undecided
+from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided
+from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
 from nup.claims.statistics import slope
 
 
 def depth_slope(evidence: Evidence, net: str, rate: Rate) -> Measurement:
     """Slope of log2 LR against log2 depth, per seed, of the best or the largest stable LR."""
-    runs = depth_runs(evidence, net)
-    chosen = chosen_runs(runs, rate)
-    reason = undecided(runs, chosen, rate)
-    slopes = slopes_by_seed(chosen, chosen["learning_rate"], runs["depth"].nunique())
+    return _rate_slope(evidence, net, rate, "depth")
+
+
+def width_slope(evidence: Evidence, net: str, rate: Rate) -> Measurement:
+    """Slope of log2 LR against log2 base width, per seed, of the best or the largest stable LR."""
+    return _rate_slope(evidence, net, rate, "base_width")
+
+
+def _rate_slope(evidence: Evidence, net: str, rate: Rate, axis: Axis) -> Measurement:
+    runs = grid_runs(evidence, net, axis)
+    chosen = chosen_runs(runs, rate, axis)
+    reason = undecided(runs, chosen, rate, axis)
+    slopes = slopes_by_seed(chosen, chosen["learning_rate"], runs[axis].nunique(), axis)
     if slopes.empty:
         raise Undecided(reason)
     return Measurement(slopes, undecided=reason)
 
 
 def slopes_by_seed(
-    chosen: pd.DataFrame, values: pd.Series[float], n_depths: int
+    chosen: pd.DataFrame, values: pd.Series[float], n_sizes: int, axis: Axis = "depth"
 ) -> pd.Series[float]:
-    """Slope of log2 of ``values`` against log2 depth of the seeds that have a run at every depth.
+    """Slope of log2 of ``values`` against log2 size of the seeds that have a run at every size.
 
     Args:
-        chosen: one row a (depth, seed).
+        chosen: one row a (size, seed).
         values: positive, aligned with ``chosen``.
-        n_depths: number of depths a seed must have.
+        n_sizes: number of sizes a seed must have.
+        axis: the size: depth or base width.
 
     Returns:
         Slopes indexed by seed.
     """
     table = chosen.assign(value=values)
     slopes = {
-        seed: slope(np.log2(group["depth"]), np.log2(group["value"]))
+        seed: slope(np.log2(group[axis]), np.log2(group["value"]))
         for seed, group in table.groupby("seed")
-        if len(group) == n_depths
+        if len(group) == n_sizes
     }
     return pd.Series(slopes, dtype="float64")
 
 
 def depth_slope_gain(evidence: Evidence, net: str, against: str, rate: Rate) -> Measurement:
     """|slope of ``against``| − |slope of ``net``|, paired by seed: how much gentler ``net`` is."""
-    depths = {name: sorted(depth_runs(evidence, name)["depth"].unique()) for name in (net, against)}
+    require_same_depths(evidence, net, against)
+    own, other = (depth_slope(evidence, each, rate) for each in (net, against))
+    return shrinkage(own, other, f"{net} and {against}")
+
+
+def shrinkage(own: Measurement, other: Measurement, names: str) -> Measurement:
+    """By how much ``own`` is smaller than ``other`` in magnitude, paired by seed."""
+    return difference(
+        Measurement(other.by_seed.abs(), other.undecided),
+        Measurement(own.by_seed.abs(), own.undecided),
+        names,
+    )
+
+
+def difference(left: Measurement, right: Measurement, names: str) -> Measurement:
+    """``left`` − ``right`` of the seeds that both have.
+
+    Raises:
+        Undecided: if there is none; ``names`` says of what.
+    """
+    values = (left.by_seed - right.by_seed).dropna()
+    reasons = "; ".join(dict.fromkeys(filter(None, (left.undecided, right.undecided))))
+    if values.empty:
+        raise Undecided(reasons or f"{names} share no seed")
+    return Measurement(values, undecided=reasons)
+
+
+def require_same_depths(evidence: Evidence, net: str, against: str) -> None:
+    """Two slopes compare only over the same depths.
+
+    Raises:
+        NotRun: if the two nets were run at different depths.
+    """
+    depths = {name: sorted(grid_runs(evidence, name)["depth"].unique()) for name in (net, against)}
     if depths[net] != depths[against]:
         listed = "; ".join(f"{name}: {', '.join(map(str, d))}" for name, d in depths.items())
         raise NotRun(f"the two nets were run at different depths ({listed})")
-    own = depth_slope(evidence, net, rate)
-    other = depth_slope(evidence, against, rate)
-    gain = (other.by_seed.abs() - own.by_seed.abs()).dropna()
-    reasons = "; ".join(filter(None, (own.undecided, other.undecided)))
-    if gain.empty:
-        raise Undecided(reasons or f"{net} and {against} share no seed")
-    return Measurement(gain, undecided=reasons)

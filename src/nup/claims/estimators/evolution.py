@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nup.claims.estimators.depth import slopes_by_seed
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
-from nup.claims.learning_rates import chosen_runs, depth_runs, undecided
+from nup.claims.estimators.depth import require_same_depths, shrinkage, slopes_by_seed
+from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided
+from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
 from nup.claims.statistics import slope
 
 #: Layers that a slope in the layer index needs at least.
@@ -37,7 +37,7 @@ def evolution_layer_slope(evidence: Evidence, net: str, first_layer: int = 2) ->
 
     Each seed's run at its best learning rate.
     """
-    runs = depth_runs(evidence, net)
+    runs = grid_runs(evidence, net)
     depth = int(runs["depth"].max())
     if depth - first_layer < LEAST_LAYERS:
         raise NotRun(
@@ -59,15 +59,31 @@ def evolution_layer_slope(evidence: Evidence, net: str, first_layer: int = 2) ->
 
 def evolution_depth_slope(evidence: Evidence, net: str) -> Measurement:
     """Slope of log2 max_k e_k against log2 depth, each seed and depth at its best learning rate."""
-    runs = depth_runs(evidence, net)
-    chosen = chosen_runs(runs, "best")
-    reason = undecided(runs, chosen, "best")
+    return _evolution_slope(evidence, net, "depth")
+
+
+def evolution_width_slope(evidence: Evidence, net: str) -> Measurement:
+    """Slope of log2 max_k e_k against log2 width, each seed and width at its best learning rate."""
+    return _evolution_slope(evidence, net, "base_width")
+
+
+def evolution_depth_slope_gain(evidence: Evidence, net: str, against: str) -> Measurement:
+    """|slope of ``against``| − |slope of ``net``| of ``evolution_depth_slope``, paired by seed."""
+    require_same_depths(evidence, net, against)
+    own, other = (evolution_depth_slope(evidence, each) for each in (net, against))
+    return shrinkage(own, other, f"{net} and {against}")
+
+
+def _evolution_slope(evidence: Evidence, net: str, axis: Axis) -> Measurement:
+    runs = grid_runs(evidence, net, axis)
+    chosen = chosen_runs(runs, "best", axis)
+    reason = undecided(runs, chosen, "best", axis)
     largest = [
         final_evolution(evidence, run_id, depth).max()
         for run_id, depth in zip(chosen["run_id"], chosen["depth"], strict=True)
     ]
     values = pd.Series(largest, index=chosen.index, dtype="float64")
-    slopes = slopes_by_seed(chosen, values, runs["depth"].nunique())
+    slopes = slopes_by_seed(chosen, values, runs[axis].nunique(), axis)
     if slopes.empty:
         raise Undecided(reason)
     return Measurement(slopes, undecided=reason)

@@ -1,0 +1,73 @@
+"""What synthetic tables share: complete frames, nets and runs with the columns of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nup import schema
+
+NUP = "nup(r=2)"
+MATCHED = f"mup matched to {NUP}"
+SEEDS = (0, 1, 2, 3)
+
+
+def complete(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A frame with every column of the table ``name``; what ``rows`` do not give is null."""
+    columns = {
+        label: pd.Series([row.get(label) for row in rows], dtype=_dtype(column.type, label, name))
+        for label, column in schema.TABLES[name].items()
+    }
+    return pd.DataFrame(columns)
+
+
+def _dtype(arrow_type: str, label: str, name: str) -> str:
+    if arrow_type == "string":
+        return "str"
+    if arrow_type == "bool":
+        return "bool" if label in schema.REQUIRED[name] else "boolean"
+    if arrow_type.startswith("int") and label not in schema.REQUIRED[name]:
+        return "float64" if label == "batch_size" else "Int64"
+    return arrow_type
+
+
+def net_columns(net: str) -> dict[str, Any]:
+    """``nup(r=2)``, ``mup`` or ``mup matched to nup(r=2)`` as columns of ``runs``."""
+    name, _, matched_to = net.partition(" matched to ")
+    name, _, pattern = name.partition("(r=")
+    exponent = float(pattern.rstrip(")") or 0)
+    return {
+        "parameterization": name,
+        "width_exponent": exponent,
+        "matched_to": matched_to,
+        "base_width": 16,
+        "width": 40 if matched_to else 16,
+    }
+
+
+def run_columns(
+    experiment: str, activation: str, net: str, depth: int, seed: int, rate: float | None
+) -> dict[str, Any]:
+    """A finished, stable run at a constant rate without gradient scaling."""
+    return {
+        **net_columns(net),
+        "run_id": f"{experiment}-{activation}-{net}-{depth}-{seed}-{rate}",
+        "experiment": experiment,
+        "dataset": "digits",
+        "loss_name": "mse",
+        "dtype": "float32",
+        "depth": depth,
+        "activation": activation,
+        "schedule": "constant",
+        "schedule_name": "constant",
+        "gradient_scaling": "none",
+        "learning_rate": rate,
+        "seed": seed,
+        "steps": 200,
+        "status": "ok",
+        "stable": True,
+        "null_loss": 0.5,
+        "initial_loss": 0.6,
+    }

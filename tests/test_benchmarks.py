@@ -1,0 +1,193 @@
+"""The benchmark end to end on tiny nets, and what it makes of known timings; no clock is judged."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import goals, growth, measurements, raw, report, subnormals, training, workers
+from benchmarks.effort import FULL, TINY
+from benchmarks.peers import PEERS, peer
+from benchmarks.peers.peer import COLUMNS
+from benchmarks.problem import Problem
+
+ROOT = Path(__file__).parents[1]
+(SHAPE,) = TINY.shapes
+
+
+@pytest.mark.parametrize("name", [name for name in PEERS if not name.startswith("JAX")])
+@pytest.mark.parametrize(
+    "shape", [SHAPE, replace(SHAPE, parameterization="mup", options={}, width=6)]
+)
+def test_every_peer_records_what_ours_records(name, shape):
+    problem = Problem(shape, dtype="float64")
+    found, expected = peer(name)(problem).run(12), peer("ours")(problem).run(12)
+    for column in COLUMNS:
+        assert found.columns[column].shape == expected.columns[column].shape
+        deviation = training.deviation(found.columns[column], expected.columns[column])
+        assert deviation < training.TOLERANCE, column
+
+
+def test_other_numbers_are_noticed():
+    assert training.deviation(np.array([1.0, 2.0]), np.array([1.0, 2.1])) == pytest.approx(1 / 21)
+    assert math.isinf(training.deviation(np.array([1.0, np.nan]), np.array([1.0, 2.0])))
+
+
+def test_the_shapes_are_those_of_the_page():
+    widths = {shape.name: shape.net.widths for shape in FULL.shapes}
+    assert widths == {
+        "A": (64, *[64] * 3, 10),
+        "B": (64, *[128] * 7, 10),
+        "C": (64, 8, 32, 72, 128, 200, 288, 392, 10),
+        "D": (64, *[512] * 7, 10),
+    }
+    assert {shape.members for shape in FULL.shapes} == {32}
+
+
+def test_operations_of_a_step_are_counted():
+    # 64 → 4 → 8 → 10: forward and weight gradients of 64·4 + 4·8 + 8·10 weights, and input
+    # gradients of all but the first 64·4; two operations for each of 16 samples.
+    assert SHAPE.net.widths == (64, 4, 8, 10)
+    assert SHAPE.flops == 2 * 16 * (2 * (256 + 32 + 80) + 32 + 80)
+
+
+def test_processes_share_out_all_runs():
+    parts = [Problem(SHAPE, part, 3).runs for part in range(3)]
+    assert sorted(run.id for part in parts for run in part) == sorted(
+        run.id for run in SHAPE.runs()
+    )
+    core = workers.cores()[0]
+    lane = training.Lane("naive", [(core,), (core,)])
+    try:
+        halves = lane.load(SHAPE, 6)
+    finally:
+        lane.close()
+    ours = peer("ours")(Problem(SHAPE, dtype="float64")).run(6).columns["loss"]
+    for part, columns in enumerate(halves):
+        assert training.deviation(columns["loss"], ours[:, part::2]) < training.TOLERANCE
+
+
+def test_products_of_curvature_are_counted():
+    found = measurements.compare(SHAPE, 1, TINY)
+    assert found["steps"] == measurements.CADENCE * found["measurements"]
+    assert 1 <= found["products"] <= 24
+    assert {name: len(rounds) for name, rounds in found["seconds"].items()} == dict.fromkeys(
+        ("plain", "curvature", "taylor"), TINY.repetitions
+    )
+
+
+def test_a_power_is_fitted():
+    fitted = growth.fit([1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0])
+    assert fitted.exponent == pytest.approx(2)
+    assert fitted.error == pytest.approx(0, abs=1e-9)
+
+
+def test_growth_varies_one_size():
+    assert growth.varied(SHAPE, "depth", 7).net.depth == 7
+    assert growth.varied(SHAPE, "members", 5).members == 5
+
+
+def timing(peer_name, rates, processes=1, **changes):
+    plain = {"shape": "A", "peer": peer_name, "processes": processes, "threads": 1}
+    return {**plain, "status": "agrees", "remark": "", "deviation": 0.0, "rates": rates, **changes}
+
+
+@pytest.fixture
+def records():
+    """Two ways of ours, the naive loop, one JAX, and one that is not installed."""
+    return {
+        "shapes": [{"name": "A", "flops": 1e9}],
+        "timings": [
+            timing("ours", [80.0, 90.0, 100.0]),
+            timing("ours", [40.0, 50.0, 60.0], processes=2),
+            timing("naive", [10.0, 10.0, 10.0]),
+            timing("naive", [1000.0] * 3, processes=2),
+            timing("JAX vmap + scan", [90.0] * 3),
+            timing("JAX lax.map", [], status="absent", remark="No module named 'jax'"),
+            timing("torch.func", [], status="disagrees", deviation=0.5),
+        ],
+        "peaks": [
+            {"shape": "A", "threads": 1, "gflops": [100.0] * 3},
+            {"shape": "A", "threads": 2, "gflops": [160.0, 180.0, 200.0]},
+        ],
+    }
+
+
+def test_goals_are_judged_by_medians_of_rounds(records):
+    naive, jax, peak = goals.outcomes(records)
+    assert (naive.ratios, naive.verdict) == ([8.0, 9.0, 10.0], "met")
+    assert (jax.verdict, jax.least) == ("missed", 1.1)
+    assert jax.ratios == pytest.approx([80 / 90, 1, 100 / 90])
+    assert (peak.ratios, peak.verdict) == ([0.5, 0.5, 0.5], "missed")
+    records["timings"] = [row for row in records["timings"] if "JAX" not in row["peer"]]
+    assert goals.outcomes(records)[1].verdict == "not measured"
+
+
+def test_the_page_says_who_is_absent_and_who_disagrees(tmp_path, records):
+    environment = {
+        "processor": "P",
+        "cores": 2,
+        "load": 0.1,
+        "versions": {"torch": "1"},
+        "commit": "c" * 40,
+        "dirty": False,
+        "date": "2000-01-01",
+    }
+    sections = {"training": {"environment": environment, "records": records}}
+    report.write(ROOT / "docs" / "benchmarks.md", tmp_path / "page.md", sections, {})
+    text = (tmp_path / "page.md").read_text()
+    assert "| JAX lax.map, 1 process | absent: No module named 'jax' |" in text
+    assert "| torch.func, 1 process | disagrees by 0.5 |" in text
+    assert "| ours, 1 process | 90 (0.50) |" in text
+    assert "| naive loop | 9.00 (8.00–10.00), goal 8: **met** (naive, 1 thread) |" in text
+    again = tmp_path / "again.md"
+    report.write(tmp_path / "page.md", again, sections, {})
+    assert again.read_text() == text
+
+
+def test_a_template_without_markers_is_refused(tmp_path):
+    (tmp_path / "page.md").write_text("no markers")
+    with pytest.raises(ValueError, match="must hold the lines"):
+        report.write(tmp_path / "page.md", tmp_path / "out.md", {}, {})
+
+
+def test_end_to_end_on_one_core(tmp_path):
+    core = min(os.sched_getaffinity(0))
+    command = [sys.executable, "-m", "benchmarks", "--effort", "tiny", "--out", str(tmp_path)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    assert done.returncode == 0, done.stderr
+    sections = raw.read(tmp_path / "results")
+    assert set(sections) == set(raw.SECTIONS)
+    timings = sections["training"]["records"]["timings"]
+    assert {row["peer"] for row in timings} == set(PEERS)
+    for row in timings:
+        assert row["status"] in {"agrees", "absent"}, row
+        assert (row["status"] == "agrees") == (len(row["rates"]) == TINY.repetitions)
+        assert row["status"] == "agrees" or re.search("jax", row["remark"])
+    assert sections["growth"]["environment"]["versions"]["torch"]
+    page = (tmp_path / "benchmarks.md").read_text()
+    for title, _ in report.BODIES.values():
+        assert f"## {title}" in page
+    for image in re.findall(r"\]\((images/[\w-]+\.png)\)", page):
+        assert (tmp_path / image).stat().st_size > 0
+    assert json.dumps(sections)  # plain values only
+
+
+def test_the_subnormal_stack_is_subnormal():
+    kept = subnormals.decayed(Problem(SHAPE))
+    small = kept[0][0] @ kept[0][0].mT
+    assert 0 < float(small.abs().max()) < 1e-36
+    assert float(kept[0][1].abs().max()) > 1e-3
