@@ -100,7 +100,7 @@ def test_growth_matters_is_inconclusive_where_slopes_are_equal(catalogue):
     rows = judged(catalogue, synthetic.depth_tables(growth=growth), "growth-matters")
     row = rows.loc["evolution, r = 1 against 0"]
     assert row["verdict"] == "inconclusive"
-    assert row["reason"] == "the interval crosses an end of [0, inf)"
+    assert row["reason"] == "the interval crosses an end of (0, inf)"
 
 
 def test_growth_matters_needs_the_middle_exponent(catalogue):
@@ -221,6 +221,7 @@ def test_quadratic_in_tandem_compares_nets(catalogue):
     ("change", "criterion"),
     [
         ({"ratios": {NUP: 2.0, MATCHED: 8.0}}, "ratio of largest stable LRs"),
+        ({"ratios": {NUP: 2.0, MATCHED: 2.0}}, "ratio of largest stable LRs"),  # equal, not larger
         ({"losses": {NUP: 0.03, MATCHED: 0.01}}, "final loss"),
     ],
 )
@@ -233,7 +234,7 @@ def test_equal_losses_are_inconclusive(catalogue):
     tables = comparisons.scaling_tables(losses={NUP: 0.02, MATCHED: 0.02})
     row = judged(catalogue, tables, "quadratic-in-tandem").loc["final loss"]
     assert row["verdict"] == "inconclusive"
-    assert row["reason"] == "the interval crosses an end of [0, inf)"
+    assert row["reason"] == "the interval crosses an end of (0, inf)"
 
 
 def test_quadratic_in_tandem_needs_the_matched_net(catalogue):

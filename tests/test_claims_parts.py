@@ -210,6 +210,15 @@ def test_a_threshold_reads_as_a_range():
     assert str(Threshold(low=-0.35, high=0.35)) == "[-0.35, 0.35]"
     assert str(Threshold(high=-0.75)) == "(-inf, -0.75]"
     assert str(Threshold(low=0.5)) == "[0.5, inf)"
+    assert str(Threshold(low=0, open=True)) == "(0, inf)"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 0, "contradicted"), (-1, 0, "contradicted"), (0, 1, "inconclusive"), (1, 2, "supported")],
+)
+def test_an_open_range_leaves_its_end_out(low, high, expected):
+    assert verdicts.verdict(Interval(0, low, high, 4), Threshold(low=0, open=True)) == expected
 
 
 def test_rank_correlation_sees_order_only():

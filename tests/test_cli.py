@@ -53,6 +53,9 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "experiment",
         "depth",
         "catapult",
+        "width",
+        "scaling",
+        "useful",
         "all,",
     }
 

@@ -23,10 +23,14 @@ class _Entry(BaseModel):
 
 
 class Threshold(_Entry):
-    """The range, ends included, in which a criterion holds; a missing end is infinite."""
+    """The range in which a criterion holds; a missing end is infinite.
+
+    The ends are included unless the range is ``open``: so that "larger" does not mean "equal".
+    """
 
     low: float | None = None
     high: float | None = None
+    open: bool = False
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Threshold:
@@ -37,8 +41,9 @@ class Threshold(_Entry):
         return self
 
     def __str__(self) -> str:
-        low = "(-inf" if self.low is None else f"[{self.low:g}"
-        high = "inf)" if self.high is None else f"{self.high:g}]"
+        left, right = ("(", ")") if self.open else ("[", "]")
+        low = "(-inf" if self.low is None else f"{left}{self.low:g}"
+        high = "inf)" if self.high is None else f"{self.high:g}{right}"
         return f"{low}, {high}"
 
 

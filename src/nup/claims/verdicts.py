@@ -18,11 +18,15 @@ def verdict(interval: Interval, threshold: Threshold) -> str:
     """Supported if the interval is wholly inside the threshold, contradicted if wholly outside."""
     low = -math.inf if threshold.low is None else threshold.low
     high = math.inf if threshold.high is None else threshold.high
-    if low <= interval.low and interval.high <= high:
+    if threshold.open:
+        inside = low < interval.low and interval.high < high
+        outside = interval.high <= low or interval.low >= high
+    else:
+        inside = low <= interval.low and interval.high <= high
+        outside = interval.high < low or interval.low > high
+    if inside:
         return SUPPORTED
-    if interval.high < low or interval.low > high:
-        return CONTRADICTED
-    return INCONCLUSIVE
+    return CONTRADICTED if outside else INCONCLUSIVE
 
 
 def overall(verdicts: Sequence[str]) -> str:
