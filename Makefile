@@ -13,12 +13,13 @@ STUDY ?= laptop
 
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := build/benchmarks
 # Rules of the workflow call programs of the environment by name, so it leads the search path.
 WITH_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
 SNAKEFILES := Snakefile workflow
 
-.PHONY: help setup reproduce figures test check format lock clean
+.PHONY: help setup reproduce figures bench test check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -41,6 +42,18 @@ reproduce: $(READY) ## Train, judge the claims, draw the figures and write the r
 
 figures: $(READY) ## Draw the figure notebooks again from the tables, without training
 	$(SNAKEMAKE) figures
+
+bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: a minute)
+	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks \
+	  $(if $(QUICK),--effort quick --out build/bench-quick)
+
+# JAX is no dependency of nup. Where it cannot be had, the benchmark reports it as absent.
+$(PEERS)/.ready: benchmarks/requirements.txt | $(READY)
+	rm -rf $(PEERS)
+	mkdir -p $(PEERS)
+	if $(BIN)/python -m pip install --quiet --no-deps --target $(PEERS) --requirement $<; \
+	then touch $@; \
+	else echo "JAX could not be installed: its peers will be reported as absent" >&2; fi
 
 test: $(READY) ## Run the tests
 	$(WITH_ENV) pytest -n $(CORES)

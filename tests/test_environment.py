@@ -16,6 +16,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
 DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+PEERS = [
+    Requirement(text)
+    for text in (ROOT / "benchmarks" / "requirements.txt").read_text().splitlines()
+    if text and not text.startswith("#")
+]
 SLURM = [Requirement(text) for text in PROJECT["optional-dependencies"]["slurm"]]
 
 
@@ -52,7 +57,7 @@ def imported(folder: str) -> set[str]:
                 found.add(str(node.module).partition(".")[0])
     local = {path.stem for path in (ROOT / folder).rglob("*.py")}
     local |= {path.name for path in (ROOT / folder).rglob("*") if path.is_dir()}
-    return found - set(sys.stdlib_module_names) - local - {"nup", "tests"}
+    return found - set(sys.stdlib_module_names) - local - {"nup", "tests", "benchmarks"}
 
 
 @pytest.mark.parametrize("requirement", RUNTIME + DEV + SLURM, ids=lambda found: found.name)
@@ -73,12 +78,18 @@ def test_the_conda_environment_is_the_lock():
 
 
 @pytest.mark.parametrize(
-    ("folder", "declared"), [("src", RUNTIME), ("workflow", RUNTIME), ("tests", RUNTIME + DEV)]
+    ("folder", "declared"),
+    [
+        ("src", RUNTIME),
+        ("workflow", RUNTIME),
+        ("benchmarks", RUNTIME + PEERS),
+        ("tests", RUNTIME + DEV),
+    ],
 )
 def test_every_import_is_a_declared_dependency(folder, declared):
     distributions = packages_distributions()
     providers = {
-        name: {canonicalize_name(found) for found in distributions.get(name, [])}
+        name: {canonicalize_name(found) for found in distributions.get(name, [name])}
         for name in imported(folder)
     }
     allowed = {canonicalize_name(requirement.name) for requirement in declared}

@@ -216,3 +216,23 @@ def test_rows_of_a_block_are_those_of_its_runs(two_stacks):
     found = job.train_runs(two_stacks.runs, job.Session(train=FakeTraining()))
     for table in found.values():
         assert set(pc.unique(table["run_id"]).to_pylist()) == set(two_stacks.run_ids)
+
+
+def test_subnormal_numbers_are_flushed_in_every_thread_of_a_job(tmp_path, two_stacks):
+    path = two_stacks.write(tmp_path)
+    # Large enough for torch to share it out among threads.
+    script = f"""
+import torch
+import nup.training
+from nup import cli
+
+def probe(*_arguments):
+    tiny = torch.full((1 << 20,), 1e-30)
+    print(torch.get_num_threads(), int((tiny * 1e-10).count_nonzero()))
+    raise SystemExit(0)
+
+nup.training.train = probe
+cli.main(["job", {str(path)!r}, "--out", {str(tmp_path / "out")!r}, "--threads", "2"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "0"], done.stderr

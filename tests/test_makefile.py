@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = {"setup", "reproduce", "figures", "test", "check", "format", "lock", "clean", "help"}
+TARGETS = {
+    "setup",
+    "reproduce",
+    "figures",
+    "bench",
+    "test",
+    "check",
+    "format",
+    "lock",
+    "clean",
+    "help",
+}
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,6 +52,17 @@ def test_study_and_cores_reach_the_workflow(checkout, target):
     wanted = "snakemake --config study=ci --cores 3" + (" figures" if target == "figures" else "")
     assert planned.rstrip().endswith(wanted)
     assert planned.index("-m venv .venv") < planned.index("snakemake --config")
+
+
+def test_the_benchmark_is_quick_on_request(checkout):
+    (checkout / "benchmarks").mkdir()
+    shutil.copy(ROOT / "benchmarks" / "requirements.txt", checkout / "benchmarks")
+    planned = make(checkout, "--dry-run", "bench").stdout
+    assert "--target build/benchmarks --requirement benchmarks/requirements.txt" in planned
+    assert "PYTHONPATH=build/benchmarks .venv/bin/python -m benchmarks" in planned
+    assert "--effort quick" not in planned
+    quick = make(checkout, "--dry-run", "bench", "QUICK=1").stdout
+    assert quick.rstrip().endswith("--effort quick --out build/bench-quick")
 
 
 def test_set_up_happens_once(checkout):

@@ -1,0 +1,1 @@
+"""How fast stacks train, against what people would write instead: ``make bench``."""

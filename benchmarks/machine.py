@@ -1,0 +1,58 @@
+"""Where numbers come from: the machine, the versions, the commit, and the machine's peak rate."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.workers import cores
+from nup import provenance
+
+PACKAGES = ("torch", "numpy", "jax", "jaxlib")
+
+
+def environment() -> dict[str, Any]:
+    """What goes with every raw record; ``load`` says how busy the machine was at the start."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+        "cores": len(cores()),
+        "load": round(os.getloadavg()[0], 2),
+        "system": platform.platform(terse=True),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: provenance.installed(package) or "absent" for package in PACKAGES},
+        },
+        **dict(zip(("commit", "dirty"), provenance.commit_state(), strict=True)),
+    }
+
+
+def _processor() -> str:
+    """Model of the processor as the system names it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def peak(threads: int, size: int = 2048, calls: int = 5) -> float:
+    """Float32 GFLOP/s of the product of two square matrices, the median of ``calls``."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    left, right = torch.rand(size, size), torch.rand(size, size)
+    out = torch.empty(size, size)
+    torch.mm(left, right, out=out)
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        torch.mm(left, right, out=out)
+        seconds.append(time.perf_counter() - start)
+    torch.set_num_threads(before)
+    return 2.0 * size**3 / median(seconds) / 1e9

@@ -1,0 +1,190 @@
+"""The page: everything between its markers is written from the raw records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import goals, growth
+from benchmarks.peers import DESCRIPTIONS, PEERS
+
+BEGIN = "<!-- Written by `make bench`: begin -->"
+END = "<!-- Written by `make bench`: end -->"
+
+Records = Mapping[str, Any]
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+def write(template: Path, page: Path, sections: Sections, images: Mapping[str, str]) -> None:
+    """The template with what lies between its markers replaced; images by section."""
+    text = template.read_text(encoding="utf-8")
+    before, found, rest = text.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"{template} must hold the lines {BEGIN!r} and {END!r}")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    body = "\n\n".join(_parts(sections, images))
+    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+
+
+def _parts(sections: Sections, images: Mapping[str, str]) -> list[str]:
+    if not sections:
+        return ["Not measured yet."]
+    parts, last = [], None
+    for section, (title, body) in BODIES.items():
+        if section in sections:
+            environment, records = (sections[section][key] for key in ("environment", "records"))
+            described = [] if environment == last else [_environment(environment)]
+            parts += [f"## {title}", *described, *body(records)]
+            last = environment
+            if section in images:
+                parts.append(f"![{title}]({images[section]})")
+    return parts
+
+
+def _environment(values: Records) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in values["versions"].items())
+    commit = values["commit"][:12] or "unknown"
+    changed = " with changes" if values["dirty"] else ""
+    return (
+        f"{values['processor']}, {values['cores']} cores, load {values['load']} at the start; "
+        f"{versions}; commit {commit}{changed}; {values['date']}."
+    )
+
+
+def _training(records: Records) -> list[str]:
+    names = [shape["name"] for shape in records["shapes"]]
+    return [
+        "Steps of runs per second, and in parentheses the share of the machine's peak:",
+        _table(["", *names], [[_row_name(*key), *cells] for key, cells in _rates(records).items()]),
+        "Ours in its fastest way, against:",
+        _table(["against", *names], _goal_rows(records)),
+        "\n".join(f"- *{peer}*: {DESCRIPTIONS[peer]}" for peer in PEERS),
+    ]
+
+
+def _row_name(peer: str, processes: int) -> str:
+    return f"{peer}, 1 process" if processes == 1 else f"{peer}, {processes} processes"
+
+
+def _rates(records: Records) -> dict[tuple[str, int], list[str]]:
+    """Rows of the table of rates: peer and processes → a cell for each shape."""
+    flops = {shape["name"]: shape["flops"] for shape in records["shapes"]}
+    rows: dict[tuple[str, int], list[str]] = {}
+    for timing in records["timings"]:
+        if timing["rates"]:
+            rate = median(timing["rates"])
+            peak = median(goals.peak_rates(records, timing["shape"]))
+            cell = f"{rate:.0f} ({flops[timing['shape']] * rate / 1e9 / peak:.2f})"
+        elif timing["status"] == "absent":
+            cell = f"absent: {timing['remark']}"
+        else:
+            cell = f"{timing['status']} by {timing['deviation']:.1g}"
+        rows.setdefault((timing["peer"], timing["processes"]), []).append(cell)
+    return rows
+
+
+def _goal_rows(records: Records) -> list[list[str]]:
+    rows: dict[str, list[str]] = {}
+    for outcome in goals.outcomes(records):
+        rows.setdefault(outcome.goal, []).append(_goal_cell(outcome))
+    return [[goal, *cells] for goal, cells in rows.items()]
+
+
+def _goal_cell(outcome: goals.Outcome) -> str:
+    if not outcome.ratios:
+        return outcome.verdict
+    goal = "" if outcome.least is None else f", goal {outcome.least:g}"
+    spread = _median_and_range(outcome.ratios)
+    return f"{spread}{goal}: **{outcome.verdict}** ({outcome.peer})"
+
+
+def _measurements(records: Records) -> list[str]:
+    rows = []
+    for shape in records["shapes"]:
+        steps, measurements = shape["steps"], shape["measurements"]
+        rounds = shape["seconds"]
+        plain = rounds["plain"]
+        cost = {
+            name: [
+                (slow - fast) / measurements / (fast / steps)
+                for slow, fast in zip(rounds[name], plain, strict=True)
+            ]
+            for name in ("curvature", "taylor")
+        }
+        products = shape["products"]
+        rows.append(
+            [
+                shape["shape"],
+                f"{products:.1f}",
+                f"{median(cost['curvature']) / products:.2f}",
+                _median_and_range(cost["curvature"]),
+                f"{median(cost['curvature']) / records['cadence']:+.0%}",
+                _median_and_range(cost["taylor"]),
+                f"{median(cost['taylor']) / records['cadence']:+.0%}",
+            ]
+        )
+    every = f"every {records['cadence']} steps"
+    head = [
+        "shape",
+        "products per λ_t",
+        "steps per product",
+        "steps per λ_t",
+        f"time, λ_t {every}",
+        "steps per jets",
+        f"time, jets {every}",
+    ]
+    return ["Cost in steps of training, measured in the same rounds:", _table(head, rows)]
+
+
+def _subnormals(records: Records) -> list[str]:
+    rows = []
+    for name, label in (("flushed", "flushed to zero, as in a job"), ("kept", "kept")):
+        rounds = records["seconds"][name]
+        pairs = zip(rounds["one subnormal"], rounds["ordinary"], strict=True)
+        rows.append([label, f"{_median_and_range([slow / fast for slow, fast in pairs])} ×"])
+    members = records["members"]
+    text = (
+        f"Time of a step of shape {records['shape']} when one of {members} members has decayed to "
+        "about 1e-40, relative to the stack without it:"
+    )
+    return [text, _table(["subnormal numbers", "time"], rows)]
+
+
+def _growth(records: Records) -> list[str]:
+    rows = []
+    for axis in dict.fromkeys(point["axis"] for point in records["points"]):
+        points = [point for point in records["points"] if point["axis"] == axis]
+        values = [point["value"] for point in points]
+        measured = growth.fit(values, [median(point["seconds"]) for point in points])
+        needed = growth.fit(values, [point["flops"] for point in points])
+        rows.append(
+            [
+                axis,
+                f"{values[0]} … {values[-1]}",
+                f"{measured.exponent:.2f} ± {measured.error:.2f}",
+                f"{needed.exponent:.2f}",
+            ]
+        )
+    head = ["axis", "values", "exponent of the time", "exponent of the operations"]
+    text = "Time of a step of one run, as a power of one size with the others fixed:"
+    return [text, _table(head, rows)]
+
+
+def _median_and_range(values: Sequence[float]) -> str:
+    return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [list(head), ["---"] * len(head), *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
+    "training": ("Training", _training),
+    "measurements": ("Curvature and Taylor jets", _measurements),
+    "subnormals": ("Subnormal numbers", _subnormals),
+    "growth": ("Growth", _growth),
+}
