@@ -41,7 +41,7 @@ class Effort:
 FULL = Effort(
     shapes=SHAPES,
     repetitions=5,
-    seconds=0.7,
+    seconds=0.5,
     horizon=5,
     measured=("A", "B", "C"),
     centre=CENTRE,

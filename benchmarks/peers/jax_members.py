@@ -45,7 +45,7 @@ class _Scanned:
         start = time.perf_counter()
         _, rows = jax.block_until_ready(self._compiled[steps](weights, self.rates))
         seconds = time.perf_counter() - start
-        return Run(seconds, {name: np.swapaxes(rows[name], 0, 1) for name in rows})
+        return Run(seconds, {name: np.asarray(rows[name]).swapaxes(0, 1) for name in rows})
 
     def _train(self, initial: list[jax.Array], rate: jax.Array, steps: int) -> Any:
         """Final weights, and the records of all steps, of one run."""
