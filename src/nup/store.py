@@ -74,7 +74,15 @@ def write_table(name: str, columns: Columns, path: str | os.PathLike[str]) -> No
 
     table = as_table(name, columns)
     with atomic(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+        # Bytes of equal significance side by side: a third less for columns of measurements.
+        floats = [field.name for field in table.schema if pyarrow.types.is_floating(field.type)]
+        pyarrow.parquet.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            use_byte_stream_split=floats,
+            use_dictionary=[name for name in table.column_names if name not in floats],
+        )
 
 
 def read_table(

@@ -15,7 +15,7 @@ rule claims:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=30,
     params:
         tables=lambda wildcards, input: Path(input.runs).parent,

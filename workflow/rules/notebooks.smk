@@ -43,7 +43,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         conda:
             "../../environment.yml"
         resources:
-            mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 30 * int(input.size_mb)),
+            mem_mb=lambda wildcards, attempt: attempt * 4000,
             runtime=30,
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,

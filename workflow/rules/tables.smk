@@ -17,7 +17,7 @@ rule tables:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: attempt * (2000 + 20 * int(input.size_mb)),
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=30,
     params:
         runs=lambda wildcards, input: Path(input.runs[0]).parents[1],
