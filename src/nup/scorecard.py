@@ -24,7 +24,11 @@ def text(path: str | Path) -> str:
 
 
 def markdown(path: str | Path, catalogue: Catalogue) -> str:
-    """A Markdown table with a line per claim: figure, claim, notebook, and verdicts."""
+    """A Markdown table with a line per claim: figure, claim, notebook, and verdicts.
+
+    Figures are linked in the folder ``figures`` beside that of the table.
+    """
+    folder = (Path(path).parent.parent / "figures").as_posix()
     overall = _overall(path)
     wide = _by_activation(overall).fillna("-")
     titles = {claim.id: claim.title for claim in catalogue.claims}
@@ -35,7 +39,12 @@ def markdown(path: str | Path, catalogue: Catalogue) -> str:
     ]
     for claim in wide.index:
         figure, notebook = (str(place) for place in places.loc[claim])
-        cells = [f"`{figure}`", f"{titles[claim]} (`{claim}`)", f"`{notebook}`", *wide.loc[claim]]
+        cells = [
+            f"[`{figure}`]({folder}/{figure})",
+            f"{titles[claim]} (`{claim}`)",
+            f"`{notebook}`",
+            *wide.loc[claim],
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
