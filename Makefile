@@ -19,7 +19,7 @@ WITH_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
 SNAKEFILES := Snakefile workflow
 
-.PHONY: help setup reproduce figures bench test check format lock clean
+.PHONY: help setup reproduce figures compare bench test check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -42,6 +42,10 @@ reproduce: $(READY) ## Train, judge the claims, draw the figures and write the r
 
 figures: $(READY) ## Draw the figure notebooks again from the tables, without training
 	$(SNAKEMAKE) figures
+
+compare: $(READY) ## Hold the claims of STUDY against the shipped ones and print what differs
+	$(BIN)/nup compare results/$(STUDY)/tables/claims.parquet \
+	  results/reference/$(STUDY)/tables/claims.parquet
 
 bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: a minute)
 	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks \

@@ -127,6 +127,15 @@ def _verdicts(options: argparse.Namespace) -> None:
         print(scorecard.text(options.claims))
 
 
+def _compare(options: argparse.Namespace) -> None:
+    from nup import comparison
+
+    found = comparison.differences(options.claims, options.reference)
+    print("\n".join(found) or "same verdicts, and intervals overlap")
+    if found:
+        raise SystemExit(1)
+
+
 def _tidy_notebook(options: argparse.Namespace) -> None:
     from nup import notebook
 
@@ -184,6 +193,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("claims", type=Path, help="the table of claims")
     sub.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
     sub.add_argument("--catalogue", type=Path, default=Path("config/claims.yaml"))
+    sub = add("compare", _compare, "hold a table of claims against another")
+    sub.add_argument("claims", type=Path, help="the new table of claims")
+    sub.add_argument("reference", type=Path, help="the table to hold it against")
     sub = add(
         "tidy-notebook", _tidy_notebook, "drop from an executed notebook what is not its content"
     )

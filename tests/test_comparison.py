@@ -1,0 +1,72 @@
+"""A table of claims against another: the same, another verdict, disjoint intervals, absent rows."""
+
+import pandas as pd
+import pytest
+
+from nup import cli, comparison, store
+from nup.schema import CLAIMS
+
+
+def table(**changes):
+    """Two criteria of one claim; ``changes`` are made to the first."""
+    row = {
+        "claim": "a-claim",
+        "activation": "abs",
+        "criterion": "slope",
+        "provenance": "v1",
+        "estimate": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "threshold": "[0, 1]",
+        "n_seeds": 4,
+        "verdict": "supported",
+        "reason": "",
+        "figure": "a.png",
+        "notebook": "a.ipynb",
+    }
+    assert set(row) == set(CLAIMS)
+    silent = {"criterion": "gain", "estimate": None, "low": None, "high": None}
+    return pd.DataFrame([row | changes, row | silent | {"verdict": "not run"}])
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def run(new, reference):
+        store.write_table("claims", new, tmp_path / "new.parquet")
+        store.write_table("claims", reference, tmp_path / "reference.parquet")
+        return comparison.differences(tmp_path / "new.parquet", tmp_path / "reference.parquet")
+
+    return run
+
+
+def test_equal_and_overlapping_tables_agree(compare):
+    assert compare(table(), table()) == []
+    assert compare(table(estimate=0.65, low=0.59, high=0.7), table()) == []
+
+
+def test_another_verdict_is_a_difference(compare):
+    assert compare(table(verdict="contradicted"), table()) == [
+        "a-claim / abs / slope: contradicted 0.5 [0.4, 0.6], reference supported 0.5 [0.4, 0.6]"
+    ]
+
+
+def test_disjoint_intervals_are_a_difference(compare):
+    (line,) = compare(table(estimate=0.8, low=0.7, high=0.9), table())
+    assert line.startswith("a-claim / abs / slope: intervals do not overlap: supported 0.8 [0.7")
+
+
+def test_rows_of_one_side_are_differences(compare):
+    assert compare(table(), table().iloc[:1]) == ["a-claim / abs / gain: only in the new table"]
+    assert compare(table().iloc[:1], table()) == [
+        "a-claim / abs / gain: only in the reference table"
+    ]
+
+
+def test_the_command_says_so_and_fails(compare, tmp_path, capsys):
+    compare(table(verdict="contradicted"), table())
+    paths = [str(tmp_path / "new.parquet"), str(tmp_path / "reference.parquet")]
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(["compare", *paths])
+    assert "contradicted 0.5" in capsys.readouterr().out
+    assert cli.main(["compare", paths[0], paths[0]]) == 0
+    assert capsys.readouterr().out == "same verdicts, and intervals overlap\n"
