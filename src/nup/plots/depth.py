@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
@@ -150,20 +149,7 @@ def _no_net(_: Axes, evidence: Evidence) -> None:
 def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
     stable = runs[runs["stable"].astype(bool)]
     depths = sorted(runs["depth"].unique())
-    colors = dict(zip(depths, sns.color_palette("viridis", len(depths)), strict=True))
-    sns.lineplot(
-        data=stable,
-        x="learning_rate",
-        y="late_loss",
-        hue="depth",
-        style="depth",
-        palette=colors,
-        markers=True,
-        dashes=False,
-        errorbar=("pi", 100),
-        legend="full",
-        ax=axis,
-    )
+    style.draw_by_depth(axis, stable, "learning_rate", "late_loss", depths)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xlim(runs["learning_rate"].min() / 1.2, runs["learning_rate"].max() * 1.2)

@@ -40,20 +40,7 @@ def _by_layer(net: str, threshold: float) -> style.Draw:
     def draw(axis: Axes, evidence: Evidence) -> None:
         table = best_evolutions(evidence, net)
         depths = sorted(table["depth"].unique())
-        colors = dict(zip(depths, sns.color_palette("viridis", len(depths)), strict=True))
-        sns.lineplot(
-            data=table,
-            x="layer",
-            y="evolution",
-            hue="depth",
-            style="depth",
-            palette=colors,
-            markers=True,
-            dashes=False,
-            errorbar=("pi", 100),
-            legend="full",
-            ax=axis,
-        )
+        style.draw_by_depth(axis, table, "layer", "evolution", depths)
         if net == _NETS[0]:
             _shade(axis, table, threshold)
         axis.set_yscale("log")

@@ -217,3 +217,23 @@ def save(figure: Figure, path: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=RESOLUTION, metadata={"Software": None})
     return path
+
+
+def draw_by_depth(axis: Axes, table: pd.DataFrame, x: str, y: str, depths: Sequence[int]) -> None:
+    """Mean and range over seeds of column ``y`` against ``x``, one line for each depth.
+
+    ``depths`` are all that the figure has, so that a depth has the same color on every axis.
+    """
+    sns.lineplot(
+        data=table,
+        x=x,
+        y=y,
+        hue="depth",
+        style="depth",
+        palette=dict(zip(depths, sns.color_palette("viridis", len(depths)), strict=True)),
+        markers=True,
+        dashes=False,
+        errorbar=("pi", 100),
+        legend="full",
+        ax=axis,
+    )
