@@ -51,18 +51,29 @@ class TrainingData:
         self._shuffled = torch.empty(0, dtype=torch.long)
 
     def batch(self, step: int, members: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of ``step``: [n, ·] shared, or [E, batch_size, ·] shuffled by seed."""
+        """Inputs and targets of ``step``: [n, ·] shared, or [E, batch_size, ·] shuffled by seed.
+
+        The steps are to be asked for in their order.
+        """
         inputs, targets = self.inputs["train"], self.targets["train"]
         if self.batch_size is None:
             return inputs, targets
-        per_epoch = self.samples // self.batch_size
-        place = step % per_epoch
-        if place == 0:
-            draws = [torch.randperm(self.samples, generator=order) for order in self._orders]
-            self._shuffled = torch.stack(draws)
-        chosen = self._shuffled[:, place * self.batch_size : (place + 1) * self.batch_size]
-        index = chosen[self._order_of[members.cpu()]].to(inputs.device)
+        index = self.indices(range(step, step + 1), members)[:, 0].to(inputs.device)
         return inputs[index], targets[index]
+
+    def indices(self, steps: range, members: Tensor) -> Tensor:
+        """Samples of the batches of consecutive steps, [E, T, batch_size]; size 0 if full batch."""
+        if self.batch_size is None:
+            return torch.empty(len(members), len(steps), 0, dtype=torch.long)
+        per_epoch = self.samples // self.batch_size
+        chosen = []
+        for step in steps:
+            place = step % per_epoch
+            if place == 0:
+                draws = [torch.randperm(self.samples, generator=order) for order in self._orders]
+                self._shuffled = torch.stack(draws)
+            chosen.append(self._shuffled[:, place * self.batch_size :][:, : self.batch_size])
+        return torch.stack(chosen, 1)[self._order_of[members.cpu()]]
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:

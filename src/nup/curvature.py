@@ -20,6 +20,8 @@ from nup.losses import Loss
 
 #: Relative residual to which λ_t is found in training.
 TOLERANCE = 0.02
+#: Vectors of a Krylov space at most.
+MOST_PRODUCTS = 24
 
 #: A symmetric operator on stacked vectors [E, N].
 Operator = Callable[[Tensor], Tensor]
@@ -38,7 +40,7 @@ def top_eigenpair(
     operator: Operator,
     start: Tensor,
     tolerance: float = 0.0,
-    products: int = 24,
+    products: int = MOST_PRODUCTS,
     definite: bool = True,
 ) -> Eigenpair:
     """Largest algebraic eigenvalue of a symmetric operator from a Krylov space of ``start``.
@@ -192,27 +194,30 @@ class Sharpness:
         size: int,
         like: Tensor,
         tolerance: float = TOLERANCE,
-        products: int = 24,
+        products: int = MOST_PRODUCTS,
         definite: bool = True,
     ) -> None:
         starts = [
             torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
             for seed in seeds
         ]
-        self._start = torch.stack(starts).to(like)  # [E, N]
-        self._last = self._start
+        #: Start vectors of the next measurement and of the one after it. [E, 2, N]
+        self.starts = torch.stack([torch.stack(starts)] * 2, 1).to(like)
+        self._fresh = True
         self._tolerance, self._products = tolerance, min(products, size)
         self._definite = definite
 
     def measure(self, operator: Operator) -> Eigenpair:
         """The top eigenpair of ``operator``, warm-started."""
-        first = self._start is self._last
-        pair = top_eigenpair(operator, self._start, self._tolerance, self._products, self._definite)
+        start = self.starts[:, 0]
+        pair = top_eigenpair(operator, start, self._tolerance, self._products, self._definite)
         finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
-        found = torch.where(finite, pair.vector, self._start)
-        self._start, self._last = (found.clone() if first else self._last), found
+        found = torch.where(finite, pair.vector, start)
+        following = found if self._fresh else self.starts[:, 1]
+        self.starts = torch.stack([following, found], 1)
+        self._fresh = False
         return pair
 
     def keep(self, members: Tensor) -> None:
         """Keep only the members with these indices."""
-        self._start, self._last = self._start[members], self._last[members]
+        self.starts = self.starts[members]

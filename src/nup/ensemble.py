@@ -69,6 +69,13 @@ class Network:
             for layer, beta in enumerate(parameterization.branch_multipliers)
         )
 
+    @property
+    def slopes(self) -> tuple[float, float, float]:
+        """Slopes of φ̂ for positive and for negative arguments, and at 0."""
+        if self._gain_side < 0:
+            return 0.0, 1.0, 0.0
+        return 1.0, self._slope, self._slope
+
     def buffers(self, members: int, samples: int, like: Tensor) -> Trace:
         """An empty trace; its input is to be set by the caller."""
         widths = self.parameterization.widths
@@ -199,6 +206,16 @@ def _add_product(
         product = features.new_empty(*features.shape[:-1], weight.shape[-2])
         return product.baddbmm_(features, weight.mT, beta=0, alpha=factor)
     return torch.baddbmm(total, features, weight.mT, alpha=factor)
+
+
+def layer_views(parameters: Tensor, widths: Sequence[int]) -> list[Tensor]:
+    """Weights laid end to end [E, N] as matrices W_k [E, m_k, m_{k-1}], without a copy."""
+    sizes = [fan_in * fan_out for fan_in, fan_out in pairwise(widths)]
+    parts = parameters.split(sizes, dim=1)
+    return [
+        part.unflatten(1, (fan_out, fan_in))
+        for part, (fan_in, fan_out) in zip(parts, pairwise(widths), strict=True)
+    ]
 
 
 def generator(seed: int, stream: str) -> torch.Generator:

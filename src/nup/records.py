@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from nup.schema import LAYERS, STEPS
 from nup.specification import STABLE_RATIO, RunSpec
+
+if TYPE_CHECKING:
+    from nup.compiled.stretch import Measured
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -64,6 +67,51 @@ class Recorder:
             store = self._step_values if tensor.ndim == 1 else self._layer_values
             if step in rows:
                 store[name][rows[step], members] = tensor.to("cpu", torch.float32).numpy()
+
+    def put_stretch(
+        self, first: int, members: Array, measured: Measured, sizes: Array
+    ) -> None:
+        """Record consecutive steps from ``first`` on that compiled kernels have done.
+
+        ``sizes`` [l] are the numbers of preactivations whose squares were summed.
+        """
+        columns = measured.columns
+        loss = np.where(measured.known, columns.loss, np.nan)
+        self.losses[first : first + loss.shape[1], members] = loss.T
+        self.fallbacks[members] += columns.fallback.sum(1)
+        record, rate = self._specs[0].record, columns.rate
+        height, update, moved, product, xi = np.moveaxis(columns.layers, -1, 0)
+        with np.errstate(all="ignore"):
+            by_layer = {
+                "update_norm": rate[..., None] * np.sqrt(update),
+                "cosine": -product / np.sqrt(update * moved),
+                "gradient_scale": xi,
+                "preactivation_rms": np.sqrt(height / sizes),
+            }
+            of_all = {
+                "update_norm": rate * np.sqrt(update.sum(-1)),
+                "displacement": np.sqrt(moved.sum(-1)),
+                "cosine": -product.sum(-1) / np.sqrt(update.sum(-1) * moved.sum(-1)),
+            }
+            edge = rate * columns.sharpness[..., 0]
+        always = {
+            "loss": loss,
+            "learning_rate": rate,
+            "sharpness": columns.sharpness[..., 0],
+            "sharpness_residual": columns.sharpness[..., 1],
+            "edge": edge,
+            **{f"taylor_{j + 1}": columns.taylor[..., j] for j in range(3)},
+        }
+        for t in range(rate.shape[1]):
+            step = first + t
+            if (row := self._step_rows.get(step)) is not None:
+                chosen = always | (of_all if due(record.steps, step, self._steps) else {})
+                for name, values in chosen.items():
+                    self._step_values[name][row, members] = values[:, t]
+            if due(record.layers, step, self._steps):
+                row = self._layer_rows[step]
+                for name, values in by_layer.items():
+                    self._layer_values[name][row, members] = values[:, t]
 
     def put_final(self, members: Array, values: Mapping[str, Tensor]) -> None:
         """Record summary values [E] of the final state for the runs that reached it."""

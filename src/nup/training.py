@@ -3,6 +3,9 @@
 One step, in the order of the code: forward; members whose loss exploded leave; backward, giving the
 update direction U_k = c_k ξ_k ∂L/∂W_k; curvature and Taylor coefficients where due; the schedule's
 η_t; records; W_k ← W_k − η_t U_k. Row t of the records describes the state before update t.
+
+On a CPU the steps between two measurements of the state are compiled (``nup.compiled``): the same
+arithmetic, one run after another instead of all at once. The steps here, on stacks, are the rule.
 """
 
 from __future__ import annotations
@@ -10,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nup import observables
 from nup.activations import activation
 from nup.batches import TrainingData
-from nup.curvature import Sharpness, gauss_newton_operator
+from nup.compiled.stretch import Plan, Settings, State, Stretches
+from nup.curvature import MOST_PRODUCTS, TOLERANCE, Sharpness, gauss_newton_operator
 from nup.data import Dataset
-from nup.ensemble import Network, Trace, initial_weights
+from nup.ensemble import Network, Trace, initial_weights, layer_views
 from nup.errors import UserError
 from nup.hessian import hessian_operator
 from nup.losses import LOSSES
@@ -31,13 +36,21 @@ from nup.specification import DIVERGENCE_RATIO, RunSpec
 Progress = Callable[[int, int, int], None]
 
 
+#: Steps of a compiled stretch at most, so that progress is seen.
+LONGEST_STRETCH = 100
+
+
 def train(
     specs: Sequence[RunSpec],
     dataset: Dataset,
     device: str = "cpu",
     progress: Progress | None = None,
+    compiled: bool = True,
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
+
+    ``compiled`` lets compiled kernels take the steps that they can; without, all are taken by torch
+    on stacks. The two differ in rounding alone.
 
     A run's numbers do not depend on the others of its stack beyond the rounding of batched
     products.
@@ -48,20 +61,21 @@ def train(
             "runs of one stack must differ in learning rate, seed and schedule options alone"
         )
     with torch.inference_mode():
-        stack = _Stack(specs, dataset, device)
-        for step in range(specs[0].steps + 1):
-            stack.step(step)
+        stack = _Stack(specs, dataset, device, compiled)
+        step, steps = 0, specs[0].steps
+        while step <= steps and len(stack.members) > 0:
+            step = stack.advance(step)
             if progress is not None:
-                progress(step, specs[0].steps, len(stack.members))
-            if len(stack.members) == 0:
-                break
+                progress(step - 1, steps, len(stack.members))
         return stack.recorder.records(stack.null_loss)
 
 
 class _Stack:
     """The runs of a stack that are still training, as stacked tensors."""
 
-    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, device: str) -> None:
+    def __init__(
+        self, specs: Sequence[RunSpec], dataset: Dataset, device: str, compiled: bool
+    ) -> None:
         spec = self.spec = specs[0]
         for other in specs:
             check(other.schedule, other.learning_rate)
@@ -78,9 +92,10 @@ class _Stack:
         dtype = {"float32": torch.float32, "float64": torch.float64}.get(spec.dtype)
         if dtype is None:
             raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
-        self.weights = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
-        self.displacement = [torch.zeros_like(weight) for weight in self.weights]
-        like = self.weights[0]
+        drawn = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
+        self.parameters = torch.cat([weight.flatten(1) for weight in drawn], 1)  # [E, N]
+        self.moved = torch.zeros_like(self.parameters)
+        like = self.parameters
         self.data = TrainingData(spec, seeds, dataset, like)
         self.loss = LOSSES[spec.loss]()
         self.null_loss = self.loss.null_value(self.data.targets["train"])
@@ -107,8 +122,32 @@ class _Stack:
         samples = spec.batch_size or self.data.samples
         self._buffers = self.network.buffers(len(specs), samples, like)
         self._direction = [torch.empty_like(weight) for weight in self.weights]
+        self._compiled = self._stretches() if compiled and device == "cpu" else None
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """W_k as views of the parameters. [E, m_k, m_{k-1}]"""
+        return layer_views(self.parameters, self.network.parameterization.widths)
+
+    @property
+    def displacement(self) -> list[Tensor]:
+        """W_k(t) − W_k(0) as views. [E, m_k, m_{k-1}]"""
+        return layer_views(self.moved, self.network.parameterization.widths)
 
     # -- one step ----------------------------------------------------------------------------------
+
+    def advance(self, step: int) -> int:
+        """Take the step, or as many as the compiled kernels take at once; returns the next one."""
+        until = step
+        if self._compiled is not None and step > 0:
+            most = min(step + LONGEST_STRETCH, self.spec.steps)
+            while until < most and not self._measures_state(until):
+                until += 1
+        if until == step:
+            self.step(step)
+            return step + 1
+        self._stretch(step, until)
+        return until
 
     def step(self, step: int) -> None:
         """Measure the state at ``step`` and, unless it is the final one, update it."""
@@ -156,7 +195,7 @@ class _Stack:
             self.limit = DIVERGENCE_RATIO * value.clamp_min(self.null_loss)
         good = torch.isfinite(value) & (value <= self.limit)
         if not bool(good.all()):
-            self._drop(step, value, good)
+            self._drop(good, value, np.full(len(good), step))
             kept = good.nonzero().squeeze(-1)
             if inputs.ndim == 3:
                 inputs, targets = inputs[kept], targets[kept]
@@ -168,8 +207,8 @@ class _Stack:
         self._put(step, {"loss": value})
         return trace, targets
 
-    def _drop(self, step: int, value: Tensor, good: Tensor) -> None:
-        """Record the members that diverged and take them off the stack."""
+    def _drop(self, good: Tensor, value: Tensor, steps: npt.NDArray[np.int64]) -> None:
+        """Record the members that diverged, at which loss and step, and take them off the stack."""
         assert self.limit is not None
         for index in (~good).nonzero().squeeze(-1).tolist():
             member = int(self.members[index])
@@ -177,11 +216,10 @@ class _Stack:
                 reason = f"loss {float(value[index]):.3g} exceeded {float(self.limit[index]):.3g}"
             else:
                 reason = self.remarks.get(member, "loss is not finite")
-            self.recorder.diverged[member] = (step, reason)
+            self.recorder.diverged[member] = (int(steps[index]), reason)
         kept = good.nonzero().squeeze(-1)
         self.members, self.limit = self.members[kept], self.limit[kept]
-        self.weights = [weight[kept] for weight in self.weights]
-        self.displacement = [moved[kept] for moved in self.displacement]
+        self.parameters, self.moved = self.parameters[kept], self.moved[kept]
         self.learning_rate = self.learning_rate[kept]
         self.options = {name: values[kept] for name, values in self.options.items()}
         self.previous = None if self.previous is None else self.previous[kept]
@@ -219,17 +257,90 @@ class _Stack:
         indices = self.members.cpu().numpy()
         if self.schedule.needs == "taylor" and taylor is not None:
             self.recorder.fallbacks[indices] += (taylor[1] <= 0).cpu().numpy()
-        if not bool(torch.isfinite(rate).all()):
-            for member in self.members[~torch.isfinite(rate)].tolist():
-                self.remarks[member] = f"schedule {self.schedule.name!r} found no finite rate"
+        self._remark(torch.isfinite(rate))
         self.previous = rate
         return rate
+
+    def _remark(self, finite: Tensor) -> None:
+        """Note the members whose rate was not ``finite``: why their loss will not be either."""
+        for member in self.members[~finite].tolist():
+            self.remarks[member] = f"schedule {self.schedule.name!r} found no finite rate"
 
     def _update(self, rate: Tensor, direction: Sequence[Tensor]) -> None:
         eta = rate[:, None, None]
         for weight, moved, update in zip(self.weights, self.displacement, direction, strict=True):
             weight.addcmul_(update, eta, value=-1)
             moved.addcmul_(update, eta, value=-1)
+
+    # -- compiled steps ----------------------------------------------------------------------------
+
+    def _stretches(self) -> Stretches | None:
+        """What takes the compiled steps; None if the schedule wants λ_t beside a minibatch."""
+        needs, batch_size = self.schedule.needs, self.spec.batch_size
+        if needs == "sharpness" and batch_size is not None:
+            return None
+        settings = Settings(
+            self.spec.loss,
+            self.spec.schedule.gradient_scaling == "depthwise",
+            needs,
+            TOLERANCE,
+            MOST_PRODUCTS,
+            batch_size,
+        )
+        train = self.data.inputs["train"], self.data.targets["train"]
+        return Stretches(self.network, *train, settings)
+
+    def _measures_state(self, step: int) -> bool:
+        """Whether something is due that compiled steps do not measure."""
+        record = self.spec.record
+        cadences = [record.probe, record.features, record.hessian]
+        if self.spec.batch_size is not None:
+            cadences.append(record.curvature)
+        return any(self._due(cadence, step) for cadence in cadences)
+
+    def _stretch(self, first: int, until: int) -> None:
+        """Steps ``first`` … ``until`` − 1 by compiled kernels."""
+        assert self._compiled is not None and self.limit is not None
+        assert self.previous is not None
+        state = State(
+            self.parameters,
+            self.moved,
+            self.sharpness.starts,
+            self.options.get("c", self.limit).numpy(),
+            self.limit.numpy(),
+            self.previous.numpy(),
+        )
+        steps = range(first, until)
+        measured = self._compiled.run(state, self._plan(steps))
+        members, columns = self.members.numpy(), measured.columns
+        self.recorder.put_stretch(first, members, measured, self._compiled.sizes)
+        found = np.isfinite(columns.rate) | ~measured.known
+        self._remark(torch.from_numpy(found.all(1)))
+        self.previous = torch.from_numpy(columns.rate[:, -1]).to(self.previous)
+        good = torch.from_numpy(measured.done == until - first)
+        if not bool(good.all()):
+            last = np.minimum(measured.done, until - first - 1)
+            value = torch.from_numpy(columns.loss[np.arange(len(last)), last])
+            self._drop(good, value, first + measured.done)
+
+    def _plan(self, steps: range) -> Plan:
+        """What is due in these steps, and the rates and batches that are known beforehand."""
+        record, needs = self.spec.record, self.schedule.needs
+        curvature, taylor = (
+            np.array([self._due(cadence, step) for step in steps])
+            for cadence in (record.curvature, record.taylor)
+        )
+        rates = np.full((len(self.members), len(steps)), np.nan)
+        if not needs:
+            for t, step in enumerate(steps):
+                moment = Moment(step, self.spec.steps, self.learning_rate, self.options)
+                rates[:, t] = self.schedule.rule(moment).numpy()
+        return Plan(
+            curvature | (needs == "sharpness"),
+            taylor,
+            rates,
+            self.data.indices(steps, self.members).numpy(),
+        )
 
     # -- measurements ------------------------------------------------------------------------------
 

@@ -1,0 +1,125 @@
+"""Passes over the elements of arrays, each with the sums that are wanted of what it touches.
+
+Arrays are flat. Sums run over stretches of ``_STRETCH`` elements in the arrays' own precision and
+over stretches in double precision, so that they are as accurate as pairwise summation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nup.compiled.jit import jit
+
+Array = npt.NDArray[np.floating]
+
+_STRETCH = 2048
+
+
+class Slopes(NamedTuple):
+    """Slopes of φ̂ for positive and negative arguments, and at 0."""
+
+    positive: np.floating
+    negative: np.floating
+    kink: np.floating
+
+
+@jit
+def activate(h: Array, x: Array, gain: np.floating, slopes: Slopes) -> tuple[float, float]:
+    """h ← gain·h and x ← φ̂(h); returns Σh² and Σx²."""
+    total_h, total_x = 0.0, 0.0
+    for start in range(0, h.size, _STRETCH):
+        square_h, square_x = h.dtype.type(0), h.dtype.type(0)
+        for i in range(start, min(start + _STRETCH, h.size)):
+            value = gain * h[i]
+            slope = slopes.positive if value > 0 else slopes.negative
+            image = value * (slope if value != 0 else slopes.kink)
+            h[i] = value
+            x[i] = image
+            square_h += value * value
+            square_x += image * image
+        total_h += square_h
+        total_x += square_x
+    return total_h, total_x
+
+
+@jit
+def scale(h: Array, gain: np.floating) -> float:
+    """h ← gain·h; returns Σh²."""
+    total = 0.0
+    for start in range(0, h.size, _STRETCH):
+        square = h.dtype.type(0)
+        for i in range(start, min(start + _STRETCH, h.size)):
+            value = gain * h[i]
+            h[i] = value
+            square += value * value
+        total += square
+    return total
+
+
+@jit
+def add_scaled(h: Array, gain: np.floating, other: Array) -> None:
+    """h ← gain·h + other."""
+    for i in range(h.size):
+        h[i] = gain * h[i] + other[i]
+
+
+@jit
+def differentiate(delta: Array, h: Array, gain: np.floating, slopes: Slopes) -> float:
+    """delta ← gain·delta·φ̂′(h); returns Σdelta²."""
+    total = 0.0
+    for start in range(0, delta.size, _STRETCH):
+        square = delta.dtype.type(0)
+        for i in range(start, min(start + _STRETCH, delta.size)):
+            slope = slopes.positive if h[i] > 0 else slopes.negative
+            value = gain * delta[i] * (slope if h[i] != 0 else slopes.kink)
+            delta[i] = value
+            square += value * value
+        total += square
+    return total
+
+
+@jit
+def masked_copy(out: Array, tangent: Array, h: Array, slopes: Slopes) -> None:
+    """out ← tangent·φ̂′(h)."""
+    for i in range(out.size):
+        slope = slopes.positive if h[i] > 0 else slopes.negative
+        out[i] = tangent[i] * (slope if h[i] != 0 else slopes.kink)
+
+
+@jit
+def dot(left: Array, right: Array) -> float:
+    """⟨left, right⟩."""
+    total = 0.0
+    for start in range(0, left.size, _STRETCH):
+        product = left.dtype.type(0)
+        for i in range(start, min(start + _STRETCH, left.size)):
+            product += left[i] * right[i]
+        total += product
+    return total
+
+
+@jit
+def descend(
+    weight: Array, moved: Array, gradient: Array, factor: np.floating, rate: np.floating
+) -> tuple[float, float, float]:
+    """One update along U = factor·gradient: weight and moved fall by rate·U.
+
+    Returns ‖U‖², ‖moved‖² before the update, and ⟨U, moved⟩ before it.
+    """
+    update_square, moved_square, product = 0.0, 0.0, 0.0
+    for start in range(0, weight.size, _STRETCH):
+        uu, mm, um = weight.dtype.type(0), weight.dtype.type(0), weight.dtype.type(0)
+        for i in range(start, min(start + _STRETCH, weight.size)):
+            update, before = factor * gradient[i], moved[i]
+            uu += update * update
+            mm += before * before
+            um += update * before
+            weight[i] -= rate * update
+            moved[i] = before - rate * update
+        update_square += uu
+        moved_square += mm
+        product += um
+    return update_square, moved_square, product

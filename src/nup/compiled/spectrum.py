@@ -1,0 +1,179 @@
+"""λ_t of one network: the Gauss–Newton operator and a Krylov space, as in ``nup.curvature``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nup.compiled import losses, passes
+from nup.compiled.jit import jit
+from nup.compiled.network import (
+    Memory,
+    Shape,
+    backward_step,
+    input_features,
+    matrix,
+    samples_of,
+)
+from nup.compiled.passes import Array
+
+
+class Krylov(NamedTuple):
+    """Room for a Krylov space of at most ``products`` vectors of n·d_out outputs.
+
+    ``grams`` [l, n²] holds φ̂ φ̂ᵀ of the layers for which forming it saves operations, else nothing.
+    """
+
+    basis: Array  # [products, n·d_out]
+    images: Array  # [products, n·d_out]
+    grams: Array  # [l, n²] or [l, 0]
+    narrow: Array  # largest m_k·m_{k-1}
+
+
+@jit
+def uses_gram(shape: Shape, k: int, n: int) -> bool:
+    """Whether (δᵀ x) x is cheaper by way of x xᵀ."""
+    fan_in, fan_out = shape.widths[k], shape.widths[k + 1]
+    return n * (fan_in + fan_out) < 2 * fan_in * fan_out
+
+
+@jit
+def prepare(inputs: Array, shape: Shape, memory: Memory, krylov: Krylov) -> None:
+    """Form the Gram matrices that the products of one state share."""
+    n = inputs.shape[0]
+    for k in range(shape.gains.size):
+        if uses_gram(shape, k, n):
+            features = input_features(inputs, k, shape, memory)
+            np.dot(features, features.T, krylov.grams[k].reshape(n, n))
+
+
+@jit
+def product(
+    weights: Array,
+    inputs: Array,
+    factors: Array,
+    classes: bool,
+    p: Array,
+    shape: Shape,
+    memory: Memory,
+    krylov: Krylov,
+    vector: Array,
+    out: Array,
+) -> None:
+    """out ← (1/n) Bᵀ J D Jᵀ B vector, D = diag(factors); overwrites ``memory.delta``."""
+    n, depth = inputs.shape[0], shape.gains.size
+    d_out = shape.widths[depth]
+    top = samples_of(memory.delta, shape, depth - 1, n)
+    losses.hessian_root(p, vector.reshape(n, d_out), classes, False, top)
+    passes.scale(top.reshape(-1), shape.multiplier)
+    for k in range(depth - 1, 0, -1):
+        backward_step(weights, k, n, shape, memory)
+    last = 0
+    for k in range(depth):
+        fan_in, fan_out = shape.widths[k], shape.widths[k + 1]
+        delta = samples_of(memory.delta, shape, k, n)
+        features = input_features(inputs, k, shape, memory)
+        tangent = memory.scratch[1 - last][: n * fan_out]
+        if uses_gram(shape, k, n):
+            np.dot(krylov.grams[k].reshape(n, n), delta, tangent.reshape(n, fan_out))
+        else:
+            update = krylov.narrow[: fan_out * fan_in].reshape(fan_out, fan_in)
+            np.dot(delta.T, features, update)
+            np.dot(features, update.T, tangent.reshape(n, fan_out))
+        scale = shape.gains[k] * shape.gains[k] * factors[k]
+        if k == 0:
+            passes.scale(tangent, scale)
+        else:
+            below = memory.scratch[last][: n * fan_in]
+            inner = memory.scratch[2][: n * fan_in]
+            through = memory.scratch[3][: n * fan_out]
+            h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
+            passes.masked_copy(inner, below, h, shape.slopes)
+            np.dot(inner.reshape(n, fan_in), matrix(weights, shape, k).T, through.reshape(n, fan_out))
+            passes.scale(through, shape.gains[k])
+            passes.add_scaled(tangent, scale, through)
+            if shape.skip[k]:
+                passes.add_scaled(tangent, shape.gains.dtype.type(1), below)
+        last = 1 - last
+    result = memory.scratch[last][: n * d_out]
+    passes.scale(result, shape.multiplier / n)
+    losses.hessian_root(p, result.reshape(n, d_out), classes, True, out.reshape(n, d_out))
+
+
+@jit
+def normalize(vector: Array) -> None:
+    """vector ← vector/‖vector‖, and zero stays zero."""
+    length = np.sqrt(passes.dot(vector, vector))
+    if length > 0:
+        passes.scale(vector, vector.dtype.type(1 / length))
+
+
+@jit
+def top_eigenvalue(
+    weights: Array,
+    inputs: Array,
+    factors: Array,
+    classes: bool,
+    p: Array,
+    shape: Shape,
+    memory: Memory,
+    krylov: Krylov,
+    start: Array,
+    tolerance: float,
+    found: Array,
+) -> tuple[float, float, int]:
+    """λ, its relative residual and the products it took; the next start vector goes to ``found``.
+
+    The rule is that of ``nup.curvature.top_eigenpair``: a Krylov space of ``start``, looked at after
+    every second product, until the residual is at most ``tolerance`` or the space is full.
+    """
+    products = krylov.basis.shape[0]
+    projected = np.zeros((products, products))
+    prepare(inputs, shape, memory, krylov)
+    vector = krylov.basis[0]
+    vector[:] = start
+    value, residual, used = np.nan, np.inf, 0
+    for j in range(products):
+        vector = krylov.basis[j]
+        if j > 0:
+            vector[:] = krylov.images[j - 1]
+            for _ in range(2):  # twice is enough for orthogonality to rounding
+                inner = np.dot(krylov.basis[:j], vector)
+                vector -= np.dot(krylov.basis[:j].T, inner)
+        normalize(vector)
+        image = krylov.images[j]
+        product(
+            weights, inputs, factors, classes, p, shape, memory, krylov, vector, image
+        )
+        for i in range(j + 1):
+            above = passes.dot(krylov.basis[i], image)
+            below = passes.dot(krylov.images[i], vector)
+            projected[i, j] = projected[j, i] = (above + below) / 2
+        used = j + 1
+        if j % 2 == 0 and used < products:
+            continue
+        value, residual = _ritz(projected[:used, :used], krylov, used, found)
+        if residual <= tolerance:
+            break
+    return value, residual, used
+
+
+@jit
+def _ritz(projected: Array, krylov: Krylov, used: int, found: Array) -> tuple[float, float]:
+    """Top Ritz value and its relative residual; its image, normalized, goes to ``found``.
+
+    A space that is not finite has no value, and nothing left to converge.
+    """
+    if not np.isfinite(projected).all():
+        found[:] = np.nan
+        return np.nan, 0.0
+    values, vectors = np.linalg.eigh(np.ascontiguousarray(projected))
+    top = values[used - 1]
+    weights = vectors[:, used - 1].astype(krylov.basis.dtype)
+    image = np.dot(krylov.images[:used].T, weights)
+    error = image - krylov.basis.dtype.type(top) * np.dot(krylov.basis[:used].T, weights)
+    residual = np.sqrt(passes.dot(error, error)) / max(abs(top), np.finfo(np.float32).tiny)
+    found[:] = image
+    normalize(found)
+    return top, residual

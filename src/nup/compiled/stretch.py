@@ -1,0 +1,212 @@
+"""A stretch of steps of a whole stack by compiled kernels, run after run, on several threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg.cython_blas  # noqa: F401 (loads the BLAS that the kernels call)
+import torch
+from threadpoolctl import ThreadpoolController
+from torch import Tensor
+
+from nup.compiled import loop
+from nup.compiled.loop import Columns, Problem, Run, Workspace
+from nup.compiled.network import Memory, Shape
+from nup.compiled.passes import Slopes
+from nup.compiled.spectrum import Krylov
+from nup.ensemble import Network
+
+Array = npt.NDArray[Any]
+
+#: Rules of the compiled steps by what a schedule measures.
+_RULES = {"": loop.GIVEN, "sharpness": loop.BY_SHARPNESS, "taylor": loop.BY_TAYLOR}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a stack's stretches have in common."""
+
+    loss: str
+    depthwise: bool
+    needs: str  # of the schedule: "", "sharpness" or "taylor"
+    tolerance: float
+    products: int
+    batch_size: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is due in the steps of a stretch, and the rates and batches that are known ahead."""
+
+    curvature: Array  # [T]
+    taylor: Array  # [T]
+    rates: Array  # [E, T]; NaN where the schedule finds them
+    batches: Array  # [E, T, batch size], or [E, T, 0] for full batch
+
+
+@dataclass(frozen=True)
+class State:
+    """The runs of a stack, as they are changed in place: weights and displacements [E, N]."""
+
+    weights: Tensor
+    moved: Tensor
+    starts: Tensor  # start vectors of λ_t [E, 2, n·d_out]
+    c: Array  # [E]
+    limits: Array  # [E]
+    previous: Array  # [E]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a stretch leaves: ``done`` steps of each run, and columns [E, T, …] of ``Columns``."""
+
+    done: Array  # [E]
+    columns: Columns
+
+    @property
+    def known(self) -> Array:
+        """Whether a step was done. [E, T]"""
+        return np.arange(self.columns.loss.shape[1]) < self.done[:, None]
+
+
+class Stretches:
+    """Trains the runs of a stack between two measurements of their state."""
+
+    def __init__(
+        self, network: Network, inputs: Tensor, targets: Tensor, settings: Settings
+    ) -> None:
+        self._settings = settings
+        self._inputs, self._targets = inputs.numpy(), targets.numpy()
+        dtype = self._inputs.dtype.type
+        self._shape = _shape(network, dtype)
+        parameterization = network.parameterization
+        gains, betas = np.array(network.gains), np.array(parameterization.branch_multipliers)
+        self._factors = np.array(parameterization.lr_factors, dtype)
+        self._powers = ((gains / betas) ** 2).astype(dtype)
+        #: Preactivations of each layer in a step, of which sums of squares are recorded. [l]
+        self.sizes = (settings.batch_size or len(self._inputs)) * self._shape.widths[1:]
+        self._threads = torch.get_num_threads()
+        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
+        for _ in range(self._threads):
+            self._workspaces.put(_workspace(self._shape, self._inputs, settings))
+
+    def run(self, state: State, plan: Plan) -> Measured:
+        """Train every run for the steps of the plan, or until it diverges."""
+        members, length = plan.rates.shape
+        columns = _columns(members, length, len(self._factors))
+        problem = Problem(
+            inputs=self._inputs,
+            targets=self._targets,
+            factors=self._factors,
+            powers=self._powers,
+            classes=self._settings.loss == "cross_entropy",
+            depthwise=self._settings.depthwise,
+            rule=_RULES[self._settings.needs],
+            tolerance=self._settings.tolerance,
+            curvature=plan.curvature,
+            taylor=plan.taylor,
+        )
+        weights, moved, starts = (
+            tensor.numpy() for tensor in (state.weights, state.moved, state.starts)
+        )
+
+        def train(member: int) -> int:
+            run = Run(
+                weights=weights[member],
+                moved=moved[member],
+                rates=plan.rates[member],
+                batches=plan.batches[member],
+                c=float(state.c[member]),
+                limit=float(state.limits[member]),
+                previous=float(state.previous[member]),
+                start=starts[member],
+            )
+            own = Columns(*(column[member] for column in columns))
+            workspace = self._workspaces.get()
+            try:
+                return int(loop.steps(problem, self._shape, run, own, workspace))
+            finally:
+                self._workspaces.put(workspace)
+
+        with _blas().limit(limits=1, user_api="blas"):
+            if self._threads == 1:
+                done = [train(member) for member in range(members)]
+            else:
+                # Threads inherit how subnormal numbers are treated.
+                with ThreadPoolExecutor(self._threads) as pool:
+                    done = list(pool.map(train, range(members)))
+        return Measured(np.array(done), columns)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries of this process: a run's products are too small to share out."""
+    return ThreadpoolController()
+
+
+def _shape(network: Network, dtype: Any) -> Shape:
+    widths = np.array(network.parameterization.widths, np.int64)
+    positive, negative, kink = network.slopes
+    return Shape(
+        widths=widths,
+        weight_at=np.concatenate([[0], np.cumsum(widths[1:] * widths[:-1])]),
+        unit_at=np.concatenate([[0], np.cumsum(widths[1:])]),
+        gains=np.array(network.gains, dtype),
+        skip=np.array(network.parameterization.skip, np.bool_),
+        slopes=Slopes(dtype(positive), dtype(negative), dtype(kink)),
+        multiplier=dtype(network.output_multiplier),
+    )
+
+
+def _workspace(shape: Shape, inputs: Array, settings: Settings) -> Workspace:
+    """Room for one run; what is never used never takes memory."""
+    samples, d_in = inputs.shape
+    batch = settings.batch_size or samples
+    depth, d_out = len(shape.gains), int(shape.widths[-1])
+    units, widest = int(shape.unit_at[-1]), int(shape.widths.max())
+
+    def empty(*sizes: int) -> Array:
+        return np.empty(sizes, inputs.dtype)
+
+    outputs = batch * d_out
+    return Workspace(
+        memory=Memory(
+            h=empty(batch * units),
+            x=empty(batch * units),
+            delta=empty(batch * units),
+            scratch=empty(6, batch * widest),
+            squares=np.zeros((depth, 3)),
+        ),
+        krylov=Krylov(
+            basis=empty(min(settings.products, outputs), outputs),
+            images=empty(min(settings.products, outputs), outputs),
+            grams=empty(depth, batch * batch),
+            narrow=empty(int(np.diff(shape.weight_at).max())),
+        ),
+        gradient=empty(int(shape.weight_at[-1])),
+        factors=empty(depth),
+        p=empty(batch, d_out),
+        series=empty(2, batch, d_out),
+        batch_inputs=empty(batch if settings.batch_size else 0, d_in),
+        batch_targets=empty(batch if settings.batch_size else 0, d_out),
+    )
+
+
+def _columns(members: int, length: int, depth: int) -> Columns:
+    def missing(*sizes: int) -> Array:
+        return np.full((members, length, *sizes), np.nan)
+
+    return Columns(
+        loss=missing(),
+        rate=missing(),
+        sharpness=missing(3),
+        taylor=missing(3),
+        fallback=np.zeros((members, length), np.bool_),
+        layers=missing(depth, 5),
+    )
