@@ -14,7 +14,7 @@ from nup.claims.evidence import Evidence, NotRun, Undecided
 from nup.claims.statistics import bootstrap_mean
 from nup.cosine import nulls
 from nup.cosine.motion import Floats, Motion, autocorrelation, reversal
-from nup.cosine.trajectories import KINDS, motion_of, representative_runs
+from nup.cosine.trajectories import KINDS, activations_of, motion_of, representative_runs
 
 #: Simulated motions of each null model.
 SIMULATIONS = 200
@@ -54,14 +54,14 @@ def null_table(
     """One row an activation and kind of run: the run against its nulls, over seeds.
 
     Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
-    bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…`` the
-    median rank p-value, and ``outside_…`` the number of seeds with p < 0.05. Means over seeds are
-    ``cosine``, the mean over steps; ``directions``, 1/mean cos², the dimension of a random walk with
-    as widely spread cosines; the autocorrelations ``lag_1`` and ``lag_2``; ``slope`` and
+    bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
+    the median rank p-value, and ``outside_…`` the number of seeds with p < 0.05. Means over seeds
+    are ``cosine``, the mean over steps; ``directions``, 1/mean cos², the dimension of a random walk
+    with as widely spread cosines; the autocorrelations ``lag_1`` and ``lag_2``; ``slope`` and
     ``explained`` of ``motion.reversal``. ``remark`` says why a row is empty.
     """
     rows: list[dict[str, Any]] = []
-    for activation in _activations(tables, claim):
+    for activation in activations_of(tables, claim):
         evidence = Evidence(tables, claim.experiment, activation, claim.select)
         for kind in KINDS:
             row = {"activation": activation, "kind": kind}
@@ -113,7 +113,7 @@ def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
         "relative": interval.estimate,
         "low": interval.low,
         "high": interval.high,
-        **found[_MEANS].mean().to_dict(),
+        **{name: found[name].mean() for name in _MEANS},
         "remark": "",
     }
     for null in _NULLS:
@@ -129,12 +129,12 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     One row an activation and criterion of the claim, on the steps that the criterion counts.
     Columns: ``cosine`` the mean over seeds with its bootstrap interval; ``steps`` in all seeds;
     ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
-    variance 1/N), if the measured cosines were independent, and from the spread between seeds, whose
-    steps are independent of each other; ``inflation`` the squared ratio of the last two: how many
-    steps count as one.
+    variance 1/N), if the measured cosines were independent, and from the spread between seeds,
+    which are independent; ``inflation`` the squared ratio of the last two: so many steps count as
+    one.
     """
     rows: list[dict[str, Any]] = []
-    for activation in _activations(tables, claim):
+    for activation in activations_of(tables, claim):
         evidence = Evidence(tables, claim.experiment, activation, claim.select)
         for criterion in claim.criteria:
             row = {"activation": activation, "phase": criterion.name}
@@ -176,8 +176,3 @@ def _phase_row(evidence: Evidence, low: float | None, high: float | None) -> dic
         "inflation": between / expected if expected else float("nan"),
         "remark": "",
     }
-
-
-def _activations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
-    runs = tables.get("runs", pd.DataFrame({"experiment": [], "activation": []}))
-    return sorted(runs.loc[runs["experiment"] == claim.experiment, "activation"].unique())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
+from nup.claims.catalogue import Claim
 from nup.claims.evidence import Evidence, NotRun, Undecided
 from nup.cosine.motion import Motion
 
@@ -39,6 +40,14 @@ _SHARPNESS = {"sharpness(1.5)": 1.5, "sharpness(2.5)": 2.5}
 
 #: The kinds of runs, from below the edge to beyond it [operational].
 KINDS: tuple[str, ...] = (*_CONSTANT, *_SHARPNESS)
+
+
+def activations_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
+    """The activations of the claim's experiment, sorted; none without runs."""
+    if "runs" not in tables:
+        return []
+    runs = tables["runs"]
+    return sorted(runs.loc[runs["experiment"] == claim.experiment, "activation"].unique())
 
 
 def representative_runs(evidence: Evidence, kind: str) -> pd.DataFrame:
@@ -99,8 +108,8 @@ def motion_of(evidence: Evidence, run: pd.Series) -> Motion:
     cadence = recorded_every(steps["step"])
     if not np.array_equal(steps["step"], np.arange(total + 1)):
         raise NotRun(
-            f"steps of run {run['run_id']} are recorded every {cadence:g}: the sums over steps need "
-            "every one (record.steps: 1)"
+            f"steps of run {run['run_id']} are recorded every {cadence:g}: the sums need every one "
+            "(record.steps: 1)"
         )
     lengths, distances, cosines = columns[:-1, 0], columns[:, 1], columns[:-1, 2]
     if not (np.isfinite(lengths).all() and np.isfinite(distances).all()):
