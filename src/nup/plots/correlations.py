@@ -67,7 +67,7 @@ def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:
             label=_LABELS[predictor],
         )
     for name in set(names) - set(found["outcome"]):
-        axis.text(0, names.index(name), "not recorded", ha="center", fontsize="x-small")
+        axis.text(0, names.index(name), "no correlation", ha="center", fontsize="x-small")
     axis.set_yticks(range(len(names)), labels=list(OUTCOMES.values()))
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_xlim(-1, 1)

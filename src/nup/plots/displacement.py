@@ -66,7 +66,7 @@ def _stack(axis: Axes, diffusive: Floats, cross: Floats) -> None:
     """Squares of updates from 0; on them what cross terms add, or out of them what they take."""
     steps, total = np.arange(len(diffusive)), diffusive + cross
     axis.fill_between(steps, 0, np.minimum(diffusive, total), **_SQUARES)
-    between = {"x": steps, "y1": diffusive, "y2": total, "interpolate": True}
+    between: dict[str, Any] = {"x": steps, "y1": diffusive, "y2": total, "interpolate": True}
     axis.fill_between(where=(cross >= 0).tolist(), **between, **_ADDED)
     axis.fill_between(where=(cross <= 0).tolist(), **between, **_TAKEN)
 
