@@ -38,9 +38,8 @@ def _map_panel(kind: str) -> style.Draw:
         if grid.empty:
             raise NotRun("no step has the cosine of its layers (record.layers)")
         steps = grid.columns.to_numpy(dtype=float)
-        cadence = recorded_every(layers["step"].drop_duplicates().sort_values())
-        width = recorded_every(pd.Series(steps)) if len(steps) > 1 else 1.0
-        edges = np.append(steps, steps[-1] + width)
+        cadence = recorded_every(pd.Series(steps)) if len(steps) > 1 else 1.0
+        edges = np.append(steps, steps[-1] + cadence)
         axis.set_facecolor(style.SHADE)
         mesh = axis.pcolormesh(
             edges,
