@@ -111,7 +111,7 @@ def _portrait_panel(kind: str) -> style.Draw:
         )
         axis.set_ylabel(r"$\cos_t$")
         beyond = int((found["edge"] > _RIGHT).sum())
-        note = f"{beyond} points beyond {_RIGHT:g}" if beyond else ""
+        note = f"points beyond {_RIGHT:g}: {beyond}" if beyond else ""
         axis.text(
             0.99, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize="x-small"
         )
