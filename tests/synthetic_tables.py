@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import synthetic_comparisons as comparisons
+from nup.cosine.nulls import compound
 from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns
 
 DEPTHS = (2, 4, 6, 8)
@@ -176,10 +177,27 @@ def _learn_features(
         if row["layer"] == run["depth"] - 1:
             learned = [0.0, 0.0] if row["step"] == 0 else gains
             row["soft_rank"], row["alignment"] = 5 + learned[0], 0.5 + 0.05 * learned[1]
-    return [
-        {"run_id": run["run_id"], "step": step, "cosine": 0.1 * cause - 0.05 * trend}
+            row["stable_rank"] = 3 + 0.5 * learned[0]
+            row["movement_frobenius"] = row["movement_spectral"] = 0.1 * np.exp(0.2 * learned[1])
+    ends = [
+        {"run_id": run["run_id"], "step": 0, "ntk_alignment": 0.3, "displacement": 0.0},
+        {
+            "run_id": run["run_id"],
+            "step": 200,
+            "ntk_alignment": 0.3 + 0.05 * gains[1],
+            "displacement": np.exp(0.1 * gains[0]),
+        },
+    ]
+    late = [
+        {
+            "run_id": run["run_id"],
+            "step": step,
+            "cosine": 0.1 * cause - 0.05 * trend,
+            "update_norm": 0.01 * np.exp(0.1 * (gains[0] + noise[1])),
+        }
         for step in (140, 160, 180)
     ]
+    return [*ends, *late]
 
 
 def _depth_run(
@@ -188,11 +206,15 @@ def _depth_run(
     """Late loss: a parabola in log2 LR around ``best``; stable up to 1.25 octaves beyond it."""
     offset = float(np.log2(rate)) - best
     ok = offset < 1.25
+    late_loss = min(0.05 * 2 ** (0.5 * offset**2), 0.55)
     return {
         **run_columns("depth", activation, net, depth, seed, rate),
         "status": "ok" if ok else "diverged",
         "stable": ok,
-        "late_loss": min(0.05 * 2 ** (0.5 * offset**2), 0.55) if ok else None,
+        "late_loss": late_loss if ok else None,
+        "final_loss": late_loss if ok else None,
+        "final_sharpness": late_loss**0.5 / rate if ok else None,
+        "test_accuracy": 1 - late_loss if ok else None,
     }
 
 
@@ -216,7 +238,7 @@ def catapult_tables(
     highest: float = 1.5,
     hessian: float = 1.02,
 ) -> dict[str, pd.DataFrame]:
-    """Loss curves with spikes, ``runs`` and ``steps``.
+    """Loss curves with spikes: ``runs``, ``steps``, and ``layers`` with cosines.
 
     ``fading`` is the amplitude at the end over that at the start, by schedule (default: constant
     0.2, the others 1). ``cosines`` are the cosines below, at and beyond the edge. One seed may
@@ -228,7 +250,7 @@ def catapult_tables(
     schedules = [("constant", edge) for edge in (1.0, 1.6, 2.5, 3.0)]
     schedules += [("sharpness", c) for c in (1.5, 2.25, 2.5, 2.75)]
     schedules += [("taylor", c) for c in (2.25, 2.5, 2.75)]
-    runs, curves = [], []
+    runs, curves, layers = [], [], []
     for activation in activations:
         for net in nets:
             for schedule, c in schedules:
@@ -240,11 +262,23 @@ def catapult_tables(
                     measured = (curve["step"] % 50 == 0) & (curve["step"] < steps)
                     curve["hessian_edge"] = (hessian * curve["edge"]).where(measured)
                     curves.append(curve)
+                    layers += _layer_cosines(curve, int(run["depth"]))
     empty = complete("steps", [])
     return {
         "runs": complete("runs", runs),
         "steps": pd.concat(curves).reindex(columns=empty.columns).astype(empty.dtypes),
+        "layers": complete("layers", layers),
     }
+
+
+def _layer_cosines(curve: pd.DataFrame, depth: int) -> list[dict[str, Any]]:
+    """Every layer has the cosine of all weights, every 25 steps."""
+    sparse = curve[curve["step"] % 25 == 0]
+    return [
+        {"run_id": row.run_id, "step": row.step, "layer": layer, "cosine": row.cosine}
+        for row in sparse.itertuples()
+        for layer in range(1, depth + 1)
+    ]
 
 
 def _catapult_run(
@@ -274,6 +308,7 @@ def _catapult_run(
         "gradient_scaling": "none",
         "learning_rate": c / 4 if constant else None,
         "initial_sharpness": 4.0,
+        "n_parameters": 400,
         "seed": seed,
         "steps": steps,
         "last_step": steps // 3 if fails else steps,
@@ -293,7 +328,10 @@ def _curve(
     cosines: tuple[float, float, float],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Sawtooth spikes of period 12 whose size fades; the edge relaxes to 2 or stays."""
+    """Sawtooth spikes of period 12 whose size fades; the edge relaxes to 2 or stays.
+
+    Steps of equal length move as their cosines say.
+    """
     step = np.arange(int(run["last_step"]) + 1)
     size = (1.2 if c >= 1.6 else 0.05) * fading ** (step / run["steps"])
     loss = 0.3 * np.exp(size * (step % 12) / 12 + 0.01 * rng.normal(size=len(step)) - step / 2000)
@@ -303,13 +341,18 @@ def _curve(
     phase = np.digitize(edge, [1.8, 2.2])
     cosine = np.asarray(cosines)[phase] + 0.05 * rng.normal(size=len(step))
     cosine[0] = np.nan
+    rate = np.where(step < run["steps"], edge / 4, np.nan)
     edge[step % 5 != 0] = np.nan
+    lengths = np.full(len(step) - 1, 0.1)
+    squares = compound(lengths, cosine[:-1])
     return pd.DataFrame(
         {
             "run_id": run["run_id"],
             "step": step,
             "loss": loss,
-            "learning_rate": np.where(step < run["steps"], edge / 4, np.nan),
+            "learning_rate": rate,
+            "update_norm": np.append(lengths, np.nan),
+            "displacement": np.sqrt(squares),
             "cosine": cosine,
             "edge": edge,
             "sharpness": np.where(np.isnan(edge), np.nan, 4.0),

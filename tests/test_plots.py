@@ -12,9 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 
 import synthetic_comparisons as comparisons
+import synthetic_motion as moving
 import synthetic_tables as synthetic
 from nup import plots
 from nup.claims import Catalogue, judge, load_catalogue
+from nup.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
+from nup.cosine.trajectories import KINDS
 from nup.plots import style
 
 ROOT = Path(__file__).parents[1]
@@ -189,6 +192,81 @@ def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
     titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
     assert titles[:4] == ["νP (r = 1)", "νP (r = 2)", "μP", "μP, equal parameters"]
     assert legend_of(figure.axes[0]) == ["2", "4", "6", "8"]
+
+
+@pytest.fixture(scope="module")
+def motion() -> dict[str, pd.DataFrame]:
+    return moving.motion_tables(("abs", "relu"), seeds=(0, 1))
+
+
+COSINE_FIGURES = [
+    (plots.displacement_identity, len(KINDS), 0),
+    (plots.layer_cosines, len(KINDS), 1),
+    (plots.phase_portraits, len(KINDS), 1),
+    (plots.null_displacements, len(KINDS), 0),
+    (plots.null_cosines, 2, 0),
+]
+
+
+@pytest.mark.parametrize(("function", "n_rows", "bars"), COSINE_FIGURES)
+def test_figures_of_the_motion(function, n_rows, bars, motion, judged, catalogue, tmp_path):
+    figure = function(motion, judged, catalogue["cosine-phases"])
+    assert len(figure.axes) == 2 * n_rows * (1 + bars)
+    drawn = figure.axes[: 2 * n_rows]
+    assert [axis.get_title().split("\n")[0] for axis in drawn[:2]] == ["abs", "relu"]
+    for axis in drawn:
+        assert axis.get_xlabel()
+        assert axis.lines or axis.collections
+        assert not [text for text in axis.texts if "not run" in text.get_text()]
+    figure.savefig(tmp_path / "a.png", dpi=20)
+    assert matplotlib.image.imread(tmp_path / "a.png")[..., :3].std() > 0.05
+
+
+@pytest.mark.parametrize(("function", "n_rows", "bars"), COSINE_FIGURES)
+def test_motion_that_is_not_recorded_is_said(function, n_rows, bars, motion, judged, catalogue):
+    bare = {"runs": motion["runs"]}
+    for found in ({}, bare):
+        figure = function(found, judged, catalogue["cosine-phases"])
+        for axis in figure.axes:
+            assert axis.texts[0].get_text().startswith("not run:")
+
+
+def test_stacked_areas_end_at_the_measured_displacement(motion, judged, catalogue):
+    figure = plots.displacement_identity(motion, judged, catalogue["cosine-phases"])
+    for axis in figure.axes:
+        squares, measured = (line.get_ydata() for line in axis.lines)
+        assert squares[-1] == pytest.approx(1)  # the unit
+        parts = [area.get_paths() for area in axis.collections]
+        # The upper end of what is left of the squares, and of what cross terms add.
+        tops = [path.vertices[:, 1].max() for paths in parts[:2] for path in paths]
+        assert max(tops) == pytest.approx(measured.max(), rel=1e-5)
+        assert bool(parts[2]) or measured[-1] > 1
+
+
+def test_sparse_steps_give_no_identity(judged, catalogue):
+    sparse = moving.motion_tables(seeds=(0,), every=5)
+    figure = plots.displacement_identity(sparse, judged, catalogue["cosine-phases"])
+    for axis in figure.axes:
+        assert "every 5" in axis.texts[0].get_text().replace("\n", " ")
+
+
+def test_the_correlation_forest_has_every_measure(tables, judged, catalogue):
+    claim = catalogue["cosine-features"]
+    runs = tables["runs"]
+    two = {**tables, "runs": runs[runs["parameterization"].isin(["mup", "mup_residual"])]}
+    found = correlations(two, claim)
+    figure = plots.correlation_forest(two, judged, claim, found)
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names == list(OUTCOMES.values())
+    for axis in figure.axes:
+        assert not axis.texts
+        own = found[found["activation"] == axis.get_title().split("\n")[0]]
+        marks = sorted(x for line in axis.lines[1:] for x in line.get_xdata())
+        shown = own[own["predictor"] != DIFFERENCE]
+        assert marks == pytest.approx(sorted(shown["estimate"]))
+    assert "late cosine, rivals held fixed too" in legend_of(figure.axes[0])
+    empty = plots.correlation_forest({}, judged, claim, correlations({}, claim))
+    assert empty.axes[0].texts[0].get_text().startswith("not run:")
 
 
 def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):

@@ -7,13 +7,17 @@ the thresholds of the claims file; where the runs are absent, the panel says so.
 from __future__ import annotations
 
 from nup.plots.catapult import catapult_ends, catapult_prolonged
+from nup.plots.correlations import correlation_forest
 from nup.plots.depth import loss_against_rate, rates_against_depth
+from nup.plots.displacement import displacement_identity
 from nup.plots.edge import edge_of_stability
 from nup.plots.evolution import preactivation_evolution
 from nup.plots.features import cosine_features, quantity_against_rate
 from nup.plots.growth import growth_matters, width_settled
 from nup.plots.initialization import norms_at_initialization
 from nup.plots.kernels import kernel_concentration, kernel_spectrum
+from nup.plots.layer_cosines import layer_cosines, phase_portraits
+from nup.plots.nulls import null_cosines, null_displacements
 from nup.plots.phases import cosine_against_edge
 from nup.plots.scaling import beyond_edge, quadratic_in_tandem
 from nup.plots.scorecard import forest, verdict_table
@@ -24,15 +28,21 @@ __all__ = [
     "beyond_edge",
     "catapult_ends",
     "catapult_prolonged",
+    "correlation_forest",
     "cosine_against_edge",
     "cosine_features",
+    "displacement_identity",
     "edge_of_stability",
     "forest",
     "growth_matters",
     "kernel_concentration",
     "kernel_spectrum",
+    "layer_cosines",
     "loss_against_rate",
     "norms_at_initialization",
+    "null_cosines",
+    "null_displacements",
+    "phase_portraits",
     "preactivation_evolution",
     "quadratic_in_tandem",
     "quantity_against_rate",

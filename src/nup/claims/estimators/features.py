@@ -71,7 +71,7 @@ def rate_correlation(evidence: Evidence, quantity: Quantity, gradient_scaling: s
     def correlation(group: pd.DataFrame) -> float:
         return rank_correlation(group["learning_rate"], group[quantity])
 
-    return Measurement(_by_seed(runs, ["depth", "net"], correlation, LEAST_RUNS))
+    return Measurement(mean_by_seed(runs, ["depth", "net"], correlation, LEAST_RUNS))
 
 
 def stable_runs(evidence: Evidence, gradient_scaling: str = "none") -> pd.DataFrame:
@@ -136,16 +136,22 @@ def _cosine_correlations(evidence: Evidence, feature: Feature) -> pd.Series[floa
         held = held_fixed(group)
         return partial_rank_correlation(group["cosine"], group[f"{feature}_gain"], held)
 
-    return _by_seed(cosine_runs(evidence), ["net"], correlation, LEAST_PARTIAL_RUNS)
+    return mean_by_seed(cosine_runs(evidence), ["net"], correlation, LEAST_PARTIAL_RUNS)
 
 
-def _by_seed(
+def mean_by_seed(
     runs: pd.DataFrame,
     within: list[str],
     correlation: Callable[[pd.DataFrame], float],
     least_runs: int,
 ) -> pd.Series[float]:
     """A seed's mean correlation over its groups of at least ``least_runs`` runs.
+
+    Args:
+        runs: what is correlated, with a column ``seed``.
+        within: the columns that, with the seed, make a group.
+        correlation: of one group; nan leaves the group out.
+        least_runs: runs that a group needs.
 
     Raises:
         Undecided: if there is no such group in which both sides vary.

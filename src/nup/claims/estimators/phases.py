@@ -27,7 +27,7 @@ def cosine_in_phase(
     low, high = edge
     values = {}
     for seed, runs in evidence.runs_of(net).groupby("seed"):
-        phase = _phase(recorded_cosines(evidence, runs), low, high)
+        phase = steps_in_phase(recorded_cosines(evidence, runs), low, high)
         if not phase.empty:
             values[seed] = float(phase["cosine"].mean())
     if not values:
@@ -51,7 +51,8 @@ def recorded_cosines(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
     return pairs
 
 
-def _phase(steps: pd.DataFrame, low: float | None, high: float | None) -> pd.DataFrame:
+def steps_in_phase(steps: pd.DataFrame, low: float | None, high: float | None) -> pd.DataFrame:
+    """The steps whose ``edge`` lies between the ends, as ``cosine_in_phase`` counts them."""
     if low is None:
         return steps[steps["edge"] < high]
     if high is None:
