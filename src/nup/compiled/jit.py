@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
-from numba import njit
+from numba import config, njit
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -14,6 +18,35 @@ Function = TypeVar("Function", bound=Callable[..., object])
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
+def entry(function: Function) -> Function:
+    """Compile a kernel that Python calls, for the types that it is first called with."""
+    return _compiled(function)
+
+
 def jit(function: Function) -> Function:
-    """Compile a kernel for the types that it is first called with."""
-    return njit(function, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+    """Compile a kernel that only other kernels call: without the ways in from outside."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
+    before = config.CACHE_DIR
+    config.CACHE_DIR = _folder()
+    try:
+        return njit(
+            function, cache=True, nogil=True, error_model="numpy", fastmath=_FAST, **options
+        )
+    finally:
+        config.CACHE_DIR = before
+
+
+@cache
+def _folder() -> str:
+    """Where compiled kernels are kept: by a digest of all their sources.
+
+    numba compiles a kernel anew when its own file changes, but not when one that it calls does.
+    """
+    here = Path(__file__).parent
+    sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
+    writable = os.access(here, os.W_OK)
+    base = here / "__pycache__" if writable else Path.home() / ".cache" / "nup"
+    return str(base / f"kernels-{hashlib.sha256(sources).hexdigest()[:12]}")

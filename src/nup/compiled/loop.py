@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nup.compiled import losses, passes, spectrum
-from nup.compiled.jit import jit
+from nup.compiled.jit import entry, jit
 from nup.compiled.network import Flags, Integers, Memory, Shape, backward, forward, jets, samples_of
 from nup.compiled.passes import Array
 from nup.compiled.spectrum import Krylov
@@ -71,7 +71,7 @@ class Workspace(NamedTuple):
     batch_targets: Array  # [batch size, d_out]
 
 
-@jit
+@entry
 def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Workspace) -> int:
     """Train for T steps; returns how many were done: less than T if the run diverged there.
 
@@ -111,7 +111,8 @@ def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Work
 @jit
 def _gather(samples: Array, chosen: Integers, out: Array) -> None:
     for i in range(chosen.size):
-        out[i] = samples[chosen[i]]
+        for j in range(out.shape[1]):
+            out[i, j] = samples[chosen[i], j]
 
 
 @jit
@@ -158,9 +159,8 @@ def _taylor(
     """Taylor coefficients along the update where due; η_t of the schedule `taylor`."""
     n, depth = inputs.shape[0], shape.gains.size
     order = 3 if problem.taylor[t] else 2
-    pull = work.factors * shape.gains
     adjoint = jets(
-        run.weights, inputs, work.gradient, pull, order, shape, work.memory, work.series
+        run.weights, inputs, work.gradient, work.factors, order, shape, work.memory, work.series
     )
     coefficients = np.empty(4)
     h = samples_of(work.memory.h, shape, depth - 1, n)
@@ -176,7 +176,8 @@ def _taylor(
         coefficients,
     )
     if problem.taylor[t]:
-        columns.taylor[t] = coefficients[:3]
+        for j in range(3):
+            columns.taylor[t, j] = coefficients[j]
     if problem.rule != BY_TAYLOR:
         return run.rates[t]
     columns.fallback[t] = coefficients[1] <= 0
@@ -196,7 +197,7 @@ def _sharpness(
     work: Workspace,
 ) -> float:
     """λ_t, recorded, from the start vector of two measurements ago."""
-    found = np.empty_like(run.start[0])
+    found = np.empty(run.start.shape[1], run.start.dtype)
     value, residual, products = spectrum.top_eigenvalue(
         run.weights,
         inputs,
@@ -213,9 +214,9 @@ def _sharpness(
     columns.sharpness[t, 0] = value
     columns.sharpness[t, 1] = residual
     columns.sharpness[t, 2] = products
-    if np.isfinite(found).all():
-        run.start[0] = run.start[1]
-        run.start[1] = found
+    if passes.all_finite(found):
+        passes.copy(run.start[0], run.start[1])
+        passes.copy(run.start[1], found)
     return value
 
 

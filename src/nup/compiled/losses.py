@@ -22,7 +22,9 @@ def value(h: Array, targets: Array, multiplier: np.floating, classes: bool, p: A
                 residual = multiplier * h[i, j] - targets[i, j]
                 total += residual * residual / 2
             continue
-        top = multiplier * h[i].max()
+        top = multiplier * h[i, 0]
+        for j in range(1, d_out):
+            top = max(top, multiplier * h[i, j])
         partition, chosen = 0.0, 0.0
         for j in range(d_out):
             output = multiplier * h[i, j]
@@ -53,7 +55,8 @@ def hessian_root(p: Array, vectors: Array, classes: bool, transpose: bool, out: 
     n, d_out = vectors.shape
     for i in range(n):
         if not classes:
-            out[i] = vectors[i]
+            for j in range(d_out):
+                out[i, j] = vectors[i, j]
             continue
         inner = 0.0
         for j in range(d_out):
@@ -83,7 +86,8 @@ def taylor(
     entry of ``out`` is T2 without the curvature of the network.
     """
     n, d_out = h.shape
-    out[:] = 0.0
+    for j in range(4):
+        out[j] = 0.0
     cross = 0.0  # ⟨∂L/∂f, f_2⟩ for order 3
     for i in range(n):
         m1, second, third = 0.0, 0.0, 0.0

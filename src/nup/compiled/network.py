@@ -131,7 +131,7 @@ def jets(
     memory: Memory,
     out: Array,
 ) -> float:
-    """Power series of f along −U, U_k = factors_k · gradient_k, up to ``order`` 2 or 3.
+    """Power series of f along −U, U_k = gain_k factors_k · gradient_k, up to ``order`` 2 or 3.
 
     Leaves f_1 … f_{order-1} in ``out`` [2, n, m_l] and returns ⟨∂L/∂f, f_order⟩. [derived]
 
@@ -145,7 +145,7 @@ def jets(
         fan_in, fan_out = shape.widths[k], shape.widths[k + 1]
         weight, update = matrix(weights, shape, k), matrix(gradient, shape, k)
         gain = shape.gains[k]
-        pull = -gain * factors[k]
+        pull = -gain * gain * factors[k]
         # Preactivation series in rows 2·last and 2·last + 1 of the scratch, then the other pair.
         new = 1 - last
         first = memory.scratch[2 * new][: n * fan_out]
@@ -155,7 +155,7 @@ def jets(
         np.dot(features, update.T, first.reshape(n, fan_out))
         if k == 0:
             passes.scale(first, pull)
-            second[:] = 0
+            passes.scale(second, shape.gains.dtype.type(0))
         else:
             delta = samples_of(memory.delta, shape, k, n).reshape(-1)
             inner = memory.scratch[5][: n * fan_in]
@@ -182,6 +182,7 @@ def jets(
         last = new
     width = shape.widths[depth]
     for j in range(order - 1):
-        series = memory.scratch[2 * last + j][: n * width].reshape(n, width)
-        out[j] = series * shape.multiplier
+        series = memory.scratch[2 * last + j][: n * width]
+        passes.scale(series, shape.multiplier)
+        passes.copy(out[j].reshape(-1), series)
     return adjoint

@@ -31,13 +31,15 @@ def activate(h: Array, x: Array, gain: np.floating, slopes: Slopes) -> tuple[flo
     """h ← gain·h and x ← φ̂(h); returns Σh² and Σx²."""
     total_h, total_x = 0.0, 0.0
     for start in range(0, h.size, _STRETCH):
+        # Slices, so that indices are seen not to be negative and the loop is vectorized.
+        values, images = h[start : start + _STRETCH], x[start : start + _STRETCH]
         square_h, square_x = h.dtype.type(0), h.dtype.type(0)
-        for i in range(start, min(start + _STRETCH, h.size)):
-            value = gain * h[i]
+        for i in range(values.size):
+            value = gain * values[i]
             slope = slopes.positive if value > 0 else slopes.negative
             image = value * (slope if value != 0 else slopes.kink)
-            h[i] = value
-            x[i] = image
+            values[i] = value
+            images[i] = image
             square_h += value * value
             square_x += image * image
         total_h += square_h
@@ -50,10 +52,11 @@ def scale(h: Array, gain: np.floating) -> float:
     """h ← gain·h; returns Σh²."""
     total = 0.0
     for start in range(0, h.size, _STRETCH):
+        values = h[start : start + _STRETCH]
         square = h.dtype.type(0)
-        for i in range(start, min(start + _STRETCH, h.size)):
-            value = gain * h[i]
-            h[i] = value
+        for i in range(values.size):
+            value = gain * values[i]
+            values[i] = value
             square += value * value
         total += square
     return total
@@ -71,14 +74,39 @@ def differentiate(delta: Array, h: Array, gain: np.floating, slopes: Slopes) -> 
     """delta ← gain·delta·φ̂′(h); returns Σdelta²."""
     total = 0.0
     for start in range(0, delta.size, _STRETCH):
+        values, heights = delta[start : start + _STRETCH], h[start : start + _STRETCH]
         square = delta.dtype.type(0)
-        for i in range(start, min(start + _STRETCH, delta.size)):
-            slope = slopes.positive if h[i] > 0 else slopes.negative
-            value = gain * delta[i] * (slope if h[i] != 0 else slopes.kink)
-            delta[i] = value
+        for i in range(values.size):
+            slope = slopes.positive if heights[i] > 0 else slopes.negative
+            value = gain * values[i] * (slope if heights[i] != 0 else slopes.kink)
+            values[i] = value
             square += value * value
         total += square
     return total
+
+
+@jit
+def copy(out: Array, values: Array) -> None:
+    """out ← values."""
+    for i in range(out.size):
+        out[i] = values[i]
+
+
+@jit
+def subtract(out: Array, values: Array, factor: float) -> None:
+    """out ← out − factor·values."""
+    own = out.dtype.type(factor)
+    for i in range(out.size):
+        out[i] -= own * values[i]
+
+
+@jit
+def all_finite(values: Array) -> bool:
+    """Whether no value is NaN or infinite."""
+    finite = True
+    for i in range(values.size):
+        finite &= np.isfinite(values[i])
+    return finite
 
 
 @jit
@@ -94,9 +122,10 @@ def dot(left: Array, right: Array) -> float:
     """⟨left, right⟩."""
     total = 0.0
     for start in range(0, left.size, _STRETCH):
+        a, b = left[start : start + _STRETCH], right[start : start + _STRETCH]
         product = left.dtype.type(0)
-        for i in range(start, min(start + _STRETCH, left.size)):
-            product += left[i] * right[i]
+        for i in range(a.size):
+            product += a[i] * b[i]
         total += product
     return total
 
@@ -111,14 +140,16 @@ def descend(
     """
     update_square, moved_square, product = 0.0, 0.0, 0.0
     for start in range(0, weight.size, _STRETCH):
+        values, moves = weight[start : start + _STRETCH], moved[start : start + _STRETCH]
+        slopes = gradient[start : start + _STRETCH]
         uu, mm, um = weight.dtype.type(0), weight.dtype.type(0), weight.dtype.type(0)
-        for i in range(start, min(start + _STRETCH, weight.size)):
-            update, before = factor * gradient[i], moved[i]
+        for i in range(values.size):
+            update, before = factor * slopes[i], moves[i]
             uu += update * update
             mm += before * before
             um += update * before
-            weight[i] -= rate * update
-            moved[i] = before - rate * update
+            values[i] -= rate * update
+            moves[i] = before - rate * update
         update_square += uu
         moved_square += mm
         product += um

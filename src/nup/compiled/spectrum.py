@@ -131,16 +131,15 @@ def top_eigenvalue(
     products = krylov.basis.shape[0]
     projected = np.zeros((products, products))
     prepare(inputs, shape, memory, krylov)
-    vector = krylov.basis[0]
-    vector[:] = start
+    passes.copy(krylov.basis[0], start)
     value, residual, used = np.nan, np.inf, 0
     for j in range(products):
         vector = krylov.basis[j]
         if j > 0:
-            vector[:] = krylov.images[j - 1]
+            passes.copy(vector, krylov.images[j - 1])
             for _ in range(2):  # twice is enough for orthogonality to rounding
-                inner = np.dot(krylov.basis[:j], vector)
-                vector -= np.dot(krylov.basis[:j].T, inner)
+                for i in range(j):
+                    passes.subtract(vector, krylov.basis[i], passes.dot(krylov.basis[i], vector))
         normalize(vector)
         image = krylov.images[j]
         product(
@@ -153,7 +152,7 @@ def top_eigenvalue(
         used = j + 1
         if j % 2 == 0 and used < products:
             continue
-        value, residual = _ritz(projected[:used, :used], krylov, used, found)
+        value, residual = _ritz(projected[:used, :used].copy(), krylov, used, found)
         if residual <= tolerance:
             break
     return value, residual, used
@@ -165,15 +164,19 @@ def _ritz(projected: Array, krylov: Krylov, used: int, found: Array) -> tuple[fl
 
     A space that is not finite has no value, and nothing left to converge.
     """
-    if not np.isfinite(projected).all():
-        found[:] = np.nan
+    if not passes.all_finite(projected.reshape(-1)):
+        passes.scale(found, found.dtype.type(np.nan))
         return np.nan, 0.0
-    values, vectors = np.linalg.eigh(np.ascontiguousarray(projected))
+    values, vectors = np.linalg.eigh(projected)
     top = values[used - 1]
-    weights = vectors[:, used - 1].astype(krylov.basis.dtype)
-    image = np.dot(krylov.images[:used].T, weights)
-    error = image - krylov.basis.dtype.type(top) * np.dot(krylov.basis[:used].T, weights)
+    # The image of the Ritz vector, less λ times that vector.
+    error = np.zeros(found.size, found.dtype)
+    passes.scale(found, found.dtype.type(0))
+    for i in range(used):
+        weight = -vectors[i, used - 1]
+        passes.subtract(found, krylov.images[i], weight)
+        passes.subtract(error, krylov.basis[i], -top * weight)
+    passes.add_scaled(error, found.dtype.type(1), found)
     residual = np.sqrt(passes.dot(error, error)) / max(abs(top), np.finfo(np.float32).tiny)
-    found[:] = image
     normalize(found)
     return top, residual
