@@ -44,6 +44,7 @@ class Recorder:
         self.final: dict[str, npt.NDArray[np.float64]] = {}
         self.initial_sharpness = np.full(members, np.nan)
         self.fallbacks = np.zeros(members, dtype=np.int64)
+        self.flops = np.zeros(members)
         step_groups = (
             record.steps,
             record.curvature,
@@ -113,6 +114,7 @@ class Recorder:
             "initial_sharpness": self.initial_sharpness,
             **final,
             "curvature_fallbacks": self.fallbacks,
+            "flops": self.flops,
         }
 
 

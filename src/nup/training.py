@@ -1,8 +1,9 @@
 """Training of a stack of same-shape runs, with everything measured along the way.
 
 One step, in the order of the code: forward; members whose loss exploded leave; backward, giving the
-update direction U_k = c_k ξ_k ∂L/∂W_k; curvature and Taylor coefficients where due; the schedule's
-η_t; records; W_k ← W_k − η_t U_k. Row t of the records describes the state before update t.
+scaled gradient U_k = c_k ξ_k ∂L/∂W_k; the optimizer's direction D_k, which for ``sgd`` is U_k;
+curvature and Taylor coefficients where due; the schedule's η_t; records; W_k ← W_k − η_t D_k. Row t
+of the records describes the state before update t.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nup import observables
+from nup import observables, operations, optimizers
 from nup.activations import activation
 from nup.batches import TrainingData
 from nup.curvature import Sharpness, gauss_newton_operator
@@ -80,10 +81,12 @@ class _Stack:
             raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
         self.weights = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
         self.displacement = [torch.zeros_like(weight) for weight in self.weights]
+        self.optimizer = optimizers.start(spec, shape.lr_factors, self.weights)
         like = self.weights[0]
         self.data = TrainingData(spec, seeds, dataset, like)
         self.loss = LOSSES[spec.loss]()
         self.null_loss = self.loss.null_value(self.data.targets["train"])
+        self.operations = operations.Count(specs, shape, self.data.samples)
         self.members = torch.arange(len(specs), device=device)  # indices at the start. [E]
         self.recorder = Recorder(specs, shape.depth)
         self.schedule = SCHEDULES[spec.schedule.name]
@@ -119,7 +122,8 @@ class _Stack:
         outputs = self.network.outputs(trace)
         deltas = self.network.backward(self.weights, trace, self.loss.cotangent(outputs, targets))
         factors, scales = self._factors(trace, deltas)
-        direction = self.network.weight_gradients(trace, deltas, factors, self._direction)
+        gradients = self.network.weight_gradients(trace, deltas, factors, self._direction)
+        direction = self.optimizer.direction(self.weights, gradients)
         sharpness = self._measure_sharpness(step, trace, factors)
         hessian = self._measure_hessian(step, trace, deltas, factors)
         taylor = self._measure_taylor(step, trace, direction, targets)
@@ -165,7 +169,8 @@ class _Stack:
                 trace = self.network.forward(self.weights, inputs, buffers)
         indices = self.members.cpu().numpy()
         self.recorder.losses[step, indices] = value.to("cpu", torch.float64).numpy()
-        self._put(step, {"loss": value})
+        spent = self.recorder.flops[indices] = self.operations.total[indices]
+        self._put(step, {"loss": value, "flops": torch.from_numpy(spent)})
         return trace, targets
 
     def _drop(self, step: int, value: Tensor, good: Tensor) -> None:
@@ -182,6 +187,7 @@ class _Stack:
         self.members, self.limit = self.members[kept], self.limit[kept]
         self.weights = [weight[kept] for weight in self.weights]
         self.displacement = [moved[kept] for moved in self.displacement]
+        self.optimizer.keep(kept)
         self.learning_rate = self.learning_rate[kept]
         self.options = {name: values[kept] for name, values in self.options.items()}
         self.previous = None if self.previous is None else self.previous[kept]
@@ -230,6 +236,7 @@ class _Stack:
         for weight, moved, update in zip(self.weights, self.displacement, direction, strict=True):
             weight.addcmul_(update, eta, value=-1)
             moved.addcmul_(update, eta, value=-1)
+        self.operations.updated(self.members.cpu().numpy())
 
     # -- measurements ------------------------------------------------------------------------------
 
@@ -244,8 +251,9 @@ class _Stack:
             trace = self.network.forward(self.weights, self.data.inputs["train"])
         operator = gauss_newton_operator(self.network, self.weights, trace, self.loss, factors)
         pair = self.sharpness.measure(operator)
+        indices = self.members.cpu().numpy()
+        self.operations.measured(indices, pair.products.cpu().numpy())
         if step == 0:
-            indices = self.members.cpu().numpy()
             self.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
         self._put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
         return pair.value
@@ -308,7 +316,7 @@ class _Stack:
         return values
 
     def _measure_probe(self, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
-        """Preactivations and features of the probe set, and test accuracy, where due."""
+        """Preactivations and features of the probe set, and generalization, where due."""
         with_features = self._due(self.spec.record.features, step)
         if not with_features and not self._due(self.spec.record.probe, step):
             return {}
@@ -321,7 +329,8 @@ class _Stack:
             kernel = observables.neural_tangent_kernel(self.network, self.weights, trace, factors)
             alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
             values["ntk_alignment"] = alignment
-            values |= self._accuracies(("test",))
+            values |= self._accuracies(("validation", "test"))
+            values["validation_loss"] = self._validation_loss()
         return values
 
     def _accuracies(self, splits: Sequence[str]) -> dict[str, Tensor]:
@@ -331,6 +340,9 @@ class _Stack:
             f"{split}_accuracy": observables.accuracy(self._outputs(split), self.data.labels[split])
             for split in splits
         }
+
+    def _validation_loss(self) -> Tensor:
+        return self.loss.value(self._outputs("validation"), self.data.targets["validation"])
 
     def _outputs(self, split: str) -> Tensor:
         trace = self.network.forward(self.weights, self.data.inputs[split])
@@ -345,8 +357,7 @@ class _Stack:
     def _finish(self, sharpness: Tensor | None) -> None:
         """Summary of the final state."""
         values = self._accuracies(("train", "validation", "test"))
-        validation = self.loss.value(self._outputs("validation"), self.data.targets["validation"])
-        values["validation_loss"] = validation
+        values["validation_loss"] = self._validation_loss()
         if sharpness is not None:
             values["final_sharpness"] = sharpness
         self.recorder.put_final(self.members.cpu().numpy(), values)
