@@ -23,8 +23,7 @@ def tuned_accuracies(
 ) -> Figure:
     """Test accuracy of every net, and what νP has more than the best baseline."""
     rows = {
-        f"test accuracy at equal {equal}, tuned on validation data": _accuracy_panel(claim, equal)
-        for equal in EQUAL
+        f"tuned test accuracy at equal {equal}": _accuracy_panel(claim, equal) for equal in EQUAL
     }
     rows["νP minus the best baseline, by seed"] = _gain_panel(claim)
     return style.panels(tables, judged, claim, rows, size=(6.4, 4.0))
@@ -51,7 +50,7 @@ def _accuracy_panel(claim: Claim, equal: str) -> style.Draw:
         if not labels:
             raise silent[0]
         _name_lines(axis, labels, "net and schedule")
-        axis.set_xlabel("test accuracy, mean over depths (marks: seeds; bar: mean)")
+        axis.set_xlabel("test accuracy (marks: seeds; bar: mean)")
 
     return draw
 
@@ -88,7 +87,7 @@ def _gain_panel(claim: Claim) -> style.Draw:
         axis.set_xlim(-far, far)
         axis.axvline(0, color="0.5", linewidth=0.8)
         _name_lines(axis, labels, "schedule of νP")
-        axis.set_xlabel("difference in test accuracy (shaded: threshold of the claim)")
+        axis.set_xlabel("difference (shaded: threshold of the claim)")
 
     return draw
 
