@@ -47,7 +47,7 @@ class FakeTraining:
         self.calls.append(ids)
         progress(specs[0].steps, specs[0].steps, len(specs))
         summary = ("null_loss", "initial_loss", "max_loss", "min_loss", "late_loss", "final_loss")
-        summary += ("initial_sharpness", "final_sharpness", "validation_loss")
+        summary += ("initial_sharpness", "final_sharpness", "validation_loss", "flops")
         summary += ("train_accuracy", "validation_accuracy", "test_accuracy")
         runs = {
             "run_id": np.array(ids),

@@ -34,14 +34,16 @@ def _dtype(arrow_type: str, label: str, name: str) -> str:
 
 
 def net_columns(net: str) -> dict[str, Any]:
-    """``nup(r=2)``, ``mup`` or ``mup matched to nup(r=2)`` as columns of ``runs``."""
+    """``nup(r=2)``, ``mup`` or ``sp+adamw matched to nup(r=2)`` as columns of ``runs``."""
     name, _, matched_to = net.partition(" matched to ")
+    name, _, optimizer = name.partition("+")
     name, _, pattern = name.partition("(r=")
     exponent = float(pattern.rstrip(")") or 0)
     return {
         "parameterization": name,
         "width_exponent": exponent,
         "matched_to": matched_to,
+        "optimizer": optimizer or "sgd",
         "base_width": 16,
         "width": 40 if matched_to else 16,
     }

@@ -14,7 +14,10 @@ from synthetic_base import MATCHED, NUP, SEEDS, complete, run_columns
 WIDTHS = (16, 32, 64, 128)
 BASELINES = (
     MATCHED,
-    *(f"{name} matched to {NUP}" for name in ("mup_inverse_depth", "mup_residual", "sp")),
+    *(
+        f"{name} matched to {NUP}"
+        for name in ("mup_inverse_depth", "mup_residual", "sp", "sp+adamw")
+    ),
 )
 #: Half octaves from 2^-10 to 2^3.
 RATES = tuple(2.0 ** (k / 2) for k in range(-20, 7))
@@ -102,27 +105,33 @@ def scaling_tables(
     return {"runs": complete("runs", runs), "layers": complete("layers", layers)}
 
 
+#: Operations of a step, by schedule and whether it is νP's.
+STEP_FLOPS = {"constant": 1e6, "sharpness": 8e6, "taylor": 2e6}
+NUP_SHARE = 1.01
+
+
 def useful_tables(
     activations: Sequence[str] = ("abs",),
     gain: Mapping[str, float] | None = None,
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] = (*SEEDS, 4),
     baselines: Sequence[str] = BASELINES,
     rates: Sequence[float] = RATES,
+    progress: float = 0.02,
 ) -> dict[str, pd.DataFrame]:
-    """Accuracies of νP under three schedules and of the baselines, ``runs``.
+    """Accuracies of νP under three schedules and of the baselines, ``runs`` and ``steps``.
 
     The best baseline on validation data is the second one, with a test accuracy of 0.8; the third
     one is better on test data and worse on validation data. ``gain`` is what νP under a schedule
-    has more (default 0.05).
+    has more (default 0.05). Every accuracy rises by ``progress`` in the course of the 200 steps,
+    evenly, and is recorded every 10.
     """
     rng = np.random.default_rng(6)
     gain = {"constant": 0.05, "sharpness": 0.05, "taylor": 0.05, **(gain or {})}
     runs = []
     for activation, seed in product(activations, seeds):
         nets = {NUP: (0.8 + gain["constant"], 0.8 + gain["constant"])}
-        nets |= dict(
-            zip(baselines, [(0.7, 0.7), (0.8, 0.8), (0.75, 0.95), (0.6, 0.6)], strict=False)
-        )
+        levels = [(0.7, 0.7), (0.8, 0.8), (0.75, 0.95), (0.6, 0.6), (0.7, 0.7)]
+        nets |= dict(zip(baselines, levels, strict=False))
         for (net, (validation, test)), rate in product(nets.items(), rates):
             run = run_columns("useful", activation, net, 4, seed, rate)
             run |= _loss_around(-2, rate)
@@ -134,7 +143,23 @@ def useful_tables(
             run |= {"run_id": f"{run['run_id']}-{label}", "schedule": label, "late_loss": 0.05}
             run |= {"schedule_name": schedule, "schedule_c": c}
             runs.append(run | _accuracies(run, best, best + 0.005 * rng.normal()))
-    return {"runs": complete("runs", runs)}
+    steps = [row for run in runs for row in _course(run, progress)]
+    return {"runs": complete("runs", runs), "steps": complete("steps", steps)}
+
+
+def _course(run: dict[str, Any], progress: float) -> list[dict[str, Any]]:
+    """States of the run every 10 steps; its total of operations. It diverges at step 50."""
+    share = NUP_SHARE if run["parameterization"] == "nup" else 1.0
+    cost = STEP_FLOPS[run["schedule_name"]] * share
+    ok = run["status"] == "ok"
+    run["flops"] = cost * (200 if ok else 50)
+    rows = []
+    for step in range(0, 201 if ok else 51, 10):
+        row = {"run_id": run["run_id"], "step": step, "flops": cost * step}
+        for name in ("validation_accuracy", "test_accuracy"):
+            row[name] = run.get(name, 0.99) - progress * (1 - step / 200)
+        rows.append({**row, "validation_loss": run.get("validation_loss", 0.01)})
+    return rows
 
 
 def _accuracies(run: Mapping[str, Any], validation: float, test: float) -> dict[str, Any]:

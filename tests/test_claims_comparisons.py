@@ -11,7 +11,9 @@ import pytest
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup.claims import Catalogue, judge, load_catalogue
-from synthetic_base import MATCHED, NUP
+from nup.claims.estimators.usefulness import within_budget
+from nup.claims.evidence import Evidence
+from synthetic_base import MATCHED, NUP, complete, run_columns
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
 
@@ -299,13 +301,128 @@ def test_useful_chooses_the_baseline_on_validation_data(catalogue):
     row = rows.loc["sharpness schedule"]
     # Against 0.8 of the best on validation data, not 0.95 of the best on test data.
     assert row["estimate"] == pytest.approx(0.05, abs=0.01)
-    assert row["reason"] == "best baseline: mup_inverse_depth matched to nup(r=2) (4 of 4)"
+    assert row["reason"] == "best baseline: mup_inverse_depth matched to nup(r=2) (5 of 5)"
 
 
 def test_useful_is_contradicted_by_a_better_baseline(catalogue):
     rows = judged(catalogue, comparisons.useful_tables(gain={"taylor": -0.05}), "useful")
     contradicted = rows.index[rows["verdict"] == "contradicted"].tolist()
-    assert contradicted == ["overall", "taylor schedule"]
+    worse = ["taylor schedule", "taylor schedule, equal operations"]
+    assert contradicted == ["overall", *worse]
+
+
+def test_adamw_is_a_baseline_like_the_others(catalogue):
+    """Only a net by that name, trained by that optimizer, stands for it."""
+    tables = comparisons.useful_tables()
+    runs, steps = tables["runs"], tables["steps"]
+    adamw = runs["optimizer"] == "adamw"
+    better = {}
+    for name, table, rows in (
+        ("runs", runs, adamw),
+        ("steps", steps, steps["run_id"].isin(runs.loc[adamw, "run_id"])),
+    ):
+        columns = ["validation_accuracy", "test_accuracy"]
+        better[name] = table.assign(
+            **{column: table[column].mask(rows, table[column] + 0.2) for column in columns}
+        )
+    rows = judged(catalogue, better, "useful")
+    assert set(rows["verdict"]) == {"contradicted"}
+    assert rows.loc["constant schedule", "estimate"] == pytest.approx(-0.05, abs=0.01)
+    reason = rows.loc["constant schedule", "reason"]
+    assert reason == "best baseline: sp+adamw matched to nup(r=2) (5 of 5)"
+    absent = {**tables, "runs": runs[~adamw]}
+    row = judged(catalogue, absent, "useful").loc["constant schedule"]
+    assert row["verdict"] == "not run"
+    assert row["reason"].endswith("no abs runs of sp+adamw matched to nup(r=2)")
+
+
+def test_equal_operations_compare_states_along_the_way(catalogue):
+    """The budget is 200 steps of a baseline. νP's cost 1.01, 2.02 and 8.08 times as much, so its
+    states are those at 190, 90 and 20 steps of 200; each step is worth progress/200."""
+    progress = 0.1
+    rows = judged(catalogue, comparisons.useful_tables(progress=progress), "useful")
+    lost = {"constant": 10, "taylor": 110, "sharpness": 180}
+    for schedule, steps in lost.items():
+        equal_steps = rows.loc[f"{schedule} schedule"]
+        row = rows.loc[f"{schedule} schedule, equal operations"]
+        difference = equal_steps["estimate"] - row["estimate"]
+        assert difference == pytest.approx(progress * steps / 200, abs=1e-5)
+        note = f"nup(r=2) after {200 - steps}, the baseline after 200 steps"
+        assert row["reason"].endswith(note)
+    verdicts = {name: rows.loc[f"{name} schedule, equal operations", "verdict"] for name in lost}
+    assert verdicts == {
+        "constant": "supported",
+        "taylor": "inconclusive",
+        "sharpness": "contradicted",
+    }
+
+
+def test_settings_are_tuned_on_the_state_that_is_compared(catalogue):
+    """A rate that is best at the end and poor before is not chosen for what it is not yet."""
+    tables = comparisons.useful_tables()
+    runs, steps = tables["runs"], tables["steps"]
+    best = runs["run_id"][(runs["parameterization"] == "nup") & (runs["schedule_c"] == 2.0)]
+    slow = steps["run_id"].isin(best) & (steps["step"] < 200)
+    accuracies = {
+        name: steps[name].mask(slow, 0.1) for name in ("validation_accuracy", "test_accuracy")
+    }
+    rows = judged(catalogue, {**tables, "steps": steps.assign(**accuracies)}, "useful")
+    plain = judged(catalogue, tables, "useful")
+    # c = 1, whose accuracy is 0.1 lower at every state, is chosen instead.
+    for name in ("sharpness schedule, equal operations", "taylor schedule, equal operations"):
+        fallen = plain.loc[name, "estimate"] - rows.loc[name, "estimate"]
+        assert fallen == pytest.approx(0.1, abs=0.01)
+    assert rows.loc["taylor schedule", "estimate"] == plain.loc["taylor schedule", "estimate"]
+
+
+def test_only_runs_that_reached_the_budget_have_results():
+    """A run that diverged before has none, though its last state was affordable; one that diverged
+    after has those it had."""
+    shared = {"experiment": "useful", "status": "ok", "stable": True}
+    table = [
+        {"run_id": "cheapest", "flops": 100.0},
+        {"run_id": "dear", "flops": 500.0},
+        {"run_id": "died before", "flops": 80.0, "status": "diverged"},
+        {"run_id": "died after", "flops": 300.0, "status": "diverged"},
+    ]
+    nets = {**run_columns("useful", "abs", NUP, 4, 0, 0.1)}
+    runs = complete("runs", [{**nets, **shared, **row} for row in table])
+    rows = []
+    for run, costs in (
+        ("cheapest", (0, 50, 100)),
+        ("dear", (0, 99, 101, 500)),
+        ("died before", (0, 80)),
+        ("died after", (0, 60, 120, 300)),
+    ):
+        for step, flops in enumerate(costs):
+            accuracy = 0.1 * step
+            row = {"run_id": run, "step": step, "flops": flops, "validation_loss": 1 - accuracy}
+            rows.append({**row, "validation_accuracy": accuracy, "test_accuracy": accuracy})
+    evidence = Evidence({"runs": runs, "steps": complete("steps", rows)}, "useful", "abs")
+    found = within_budget(evidence, evidence.runs).set_index("run_id")
+    expected = pd.Series({"cheapest": 0.2, "dear": 0.1, "died before": np.nan, "died after": 0.1})
+    for name in ("validation_accuracy", "test_accuracy"):
+        pd.testing.assert_series_equal(
+            found[name], expected, check_names=False, check_index_type=False, rtol=1e-6
+        )
+    assert found.loc["dear", "validation_loss"] == pytest.approx(0.9)
+
+
+def test_equal_operations_need_accuracies_along_the_way(catalogue):
+    tables = changed(comparisons.useful_tables(), "steps", validation_accuracy=np.nan)
+    rows = judged(catalogue, tables, "useful")
+    assert rows.loc["constant schedule", "verdict"] == "supported"
+    row = rows.loc["constant schedule, equal operations"]
+    assert row["verdict"] == "not run"
+    assert row["reason"] == (
+        "nup(r=2): no accuracies along the way; set record.features in the study"
+    )
+
+
+def test_four_seeds_are_too_few_for_usefulness(catalogue):
+    rows = judged(catalogue, comparisons.useful_tables(seeds=range(4)), "useful")
+    assert set(rows["verdict"]) == {"inconclusive"}
+    assert "4 seeds, at least 5 are needed" in rows.loc["constant schedule", "reason"]
 
 
 def test_equal_accuracies_are_inconclusive(catalogue):
@@ -317,11 +434,10 @@ def test_equal_accuracies_are_inconclusive(catalogue):
 
 def test_useful_is_inconclusive_where_a_tuned_rate_ends_the_grid(catalogue):
     rates = [rate for rate in comparisons.RATES if rate <= 2**-4]
-    row = judged(catalogue, comparisons.useful_tables(rates=rates), "useful").loc[
-        "constant schedule"
-    ]
-    assert row["verdict"] == "inconclusive"
-    assert "nup(r=2): tuned LR at the edge of the grid (4 of 4)" in row["reason"]
+    rows = judged(catalogue, comparisons.useful_tables(rates=rates), "useful")
+    for name in ("constant schedule", "constant schedule, equal operations"):
+        assert rows.loc[name, "verdict"] == "inconclusive"
+        assert "nup(r=2): tuned LR at the edge of the grid (5 of 5)" in rows.loc[name, "reason"]
 
 
 def test_ties_in_validation_accuracy_go_to_the_lower_loss(catalogue):
@@ -353,7 +469,7 @@ def test_useful_needs_comparable_baselines(catalogue, change, reason):
         runs = tables["runs"]
         mine = runs["parameterization"] == "nup"
         (column, value), *_ = change.items()
-        tables = {"runs": runs.assign(**{column: runs[column].mask(mine, value)})}
+        tables = {**tables, "runs": runs.assign(**{column: runs[column].mask(mine, value)})}
     row = judged(catalogue, tables, "useful").loc["constant schedule"]
     assert row["verdict"] == "not run"
     assert reason in row["reason"]
@@ -370,6 +486,7 @@ def test_each_new_claim_is_judged_by_activation(catalogue):
     good = comparisons.useful_tables(("abs",))
     bad = comparisons.useful_tables(("relu",), gain=dict.fromkeys(("constant", "sharpness"), -0.1))
     alone = catalogue.model_copy(update={"claims": [catalogue["useful"]]})
-    table = judge({"runs": pd.concat([good["runs"], bad["runs"]])}, alone)
+    both = {name: pd.concat([good[name], bad[name]]) for name in good}
+    table = judge(both, alone)
     overall = table[table["criterion"] == "overall"].set_index("activation")["verdict"]
     assert overall.to_dict() == {"abs": "supported", "relu": "contradicted"}

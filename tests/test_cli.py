@@ -89,9 +89,24 @@ def test_schedules_and_matched_nets_from_the_command_line(nup_command):
     assert "sharpness(2.5)" in out
 
 
+def test_adamw_from_the_command_line(nup_command, tmp_path):
+    small = ("--data", "teacher", "--n-train", 32, "--steps", 3, "--seeds", 1, "--width", 4)
+    adamw = ("--parameterization", "sp", "--optimizer", "adamw", "--lr", 0.01)
+    status, out, err = nup_command("train", *small, *adamw, "--out", tmp_path)
+    assert status == 0, err
+    runs = store.read_table("runs", tmp_path / "runs.parquet")
+    assert list(runs["optimizer"]) == ["adamw"]
+    status, out, err = nup_command("train", *small, *adamw, "--weight-decay", 0)
+    assert status == 0, err
+    assert "adamw(weight_decay=0)" in out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--optimizer", "adam"), "unknown optimizer 'adam': expected one of sgd, adamw"),
+        (("--optimizer", "adamw"), "the layers' factors c_k of parameterization 'nup' would have"),
+        (("--weight-decay", "0.1"), "unknown option 'weight_decay': optimizer 'sgd' takes no opt"),
         (("--activation", "gelu"), "unknown activation 'gelu'"),
         (("--depth", "0"), "greater than 0 (got 0)"),
         (("--parameterization", "mup", "--r", "2"), "unknown option 'r'"),

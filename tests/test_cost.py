@@ -4,7 +4,7 @@ import pytest
 
 from fake_training import run_spec
 from nup import cost
-from nup.specification import RecordSpec, ScheduleSpec
+from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 
 NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 
@@ -25,6 +25,7 @@ def test_arithmetic_of_plain_training():
         {"width": 8},
         {"record": RecordSpec()},
         {"record": replace(NOTHING, hessian=5)},
+        {"optimizer": OptimizerSpec("adamw")},
         {"schedule": ScheduleSpec("sharpness", {"c": 1.0}), "learning_rate": None},
         {"schedule": ScheduleSpec("taylor", {"c": 1.0}), "learning_rate": None},
     ],
@@ -62,6 +63,12 @@ def test_a_run_larger_than_the_cache_is_a_block_of_its_own():
 def test_memory_grows_with_the_records():
     light, heavy = run_spec(record=NOTHING), run_spec(record=RecordSpec(), steps=10**6)
     assert cost.memory_bytes([heavy]) - 4e8 > cost.memory_bytes([light]) > cost.START_BYTES
+
+
+def test_an_optimizer_holds_its_moments():
+    plain, adamw = run_spec(), run_spec(optimizer=OptimizerSpec("adamw"))
+    more = cost.run_cost(adamw).state_bytes - cost.run_cost(plain).state_bytes
+    assert more == 2 * 84 * 4
 
 
 def test_the_hessian_needs_its_krylov_vectors():

@@ -110,6 +110,22 @@ def test_the_innermost_learning_rates_count(study_file):
     assert rates == {("nup", 2.0), ("mup", 0.5), ("mup", 1.0)}
 
 
+def test_optimizers_are_an_axis_with_rates_of_their_own(study_file):
+    adamw = {"name": "adamw", "weight_decay": [0, 0.01], "learning_rate": [0.001]}
+    grid_ = {"parameterization": "sp", "depth": 2, "record": {"curvature": 0}}
+    runs = expand(study_file({**grid_, "optimizer": ["sgd", adamw]}))
+    found = {(run.optimizer.name, run.optimizer.options.get("weight_decay")) for run in runs}
+    assert found == {("sgd", None), ("adamw", 0.0), ("adamw", 0.01)}
+    rates = {(run.optimizer.name, run.learning_rate) for run in runs}
+    assert rates == {("sgd", 0.5), ("sgd", 1.0), ("adamw", 0.001)}
+    # Every option is settled: written out or not, it is the same run.
+    plain = {run.id for run in expand(study_file({**grid_, "optimizer": "adamw"}))}
+    written = {"name": "adamw", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01}
+    assert plain == {run.id for run in expand(study_file({**grid_, "optimizer": written}))}
+    default = {run.id for run in expand(study_file(grid_))}
+    assert default == {run.id for run in expand(study_file({**grid_, "optimizer": "sgd"}))}
+
+
 def test_grids_share_the_settings_of_their_experiment(study_file):
     grids = [{"learning_rate": [0.25], "record": {"layers": 5}}, {"steps": 20}]
     runs = expand(study_file({"grids": grids, "depth": 2, "record": {"curvature": 7}}))
@@ -163,6 +179,13 @@ def test_initializations(study_file):
         ({"schedule": "step"}, r"experiments\.depth: unknown schedule 'step': expected one of con"),
         ({"parameterization": "ntk"}, r"unknown parameterization 'ntk': expected one of sp, ntp"),
         ({"parameterization": {"name": "nup", "q": 1}}, r"unknown option 'q': .* 'nup' takes r"),
+        (
+            {"optimizer": "adam"},
+            r"experiments\.depth: unknown optimizer 'adam': expected one of sg",
+        ),
+        ({"optimizer": {"name": "sgd", "beta1": 0.9}}, r"optimizer 'sgd' takes no options"),
+        ({"optimizer": "adamw"}, r"experiments\.depth: .* factors c_k of parameterization 'nup'"),
+        ({"optimizer": "adamw", "parameterization": "sp"}, r"record\.curvature .* set both to 0"),
         ({"parameterization": {"r": 1}}, r"parameterization\.0: expected a name, or a mapping"),
         ({"activation": "gelu"}, r"experiments\.depth: unknown activation 'gelu'"),
         ({"data": "mnist9"}, r"expected one of cifar10, .*; got 'mnist9'"),

@@ -96,7 +96,7 @@ CLAIMS = [
     ("quadratic-in-tandem", 2),
     ("soft-rank", 2),
     ("sharpness-regularized", 2),
-    ("useful", 2),
+    ("useful", 3),
 ]
 #: Their experiments have a third activation.
 KERNEL_CLAIMS = [("ntk-concentration", 2), ("ntk-spectrum", 2)]
@@ -182,8 +182,13 @@ def test_every_tuned_net_has_its_line(tables, judged, catalogue):
     figure = draw("useful", tables, judged, catalogue)
     lines = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert lines[0] == "νP (r = 2),\nconstant"
-    assert len(lines) == 3 + 4
-    assert len(figure.axes[2].get_yticklabels()) == 3
+    assert lines[-1] == "standard, AdamW, equal parameters,\nconstant"
+    assert len(lines) == 3 + 5
+    assert len(figure.axes[2].get_yticklabels()) == 3 + 5
+    gains = [tick.get_text() for tick in figure.axes[4].get_yticklabels()]
+    assert gains[0] == "constant,\nequal steps"
+    assert gains[-1] == "taylor,\nequal operations"
+    assert len(gains) == 6
 
 
 def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
@@ -293,7 +298,7 @@ def test_forest_has_a_line_per_criterion(claim_id, judged, catalogue):
 
 
 def test_nets_differ_by_marker_and_dashes_not_only_by_color():
-    names = [*synthetic.SLOPES]
+    names = [*synthetic.SLOPES, *comparisons.BASELINES[-2:]]
     looks = [style.net_style(name) for name in names]
     assert len({(look.marker, look.dashes) for look in looks}) == len(names)
     assert len({look.symbol for look in style.VERDICTS.values()}) == 4

@@ -8,6 +8,7 @@ import pytest
 import problems
 from nup.specification import (
     DataSpec,
+    OptimizerSpec,
     RecordSpec,
     RunSpec,
     ScheduleSpec,
@@ -32,7 +33,7 @@ RUN = RunSpec(
 
 def test_the_id_of_a_known_run():
     """Whoever changes what a run is, or its defaults, must know that all results get new ids."""
-    assert RUN.id == "0017f7528bf5"
+    assert RUN.id == "68ed9c13a19c"
 
 
 def test_canonical_json_does_not_see_order():
@@ -69,6 +70,7 @@ CHANGES = {
     "batch_size": 32,
     "dtype": "float64",
     "record": RecordSpec(steps=2),
+    "optimizer": OptimizerSpec("adamw", {"beta1": 0.8}),
 }
 STACKS = {"learning_rate", "seed"}
 

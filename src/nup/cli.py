@@ -223,6 +223,8 @@ def _add_train_options(sub: argparse.ArgumentParser) -> None:
     add("--schedule", default="constant", help="name in the registry (default: constant)")
     add("--c", type=float, nargs="+", help="c of the schedules sharpness and taylor")
     add("--gradient-scaling", default="none", help="none or depthwise (default: none)")
+    add("--optimizer", default="sgd", help="sgd or adamw (default: sgd)")
+    add("--weight-decay", type=float, help="of adamw (default: 0.01)")
     add(
         "--lr",
         type=float,

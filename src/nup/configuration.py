@@ -149,6 +149,12 @@ class ScheduleEntry(Named):
     learning_rate: Rates | None = None
 
 
+class OptimizerEntry(Named):
+    """An optimizer, with learning rates of its own where they are not those of the grid."""
+
+    learning_rate: Rates | None = None
+
+
 class Record(Strict):
     """Cadences of ``nup.specification.RecordSpec``, in steps; None: not set here."""
 
@@ -185,6 +191,7 @@ class Settings(Shapes):
     """The runs of an experiment, or of one of its grids; None: not set here."""
 
     schedule: Annotated[list[ScheduleEntry], AsList, Nonempty] | None = None
+    optimizer: Annotated[list[OptimizerEntry], AsList, Nonempty] | None = None
     learning_rate: Rates | None = None
     steps: PositiveInt | None = None
     loss: Literal["mse", "cross_entropy"] | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from nup import data
+from nup.optimizers import OPTIMIZERS
 from nup.parameterization import Parameterization, parameterization
 from nup.schedules import SCHEDULES
 from nup.specification import RunSpec
@@ -23,7 +24,8 @@ BLOCK_BYTES = 16e6
 GPU_BLOCK_BYTES = 2e9
 #: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.
 PASS_OVERHEAD = 8e-5
-#: Seconds per activation of one run and pass, for what is not a matrix product.
+#: Seconds per activation of one run and pass, for what is not a matrix product; and about as many
+#: per weight and step where an optimizer keeps moments.
 ELEMENT_SECONDS = 2.5e-9
 #: Matrix products of one measurement of λ_t beyond the edge of stability, where it takes most.
 PRODUCTS = 8
@@ -84,14 +86,15 @@ def run_cost(spec: RunSpec) -> RunCost:
     # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
     probing = 2 * _times(record.probe, spec.steps) + 20 * _times(record.features, spec.steps)
     sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
+    moments = OPTIMIZERS[spec.optimizer.name].moments
     units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
     groups = (record.layers, record.probe, record.features)
     layer_rows = sum(_times(cadence, spec.steps) for cadence in groups)
     return RunCost(
         passes=on_batch + products + probing,
         flops=6.0 * net.n_parameters * sample_passes,
-        elements=units * sample_passes,
-        state_bytes=itemsize * (4.0 * net.n_parameters + 2.0 * units * full),
+        elements=units * sample_passes + (net.n_parameters * spec.steps if moments else 0),
+        state_bytes=itemsize * ((4.0 + moments) * net.n_parameters + 2.0 * units * full),
         record_bytes=60.0 * (_times(record.steps, spec.steps) + spec.depth * layer_rows),
         krylov_bytes=2.0 * MOST_PRODUCTS * itemsize * net.n_parameters if record.hessian else 0.0,
     )

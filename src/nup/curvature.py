@@ -29,11 +29,15 @@ Operator = Callable[[Tensor], Tensor]
 
 @dataclass
 class Eigenpair:
-    """Top eigenvalue [E], relative residual ‖Mv − λv‖/|λ| [E], and the next start vector [E, N]."""
+    """Top eigenvalue [E], relative residual ‖Mv − λv‖/|λ| [E], and the next start vector [E, N].
+
+    ``products`` is how often M was applied until the member met the tolerance. [E]
+    """
 
     value: Tensor
     residual: Tensor
     vector: Tensor
+    products: Tensor
 
 
 def top_eigenpair(
@@ -86,7 +90,8 @@ def _ritz(basis: Tensor, images: Tensor, definite: bool) -> Eigenpair:
     top = torch.where(finite, top, torch.full_like(top, torch.nan))
     # A member that is not finite has nothing left to converge.
     residual = torch.where(finite, residual, torch.zeros_like(residual))
-    return Eigenpair(top, residual, _normalized(image if definite else vector))
+    products = torch.full_like(top, basis.shape[1])
+    return Eigenpair(top, residual, _normalized(image if definite else vector), products)
 
 
 def _merged(old: Eigenpair | None, new: Eigenpair, tolerance: float) -> Eigenpair:
@@ -98,6 +103,7 @@ def _merged(old: Eigenpair | None, new: Eigenpair, tolerance: float) -> Eigenpai
         torch.where(done, old.value, new.value),
         torch.where(done, old.residual, new.residual),
         torch.where(done[:, None], old.vector, new.vector),
+        torch.where(done, old.products, new.products),
     )
 
 

@@ -13,11 +13,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nup import data, schedules
+from nup import data, optimizers, schedules
 from nup.activations import activation
 from nup.configuration import (
     Initialization,
     Named,
+    OptimizerEntry,
     ParameterizationEntry,
     ScheduleEntry,
     Settings,
@@ -30,6 +31,7 @@ from nup.parameterization import Parameterization, matched_width, parameterizati
 from nup.specification import (
     DataSpec,
     InitSpec,
+    OptimizerSpec,
     RecordSpec,
     RunSpec,
     ScheduleSpec,
@@ -112,19 +114,23 @@ def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
         "dtype": settings.dtype or "float32",
         "record": RecordSpec(**record),
     }
-    axes = product(_cells(settings), _schedules(settings), settings.seeds or [0])
-    for cell, (entry, schedule), seed in axes:
+    rules = product(_schedules(settings), _optimizers(settings))
+    axes = product(_cells(settings), rules, settings.seeds or [0])
+    for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
-        for rate in _rates(entry, schedule, cell.entry, settings):
-            yield RunSpec(
+        for rate in _rates(entry, schedule, optimizer_entry, cell.entry, settings):
+            spec = RunSpec(
                 **common,
                 **cell.shared,
                 schedule=schedule,
+                optimizer=optimizer,
                 learning_rate=rate,
                 seed=seed,
                 base_width=cell.base_width,
                 matched_to=cell.matched_to,
             )
+            optimizers.check(spec, cell.net.lr_factors)
+            yield spec
 
 
 def _cells(settings: Shapes) -> list[Cell]:
@@ -168,15 +174,28 @@ def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
     ]
 
 
+def _optimizers(settings: Settings) -> list[tuple[OptimizerEntry, OptimizerSpec]]:
+    """Each optimizer of the settings with the entry it comes from; ``sgd`` if none is set."""
+    return [
+        (entry, optimizers.resolve(entry.name, options))
+        for entry in settings.optimizer or [OptimizerEntry(name="sgd")]
+        for options in _combinations(entry.options)
+    ]
+
+
 def _rates(
-    entry: ScheduleEntry, spec: ScheduleSpec, net: ParameterizationEntry, settings: Settings
+    entry: ScheduleEntry,
+    spec: ScheduleSpec,
+    optimizer: OptimizerEntry,
+    net: ParameterizationEntry,
+    settings: Settings,
 ) -> Sequence[float | None]:
     """The learning-rate axis of a schedule; the innermost one set counts.
 
     A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
     """
     known = schedules.SCHEDULES.get(spec.name)
-    inherited = net.learning_rate or settings.learning_rate
+    inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
     if known is not None and not known.takes_learning_rate:
         inherited = None
     rates: Sequence[float | None] = entry.learning_rate or inherited or [None]

@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nup import cost, data, provenance, store
+from nup import cost, data, optimizers, provenance, store
 from nup.activations import activation
 from nup.plan import Job
 from nup.progress import Progress
@@ -189,6 +189,7 @@ def factors(spec: RunSpec) -> dict[str, Any]:
         "schedule_name": spec.schedule.name,
         "schedule_c": spec.schedule.options.get("c"),
         "gradient_scaling": spec.schedule.gradient_scaling,
+        "optimizer": optimizers.label(spec.optimizer),
         "learning_rate": spec.learning_rate,
         "seed": spec.seed,
         "steps": spec.steps,

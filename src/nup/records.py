@@ -47,6 +47,7 @@ class Recorder:
         self.final: dict[str, npt.NDArray[np.float64]] = {}
         self.initial_sharpness = np.full(members, np.nan)
         self.fallbacks = np.zeros(members, dtype=np.int64)
+        self.flops = np.zeros(members)
         step_groups = (
             record.steps,
             record.curvature,
@@ -69,16 +70,20 @@ class Recorder:
                 store[name][rows[step], members] = tensor.to("cpu", torch.float32).numpy()
 
     def put_stretch(
-        self, first: int, members: Array, measured: Measured, sizes: Array
+        self, first: int, members: Array, measured: Measured, sizes: Array, flops: Array
     ) -> None:
         """Record consecutive steps from ``first`` on that compiled kernels have done.
 
-        ``sizes`` [l] are the numbers of preactivations whose squares were summed.
+        ``sizes`` [l] are the numbers of preactivations whose squares were summed, ``flops`` [E, T]
+        the operations before each step.
         """
         columns = measured.columns
         loss = np.where(measured.known, columns.loss, np.nan)
         self.losses[first : first + loss.shape[1], members] = loss.T
         self.fallbacks[members] += columns.fallback.sum(1)
+        last = np.maximum(measured.done - 1, 0)
+        begun = measured.done > 0
+        self.flops[members[begun]] = flops[begun, last[begun]]
         record, rate = self._specs[0].record, columns.rate
         height, update, moved, product, xi = np.moveaxis(columns.layers, -1, 0)
         with np.errstate(all="ignore"):
@@ -96,6 +101,7 @@ class Recorder:
             edge = rate * columns.sharpness[..., 0]
         always = {
             "loss": loss,
+            "flops": flops,
             "learning_rate": rate,
             "sharpness": columns.sharpness[..., 0],
             "sharpness_residual": columns.sharpness[..., 1],
@@ -161,6 +167,7 @@ class Recorder:
             "initial_sharpness": self.initial_sharpness,
             **final,
             "curvature_fallbacks": self.fallbacks,
+            "flops": self.flops,
         }
 
 

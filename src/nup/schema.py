@@ -55,6 +55,7 @@ RUNS: dict[str, Column] = {
     "schedule_name": _label("name in the registry of schedules"),
     "schedule_c": _number("c of sharpness(c) and taylor(c); null for the others"),
     "gradient_scaling": _label("none or depthwise"),
+    "optimizer": _label("name in the registry, with options that are no defaults"),
     "learning_rate": _number("η given to the schedule; null where the schedule finds it"),
     "seed": _count("seed of the initial weights and of the minibatches"),
     "steps": _count("planned steps", "steps"),
@@ -77,6 +78,10 @@ RUNS: dict[str, Column] = {
     "validation_loss": _number("of the final state; null if diverged"),
     "curvature_fallbacks": _count(
         "steps at which taylor(c) met L'' ≤ 0 and kept its rate", "steps"
+    ),
+    "flops": _number(
+        "operations that training needed to reach its last recorded state: `nup.operations`",
+        "operations",
     ),
     "job_id": _label("the job that trained the run"),
     "stack_size": _count("runs trained in the same stack", "runs"),
@@ -105,6 +110,11 @@ STEPS: dict[str, Column] = {
     "taylor_1": _series("T1 of η ↦ L(θ_t − η u)"),
     "taylor_2": _series("T2"),
     "taylor_3": _series("T3"),
+    "flops": _series(
+        "operations that training needed to reach θ_t: `nup.operations`", "operations"
+    ),
+    "validation_accuracy": _series("on the features cadence; null for a regression"),
+    "validation_loss": _series("on the features cadence"),
     "test_accuracy": _series("on the features cadence; null for a regression"),
     "ntk_alignment": _series(
         "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"

@@ -63,6 +63,14 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer by registry name, with every one of its options."""
+
+    name: str = "sgd"
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RecordSpec:
     """Every how many steps each group of observables is recorded; 0 is never.
 
@@ -73,7 +81,7 @@ class RecordSpec:
     ``taylor``     Taylor coefficients T1, T2, T3 of the loss along the update
     ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
     ``probe``      per layer: relative evolution of the probe set's preactivations and its split
-    ``features``   per layer: soft and stable rank, kernel alignment, weight movement; test accuracy
+    ``features``   per layer: soft and stable rank, kernel alignment, weight movement; accuracies
     ``hessian``    largest algebraic eigenvalue of the preconditioned Hessian: dear, so never unless
                    asked for
     """
@@ -115,6 +123,7 @@ class RunSpec:
     batch_size: int | None = None
     dtype: str = "float32"
     record: RecordSpec = field(default_factory=RecordSpec)
+    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, ready for JSON."""
@@ -127,6 +136,7 @@ class RunSpec:
             "data": DataSpec(**values["data"]),
             "schedule": ScheduleSpec(**values["schedule"]),
             "record": RecordSpec(**values["record"]),
+            "optimizer": OptimizerSpec(**values["optimizer"]),
         }
         return cls(**{**values, **nested})
 

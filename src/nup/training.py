@@ -1,8 +1,9 @@
 """Training of a stack of same-shape runs, with everything measured along the way.
 
 One step, in the order of the code: forward; members whose loss exploded leave; backward, giving the
-update direction U_k = c_k ξ_k ∂L/∂W_k; curvature and Taylor coefficients where due; the schedule's
-η_t; records; W_k ← W_k − η_t U_k. Row t of the records describes the state before update t.
+scaled gradient U_k = c_k ξ_k ∂L/∂W_k; the optimizer's direction D_k, which for ``sgd`` is U_k;
+curvature and Taylor coefficients where due; the schedule's η_t; records; W_k ← W_k − η_t D_k. Row t
+of the records describes the state before update t.
 
 On a CPU the steps between two measurements of the state are compiled (``nup.compiled``): the same
 arithmetic, one run after another instead of all at once. The steps here, on stacks, are the rule.
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nup import observables
+from nup import observables, operations, optimizers
 from nup.activations import activation
 from nup.batches import TrainingData
 from nup.compiled.stretch import Plan, Settings, State, Stretches
@@ -95,10 +96,12 @@ class _Stack:
         drawn = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
         self.parameters = torch.cat([weight.flatten(1) for weight in drawn], 1)  # [E, N]
         self.moved = torch.zeros_like(self.parameters)
+        self.optimizer = optimizers.start(spec, shape.lr_factors, self.weights)
         like = self.parameters
         self.data = TrainingData(spec, seeds, dataset, like)
         self.loss = LOSSES[spec.loss]()
         self.null_loss = self.loss.null_value(self.data.targets["train"])
+        self.operations = operations.Count(specs, shape, self.data.samples)
         self.members = torch.arange(len(specs), device=device)  # indices at the start. [E]
         self.recorder = Recorder(specs, shape.depth)
         self.schedule = SCHEDULES[spec.schedule.name]
@@ -158,7 +161,8 @@ class _Stack:
         outputs = self.network.outputs(trace)
         deltas = self.network.backward(self.weights, trace, self.loss.cotangent(outputs, targets))
         factors, scales = self._factors(trace, deltas)
-        direction = self.network.weight_gradients(trace, deltas, factors, self._direction)
+        gradients = self.network.weight_gradients(trace, deltas, factors, self._direction)
+        direction = self.optimizer.direction(self.weights, gradients)
         sharpness = self._measure_sharpness(step, trace, factors)
         hessian = self._measure_hessian(step, trace, deltas, factors)
         taylor = self._measure_taylor(step, trace, direction, targets)
@@ -204,7 +208,8 @@ class _Stack:
                 trace = self.network.forward(self.weights, inputs, buffers)
         indices = self.members.cpu().numpy()
         self.recorder.losses[step, indices] = value.to("cpu", torch.float64).numpy()
-        self._put(step, {"loss": value})
+        spent = self.recorder.flops[indices] = self.operations.total[indices]
+        self._put(step, {"loss": value, "flops": torch.from_numpy(spent)})
         return trace, targets
 
     def _drop(self, good: Tensor, value: Tensor, steps: npt.NDArray[np.int64]) -> None:
@@ -220,6 +225,7 @@ class _Stack:
         kept = good.nonzero().squeeze(-1)
         self.members, self.limit = self.members[kept], self.limit[kept]
         self.parameters, self.moved = self.parameters[kept], self.moved[kept]
+        self.optimizer.keep(kept)
         self.learning_rate = self.learning_rate[kept]
         self.options = {name: values[kept] for name, values in self.options.items()}
         self.previous = None if self.previous is None else self.previous[kept]
@@ -271,13 +277,17 @@ class _Stack:
         for weight, moved, update in zip(self.weights, self.displacement, direction, strict=True):
             weight.addcmul_(update, eta, value=-1)
             moved.addcmul_(update, eta, value=-1)
+        self.operations.updated(self.members.cpu().numpy())
 
     # -- compiled steps ----------------------------------------------------------------------------
 
     def _stretches(self) -> Stretches | None:
-        """What takes the compiled steps; None if the schedule wants λ_t beside a minibatch."""
+        """What takes the compiled steps; None for what they cannot do.
+
+        That is another optimizer than ``sgd``, and a schedule that wants λ_t beside a minibatch.
+        """
         needs, batch_size = self.schedule.needs, self.spec.batch_size
-        if needs == "sharpness" and batch_size is not None:
+        if self.spec.optimizer.name != "sgd" or (needs == "sharpness" and batch_size is not None):
             return None
         settings = Settings(
             self.spec.loss,
@@ -313,7 +323,8 @@ class _Stack:
         steps = range(first, until)
         measured = self._compiled.run(state, self._plan(steps))
         members, columns = self.members.numpy(), measured.columns
-        self.recorder.put_stretch(first, members, measured, self._compiled.sizes)
+        spent = self.operations.stretch(members, columns.sharpness[..., 2], measured.done)
+        self.recorder.put_stretch(first, members, measured, self._compiled.sizes, spent)
         found = np.isfinite(columns.rate) | ~measured.known
         self._remark(torch.from_numpy(found.all(1)))
         self.previous = torch.from_numpy(columns.rate[:, -1]).to(self.previous)
@@ -355,8 +366,9 @@ class _Stack:
             trace = self.network.forward(self.weights, self.data.inputs["train"])
         operator = gauss_newton_operator(self.network, self.weights, trace, self.loss, factors)
         pair = self.sharpness.measure(operator)
+        indices = self.members.cpu().numpy()
+        self.operations.measured(indices, pair.products.cpu().numpy())
         if step == 0:
-            indices = self.members.cpu().numpy()
             self.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
         self._put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
         return pair.value
@@ -419,7 +431,7 @@ class _Stack:
         return values
 
     def _measure_probe(self, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
-        """Preactivations and features of the probe set, and test accuracy, where due."""
+        """Preactivations and features of the probe set, and generalization, where due."""
         with_features = self._due(self.spec.record.features, step)
         if not with_features and not self._due(self.spec.record.probe, step):
             return {}
@@ -432,7 +444,8 @@ class _Stack:
             kernel = observables.neural_tangent_kernel(self.network, self.weights, trace, factors)
             alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
             values["ntk_alignment"] = alignment
-            values |= self._accuracies(("test",))
+            values |= self._accuracies(("validation", "test"))
+            values["validation_loss"] = self._validation_loss()
         return values
 
     def _accuracies(self, splits: Sequence[str]) -> dict[str, Tensor]:
@@ -442,6 +455,9 @@ class _Stack:
             f"{split}_accuracy": observables.accuracy(self._outputs(split), self.data.labels[split])
             for split in splits
         }
+
+    def _validation_loss(self) -> Tensor:
+        return self.loss.value(self._outputs("validation"), self.data.targets["validation"])
 
     def _outputs(self, split: str) -> Tensor:
         trace = self.network.forward(self.weights, self.data.inputs[split])
@@ -456,8 +472,7 @@ class _Stack:
     def _finish(self, sharpness: Tensor | None) -> None:
         """Summary of the final state."""
         values = self._accuracies(("train", "validation", "test"))
-        validation = self.loss.value(self._outputs("validation"), self.data.targets["validation"])
-        values["validation_loss"] = validation
+        values["validation_loss"] = self._validation_loss()
         if sharpness is not None:
             values["final_sharpness"] = sharpness
         self.recorder.put_final(self.members.cpu().numpy(), values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from nup import configuration, grid, store
+from nup import configuration, grid, optimizers, store
 from nup.errors import UserError
 from nup.specification import RunSpec
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 #: Options of the command line that are settings of an experiment under the same name.
 SETTINGS = ("depth", "width", "activation", "weight_variance", "steps", "seeds", "loss", "dtype")
 #: What the summary is grouped by: everything but the seed.
-GROUPS = ["parameterization", "depth", "width", "activation", "schedule", "learning_rate"]
+GROUPS = [
+    "parameterization",
+    "depth",
+    "width",
+    "activation",
+    "schedule",
+    "optimizer",
+    "learning_rate",
+]
 
 
 def runs(options: Mapping[str, Any]) -> list[RunSpec]:
@@ -35,7 +43,9 @@ def runs(options: Mapping[str, Any]) -> list[RunSpec]:
         "data": {"name": options["data"], "n_train": options["n_train"]},
         "parameterization": {**net, **_given(options, "r")},
         "schedule": {**schedule, **_given(options, "c")},
+        "optimizer": {"name": options["optimizer"], **_given(options, "weight_decay")},
         "learning_rate": options["lr"],
+        "record": _record(options["optimizer"]),
     }
     study = {"study": "train", "experiments": {"train": settings}}
     try:
@@ -68,6 +78,12 @@ def write(tables: Mapping[str, pyarrow.Table], out: Path) -> None:
     """Write the tables as ``out/<name>.parquet``."""
     for name, table in tables.items():
         store.write_table(name, table, out / f"{name}.parquet")
+
+
+def _record(optimizer: str) -> dict[str, int]:
+    """The default cadences, without λ_t where it is not that of the update."""
+    known = optimizers.OPTIMIZERS.get(optimizer)
+    return {"curvature": 0} if known is not None and known.rescales else {}
 
 
 def _given(options: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -41,14 +41,21 @@ class Measurement:
 
 
 def net_labels(table: pd.DataFrame) -> pd.Series[str]:
-    """Name of each row's net: ``nup(r=2)``, ``mup``, ``mup matched to nup(r=2)``."""
+    """Name of each row's net: ``nup(r=2)``, ``mup``, ``sp+adamw matched to nup(r=2)``.
+
+    It says how the net is trained where that is not by gradient descent.
+    """
     labels = []
-    matches = table["matched_to"] if "matched_to" in table else pd.Series("", index=table.index)
-    columns = (table["parameterization"], table["width_exponent"], matches.fillna(""))
-    for name, exponent, matched_to in zip(*columns, strict=True):
+    matches, optimizers = (
+        table[column].fillna("") if column in table else pd.Series("", index=table.index)
+        for column in ("matched_to", "optimizer")
+    )
+    columns = (table["parameterization"], table["width_exponent"], matches, optimizers)
+    for name, exponent, matched_to, optimizer in zip(*columns, strict=True):
         pattern = f"(r={exponent:g})" if name == "nup" else ""
         match = f" matched to {matched_to}" if matched_to else ""
-        labels.append(f"{name}{pattern}{match}")
+        trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
+        labels.append(f"{name}{pattern}{trained}{match}")
     return pd.Series(labels, index=table.index, dtype="str")
 
 

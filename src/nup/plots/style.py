@@ -45,6 +45,7 @@ _NETS = {
     "mup_inverse_depth": ("μP, LR/depth", GREEN, "^"),
     "mup_residual": ("μP, residual", PURPLE, "D"),
     "sp": ("standard", BROWN, "v"),
+    "sp+adamw": ("standard, AdamW", "0.2", "<"),
     "ntp": ("neural tangent", ORANGE, "X"),
 }
 

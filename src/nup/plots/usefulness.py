@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nup.claims.catalogue import Claim
-from nup.claims.estimators.usefulness import accuracy_gain, candidates, tuned
+from nup.claims.catalogue import Claim, Criterion
+from nup.claims.estimators.usefulness import accuracy_gain, candidates, contenders, tuned
 from nup.claims.evidence import Evidence, NotRun, Undecided
 from nup.plots import style
+
+#: What comparisons hold equal, in the order of the panels.
+EQUAL = ("steps", "operations")
 
 
 def tuned_accuracies(
@@ -19,23 +23,24 @@ def tuned_accuracies(
 ) -> Figure:
     """Test accuracy of every net, and what νP has more than the best baseline."""
     rows = {
-        "test accuracy at settings tuned on validation data": _accuracy_panel(claim),
-        "νP minus the best baseline, by seed": _gain_panel(claim),
+        f"tuned test accuracy at equal {equal}": _accuracy_panel(claim, equal) for equal in EQUAL
     }
-    return style.panels(tables, judged, claim, rows, size=(6.4, 3.8))
+    rows["νP minus the best baseline, by seed"] = _gain_panel(claim)
+    return style.panels(tables, judged, claim, rows, size=(6.4, 4.0))
 
 
-def _accuracy_panel(claim: Claim) -> style.Draw:
-    arguments = [criterion.arguments for criterion in claim.criteria]
-    contenders = [(each["net"], each["schedule"]) for each in arguments]
-    contenders += [(net, "constant") for net in arguments[0]["baselines"]]
+def _accuracy_panel(claim: Claim, equal: str) -> style.Draw:
+    criteria = [each.arguments for each in claim.criteria if _equal(each) == equal]
 
     def draw(axis: Axes, evidence: Evidence) -> None:
         labels: list[str] = []
         silent: list[Exception] = []
-        for net, schedule in contenders:
+        contestants = [(each, each["net"], each["schedule"]) for each in criteria]
+        # The baselines as they stand against νP under the first of the schedules.
+        contestants += [(criteria[0], net, "constant") for net in criteria[0]["baselines"]]
+        for arguments, net, schedule in contestants:
             try:
-                chosen = tuned(candidates(evidence, net, schedule))
+                chosen = _tuned(evidence, arguments, net, schedule)
             except NotRun as outcome:
                 silent.append(outcome)
                 continue
@@ -44,10 +49,20 @@ def _accuracy_panel(claim: Claim) -> style.Draw:
             labels.append(f"{style.net_style(net).label},\n{schedule}")
         if not labels:
             raise silent[0]
-        _name_lines(axis, labels)
-        axis.set_xlabel("test accuracy, mean over depths (marks: seeds; bar: mean)")
+        _name_lines(axis, labels, "net and schedule")
+        axis.set_xlabel("test accuracy (marks: seeds; bar: mean)")
 
     return draw
+
+
+def _tuned(
+    evidence: Evidence, arguments: Mapping[str, Any], net: str, schedule: str
+) -> pd.DataFrame:
+    """The tuned runs of one net; at equal operations only if all that it is held against ran."""
+    if arguments.get("equal", "steps") == "steps":
+        return tuned(candidates(evidence, net, schedule))
+    runs = pd.concat(contenders(evidence, **arguments))
+    return tuned(runs[(runs["net"] == net) & (runs["schedule_name"] == schedule)])
 
 
 def _gain_panel(claim: Claim) -> style.Draw:
@@ -61,8 +76,9 @@ def _gain_panel(claim: Claim) -> style.Draw:
                 silent.append(outcome)
                 continue
             look = style.net_style(criterion.arguments["net"])
-            _draw_seeds(axis, len(labels), gains, look)
-            labels.append(criterion.arguments["schedule"])
+            hollow = look._replace(face="white") if _equal(criterion) != "steps" else look
+            _draw_seeds(axis, len(labels), gains, hollow)
+            labels.append(f"{criterion.arguments['schedule']},\nequal {_equal(criterion)}")
         if not labels:
             raise silent[0]
         least, _ = style.threshold_of(claim, "accuracy_gain")
@@ -70,10 +86,14 @@ def _gain_panel(claim: Claim) -> style.Draw:
         axis.axvspan(least or 0.0, 2 * far, color=style.SHADE, zorder=0)
         axis.set_xlim(-far, far)
         axis.axvline(0, color="0.5", linewidth=0.8)
-        _name_lines(axis, labels)
-        axis.set_xlabel("difference in test accuracy (shaded: threshold of the claim)")
+        _name_lines(axis, labels, "schedule of νP")
+        axis.set_xlabel("difference (shaded: threshold of the claim)")
 
     return draw
+
+
+def _equal(criterion: Criterion) -> str:
+    return str(criterion.arguments.get("equal", "steps"))
 
 
 def _draw_seeds(axis: Axes, line: int, values: pd.Series[float], look: style.NetStyle) -> None:
@@ -89,7 +109,7 @@ def _draw_seeds(axis: Axes, line: int, values: pd.Series[float], look: style.Net
     axis.vlines(values.mean(), line - 0.3, line + 0.3, color="black", linewidth=2)
 
 
-def _name_lines(axis: Axes, labels: list[str]) -> None:
+def _name_lines(axis: Axes, labels: list[str], what: str) -> None:
     axis.set_yticks(range(len(labels)), labels, fontsize="small")
     axis.set_ylim(len(labels) - 0.5, -0.5)
-    axis.set_ylabel("net and schedule")
+    axis.set_ylabel(what)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
 from nup.claims.evidence import Evidence, Measurement, NotRun
 
+#: What a comparison holds equal, beside the number of parameters.
+Equal = Literal["steps", "operations"]
+
+#: Results of a run, or of one of its states, by which settings are chosen and nets compared.
+RESULTS = ["validation_accuracy", "validation_loss", "test_accuracy"]
+
+#: Relative rounding of ``flops`` in ``steps``, which are stored as float32.
+ROUNDING = 1e-6
+
 
 def accuracy_gain(
-    evidence: Evidence, net: str, schedule: str, baselines: Sequence[str]
+    evidence: Evidence,
+    net: str,
+    schedule: str,
+    baselines: Sequence[str],
+    equal: Equal = "steps",
 ) -> Measurement:
     """Test accuracy of ``net`` under ``schedule`` minus that of the best baseline.
 
@@ -23,11 +37,12 @@ def accuracy_gain(
         net: the net that should be useful.
         schedule: ``constant``, ``sharpness`` or ``taylor``.
         baselines: nets to choose the best of.
+        equal: ``steps``: final states are compared. ``operations``: states ``within_budget``.
 
     Raises:
         NotRun: if a net was not run, or not at these depths, or with another number of steps.
     """
-    own, rivals = contenders(evidence, net, schedule, baselines)
+    own, rivals = contenders(evidence, net, schedule, baselines, equal)
     chosen, other = tuned(own), tuned(rivals)
     key = ["depth", "seed"]
     pairs = chosen.merge(other, on=key, suffixes=("", "_other"))
@@ -36,13 +51,23 @@ def accuracy_gain(
     reason = "; ".join(filter(None, map(_at_edge, (chosen, other))))
     counts = other["net"].value_counts()
     best = ", ".join(f"{name} ({count} of {len(other)})" for name, count in counts.items())
-    return Measurement(gains.mean()[complete], undecided=reason, note=f"best baseline: {best}")
+    notes = [f"best baseline: {best}"]
+    if equal == "operations":
+        notes.append(f"{net} after {_span(chosen)}, the baseline after {_span(other)} steps")
+    return Measurement(gains.mean()[complete], undecided=reason, note="; ".join(notes))
 
 
 def contenders(
-    evidence: Evidence, net: str, schedule: str, baselines: Sequence[str]
+    evidence: Evidence,
+    net: str,
+    schedule: str,
+    baselines: Sequence[str],
+    equal: Equal = "steps",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs of the net, and those of all baselines at the same depths."""
+    """The runs of the net, and those of all baselines at the same depths.
+
+    With the results of their final states, or of the states ``within_budget``.
+    """
     own = candidates(evidence, net, schedule)
     parts = [candidates(evidence, name, "constant") for name in baselines]
     depths = set(own["depth"])
@@ -50,10 +75,14 @@ def contenders(
         if absent := sorted(depths - set(part["depth"])):
             raise NotRun(f"{name} was not run at depth {', '.join(map(str, absent))}")
     rivals = pd.concat(parts)
+    rivals = rivals[rivals["depth"].isin(depths)]
+    if equal == "operations":
+        both = within_budget(evidence, pd.concat([own, rivals]))
+        return both.loc[own.index], both.loc[rivals.index]
     steps = sorted(set(own["steps"]) | set(rivals["steps"]))
     if len(steps) > 1:
         raise NotRun(f"the runs differ in their number of steps ({', '.join(map(str, steps))})")
-    return own, rivals[rivals["depth"].isin(depths)]
+    return own, rivals
 
 
 def candidates(evidence: Evidence, net: str, schedule: str) -> pd.DataFrame:
@@ -65,6 +94,37 @@ def candidates(evidence: Evidence, net: str, schedule: str) -> pd.DataFrame:
     if runs["validation_accuracy"].isna().all():
         raise NotRun(f"{net} under {schedule}: no run has a validation accuracy")
     return runs
+
+
+def within_budget(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with the ``RESULTS`` they had when the operations of a common budget were spent.
+
+    The budget at a depth is what the cheapest of the finished runs took in all. A run's state is
+    the last one with a recorded accuracy that needed no more than that; ``state`` is its step. A
+    run that diverged before the budget was spent has no results.
+
+    Raises:
+        NotRun: if no accuracies were recorded along the way.
+    """
+    finished = runs["status"] == "ok"
+    budget = runs["depth"].map(runs[finished].groupby("depth")["flops"].min())
+    states = evidence.steps[["run_id", "step", "flops", *RESULTS]]
+    states = states[states["run_id"].isin(runs["run_id"])].dropna(subset=["validation_accuracy"])
+    for net in runs["net"].unique():
+        if not set(runs.loc[runs["net"] == net, "run_id"]) & set(states["run_id"]):
+            raise NotRun(f"{net}: no accuracies along the way; set record.features in the study")
+    limits = pd.Series(budget.to_numpy(), index=runs["run_id"]) * (1 + ROUNDING)
+    affordable = states[states["flops"] <= states["run_id"].map(limits)]
+    last = (
+        affordable.sort_values("step")
+        .groupby("run_id")
+        .tail(1)
+        .set_index("run_id")
+        .astype("float64")
+    )
+    reached = finished | (runs["flops"] >= budget)
+    found = {name: runs["run_id"].map(last[name]).where(reached) for name in RESULTS}
+    return runs.assign(**found, state=runs["run_id"].map(last["step"]))
 
 
 def tuned(runs: pd.DataFrame) -> pd.DataFrame:
@@ -90,3 +150,9 @@ def _at_edge(chosen: pd.DataFrame) -> str:
         f"{net}: tuned LR at the edge of the grid ({count} of {len(chosen)})"
         for net, count in counts.items()
     )
+
+
+def _span(chosen: pd.DataFrame) -> str:
+    """The steps of the states, from the least to the most."""
+    least, most = (f"{value:.0f}" for value in (chosen["state"].min(), chosen["state"].max()))
+    return least if least == most else f"{least} to {most}"
