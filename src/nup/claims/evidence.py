@@ -46,7 +46,7 @@ def net_labels(table: pd.DataFrame) -> pd.Series[str]:
     matches = table["matched_to"] if "matched_to" in table else pd.Series("", index=table.index)
     columns = (table["parameterization"], table["width_exponent"], matches.fillna(""))
     for name, exponent, matched_to in zip(*columns, strict=True):
-        pattern = f"(r={exponent:g})" if name == "nup" else ""
+        pattern = f"(r={exponent:g})" if name.startswith("nup") else ""
         match = f" matched to {matched_to}" if matched_to else ""
         labels.append(f"{name}{pattern}{match}")
     return pd.Series(labels, index=table.index, dtype="str")
