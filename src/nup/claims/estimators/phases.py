@@ -16,8 +16,8 @@ def cosine_in_phase(
     """Mean over steps of the cosine while η_tλ_t lies between the two values of ``edge``.
 
     A missing end is infinite, and the other end is then excluded; with two, both are included. All
-    steps of a seed's runs without gradient scaling count alike, those before a divergence too; steps where λ_t was not
-    measured are left out, never interpolated.
+    steps of a seed's runs without gradient scaling count alike, those before a divergence too;
+    steps where λ_t was not measured are left out, never interpolated.
 
     Args:
         evidence: the runs and their steps.

@@ -1,4 +1,4 @@
-"""The readings file, ``config/readings.yaml``, checked against its schema and against the claims."""
+"""The readings file, ``config/readings.yaml``, checked against its schema and the claims."""
 
 from __future__ import annotations
 

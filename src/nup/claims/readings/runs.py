@@ -1,4 +1,4 @@
-"""The runs that a reading is judged on: those of the claim's experiment, and those only it needs."""
+"""The runs that a reading is judged on: those of the claim's experiment, and its own."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ def substituted(claim: Claim, reading: Reading) -> Claim:
             continue
         key = canonical_json([criterion.estimator, criterion.threshold.model_dump(), after])
         if key not in kept or before == after:
-            name, what = (_renamed(text, before, after) for text in (criterion.name, criterion.what))
+            name, what = (
+                _renamed(text, before, after) for text in (criterion.name, criterion.what)
+            )
             update = {"name": name, "what": what, "arguments": after}
             kept[key] = criterion if before == after else criterion.model_copy(update=update)
     if not kept:
