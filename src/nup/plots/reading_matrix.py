@@ -73,8 +73,8 @@ def _draw(axis: Axes, rows: pd.DataFrame, lines: Sequence[_Line], claims: Sequen
     for line, (_, reading) in enumerate(lines):
         if not reading and line:
             axis.axhline(line, color="0.7", linewidth=0.8)
-    axis.set_xlim(0, len(claims))
-    axis.set_ylim(len(lines), 0)
+    axis.set_xlim(0, max(1, len(claims)))
+    axis.set_ylim(max(1, len(lines)), 0)
     axis.set_xticks(
         np.arange(len(claims)) + 0.5, claims, rotation=60, ha="right", rotation_mode="anchor"
     )

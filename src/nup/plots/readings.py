@@ -58,7 +58,7 @@ def width_patterns(
         for rate in _RATES
         for equal, nets in _PATTERNS.items()
     }
-    return _panels(tables, judged, claim, rows, "Width patterns m·k^r: learning rates")
+    return _panels(tables, judged, claim, rows, r"Width patterns $m\cdot k^r$: learning rates")
 
 
 def scaling_by_width_pattern(
@@ -70,7 +70,7 @@ def scaling_by_width_pattern(
         f"largest stable LR with ξ over without, {equal}": ratio_panel(nets, least)
         for equal, nets in _PATTERNS.items()
     }
-    return _panels(tables, judged, claim, rows, "Width patterns m·k^r: gradient scaling")
+    return _panels(tables, judged, claim, rows, r"Width patterns $m\cdot k^r$: gradient scaling")
 
 
 def update_rules(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
@@ -114,10 +114,10 @@ def spikes_by_schedule(
         axis.set_ylim(bottom=0)
         axis.set_xlim(0, 1)
         axis.set_xlabel("fraction of the run")
-        axis.set_ylabel("spike amplitude: ln(max/min) over 20 steps")
+        axis.set_ylabel("ln(max/min) over 20 steps")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
-    rows = {f"mean over seeds, and over c or constant rates from ηλ_0 ≥ {_LEAST_EDGE:g}": draw}
+    rows = {f"mean over seeds, and over c or rates with $\\eta\\lambda_0$ ≥ {_LEAST_EDGE:g}": draw}
     return _panels(tables, judged, claim, rows, "Spikes of the loss under every schedule")
 
 

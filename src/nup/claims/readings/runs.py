@@ -28,9 +28,10 @@ def with_further_runs(
         return dict(tables)
     runs = tables["runs"]
     own = runs[runs["experiment"] == experiment]
-    further = runs[runs["experiment"] == further_experiment(experiment)]
+    apart = runs["experiment"] == further_experiment(experiment)
+    further = runs[apart]
     new = further[~_kinds(further).isin(_kinds(own))].assign(experiment=experiment)
-    return {**tables, "runs": pd.concat([own, new])}
+    return {**tables, "runs": pd.concat([runs[~apart], new])}
 
 
 def at_common_depths(
