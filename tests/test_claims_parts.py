@@ -149,12 +149,18 @@ def test_a_short_run_has_no_quarters():
 def test_nets_are_named_by_pattern_and_match():
     table = pd.DataFrame(
         {
-            "parameterization": ["nup", "mup", "mup"],
-            "width_exponent": [2.0, 0.0, 0.0],
-            "matched_to": ["", None, "nup(r=2)"],
+            "parameterization": ["nup", "mup", "mup", "nup", "nup_last_width"],
+            "width_exponent": [2.0, 0.0, 0.0, 3.0, 2.0],
+            "matched_to": ["", None, "nup(r=2)", "nup(r=2)", ""],
         }
     )
-    assert net_labels(table).tolist() == ["nup(r=2)", "mup", "mup matched to nup(r=2)"]
+    assert net_labels(table).tolist() == [
+        "nup(r=2)",
+        "mup",
+        "mup matched to nup(r=2)",
+        "nup(r=3) matched to nup(r=2)",
+        "nup_last_width(r=2)",
+    ]
 
 
 def test_for_each_repeats_a_criterion(tmp_path):

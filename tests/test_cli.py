@@ -56,6 +56,9 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "width",
         "scaling",
         "useful",
+        "depth-readings",
+        "catapult-readings",
+        "scaling-readings",
         "all,",
     }
 
@@ -157,6 +160,10 @@ def test_tables_and_verdicts_from_files(nup_command, tmp_path):
     judged = tables / "claims.parquet"
     status, _, err = nup_command("claims", "--tables", tables, "--out", judged)
     assert status == 0, err
+    table = tables / "readings.parquet"
+    status, _, err = nup_command("readings", "--tables", tables, "--out", table)
+    assert status == 0, err
+    assert set(store.read_table("readings", table)["verdict"]) == {"not run"}
     status, out, _ = nup_command("verdicts", judged)
     assert status == 0
     assert "eoc-init" in out

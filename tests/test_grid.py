@@ -84,6 +84,15 @@ def test_a_matched_net_has_the_size_of_its_target(study_file):
     assert matched.width == 29
 
 
+def test_other_width_patterns_are_matched_too(study_file):
+    net = {"name": "nup", "r": [1, 3], "match": {"name": "nup", "r": 2}}
+    runs = expand(study_file({"parameterization": net, "depth": 4}))
+    # 3792 weights as above. r = 1: 94 m + 8 m² = 3910 at m = 17, 3552 at m = 16;
+    # r = 3: 334 m + 224 m² = 3018 at m = 3, 4920 at m = 4.
+    assert {(run.options["r"], run.width) for run in runs} == {(1.0, 17), (3.0, 3)}
+    assert {(run.matched_to, run.base_width) for run in runs} == {("nup(r=2)", 8)}
+
+
 def test_options_given_as_lists_are_axes(study_file):
     runs = expand(
         study_file(

@@ -212,6 +212,13 @@ def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):
         assert claim.figure in found[claim.notebook]
 
 
+def test_tables_of_notebooks_are_those_that_they_name(pytestconfig):
+    folder = pytestconfig.rootpath / "notebooks"
+    assert notebook.tables(folder / "01_initialization.ipynb") == ["init", "claims"]
+    readings = ["runs", "steps", "layers", "claims", "readings"]
+    assert notebook.tables(folder / "10_readings.ipynb") == readings
+
+
 def test_rows_of_a_block_are_those_of_its_runs(two_stacks):
     found = job.train_runs(two_stacks.runs, job.Session(train=FakeTraining()))
     for table in found.values():

@@ -10,12 +10,14 @@ import papermill
 import pytest
 
 import synthetic_tables as synthetic
-from nup import store
+from nup import notebook, store
 from nup.claims import judge, load_catalogue
+from nup.claims.readings import judge_readings, load_readings
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CATALOGUE = ROOT / "config" / "claims.yaml"
+READINGS = ROOT / "config" / "readings.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,10 @@ def tables(tmp_path_factory) -> Path:
     made = synthetic.all_tables(seeds=(0, 1), steps=800)
     for name, frame in made.items():
         store.write_table(name, frame, folder / f"{name}.parquet")
-    store.write_table("claims", judge(made, load_catalogue(CATALOGUE)), folder / "claims.parquet")
+    catalogue = load_catalogue(CATALOGUE)
+    store.write_table("claims", judge(made, catalogue), folder / "claims.parquet")
+    readings = judge_readings(made, catalogue, load_readings(READINGS, catalogue))
+    store.write_table("readings", readings, folder / "readings.parquet")
     return folder
 
 
@@ -70,7 +75,12 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
     expected = {claim.figure for claim in claims}
     if path.stem == "00_scorecard":
         expected = {"scorecard.png"} | {f"criteria-{claim.id}.png" for claim in catalogue.claims}
-    assert expected <= {figure.name for figure in (tmp_path / "figures").iterdir()}
+    if path.stem == "10_readings":
+        parts = ("", "-widths", "-scaling", "-updates", "-spikes", "-ranks")
+        expected = {f"readings{part}.png" for part in parts}
+    left = {figure.name for figure in (tmp_path / "figures").iterdir()}
+    assert expected <= left
+    assert left == set(notebook.figures(path, catalogue))
     text = nbformat.writes(executed)
     for claim in claims:
         assert claim.quote in text
@@ -81,6 +91,8 @@ def test_every_claim_has_its_notebook_and_captions():
     catalogue = load_catalogue(CATALOGUE)
     names = {path.name for path in NOTEBOOKS}
     captions = ROOT / "workflow" / "report"
+    for figure in notebook.figures(ROOT / "notebooks" / "10_readings.ipynb", catalogue):
+        assert (captions / figure).with_suffix(".rst").is_file()
     for claim in catalogue.claims:
         assert claim.notebook in names
         assert (captions / claim.figure).with_suffix(".rst").is_file()

@@ -32,7 +32,7 @@ def test_by_hand():
     assert operations.forward(NUP, n) == 2 * n * (20 + 100 + 60)
     assert operations.backward(NUP, n) == 2 * n * (100 + 60)
     assert operations.gradient(NUP, n) == 2 * n * (2 * 180 + 160)
-    assert operations.jets(NUP, n) == 2 * n * (1 * 20 + 3 * 100 + 4 * 60)
+    assert operations.jets(NUP, n) == 2 * n * (20 + 3 * 100 + 3 * 60)
     # With 6 samples a Gram matrix saves where 6 (m_{k-1} + m_k) < 2 m_{k-1} m_k: in layer 2,
     # 150 < 200, but not in layer 1, 54 > 40, nor in layer 3, 138 > 120.
     assert operations.curvature_setup(NUP, n) == 2 * n * n * 5

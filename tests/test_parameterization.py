@@ -33,6 +33,24 @@ HAND_DERIVED = [
         (0, 0, 0, 0),
         (1, 1, 1, 1),
     ),
+    (
+        "nup_last_width",
+        {},
+        (8, 4, 16, 36, 2),
+        1 / 6,
+        (36 / 8, 36 / 4, 36 / 16, 1),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
+    (
+        "nup_kernel_scale",
+        {"r": 1},
+        (8, 4, 8, 12, 2),
+        1,
+        (1 / 8, 1 / 4, 1 / 8, 1 / 12),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
 ]
 
 
@@ -63,14 +81,29 @@ def test_nup_with_exponent_zero_is_mup(depth):
     )
 
 
+@pytest.mark.parametrize("name", ["nup_last_width", "nup_kernel_scale"])
+def test_readings_of_the_update_have_the_ntk_of_nup_at_initialization(name):
+    """The NTK weighs layer k by γ² c_k, and the widths are the same."""
+    shape = {"depth": 5, "width": 6, "d_in": 3, "d_out": 2, "r": 1.5}
+    net, nup = parameterization(name, **shape), parameterization("nup", **shape)
+    assert net.widths == nup.widths
+    weights = [
+        [each.output_multiplier**2 * factor for factor in each.lr_factors] for each in (net, nup)
+    ]
+    assert weights[0] == pytest.approx(weights[1])
+
+
 @pytest.mark.parametrize("depth", [2, 3, 6, 8])
-@pytest.mark.parametrize("name", ["mup", "mup_residual"])
-def test_matched_width_is_the_nearest(depth, name):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("mup", {}), ("mup_residual", {}), ("nup", {"r": 1}), ("nup", {"r": 3})],
+)
+def test_matched_width_is_the_nearest(depth, name, options):
     target = parameterization("nup", depth=depth, width=8, d_in=64, d_out=10, r=2)
-    width = matched_width(target, name)
+    width = matched_width(target, name, **options)
 
     def distance(candidate):
-        shape = parameterization(name, depth=depth, width=candidate, d_in=64, d_out=10)
+        shape = parameterization(name, depth=depth, width=candidate, d_in=64, d_out=10, **options)
         return abs(shape.n_parameters - target.n_parameters)
 
     assert distance(width) == min(map(distance, range(max(1, width - 3), width + 4)))
@@ -95,6 +128,7 @@ def test_matched_width_stays_at_least_one():
         ({"name": "mup", "r": 2}, "unknown option 'r': parameterization 'mup' takes no options"),
         ({"r": -1}, "option r of 'nup' must be a finite number ≥ 0, got -1"),
         ({"r": math.inf}, "option r of 'nup' must be a finite number ≥ 0, got inf"),
+        ({"name": "nup_last_width", "r": -1}, "option r of 'nup_last_width' must be a finite"),
     ],
 )
 def test_errors_say_what_is_allowed(arguments, message):

@@ -118,6 +118,18 @@ def _claims(options: argparse.Namespace) -> None:
     store.write_table("claims", judged, options.out)
 
 
+def _readings(options: argparse.Namespace) -> None:
+    from nup import claims, store
+    from nup.claims import readings
+
+    names = ("runs", "steps", "layers", "init")
+    frames = {name: store.read_table(name, options.tables / f"{name}.parquet") for name in names}
+    catalogue = claims.load_catalogue(options.catalogue)
+    wanted = readings.load_readings(options.readings, catalogue)
+    judged = readings.judge_readings(frames, catalogue, wanted)
+    store.write_table("readings", judged, options.out)
+
+
 def _verdicts(options: argparse.Namespace) -> None:
     from nup import claims, scorecard
 
@@ -187,6 +199,12 @@ def parser() -> argparse.ArgumentParser:
     sub = add("claims", _claims, "judge the claims on a study's tables")
     sub.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
     sub.add_argument("--catalogue", type=Path, default=Path("config/claims.yaml"))
+    sub.add_argument("--out", type=Path, required=True, help="the table to write")
+    sub.add_argument("--log", type=Path, help="file that also gets the messages")
+    sub = add("readings", _readings, "judge the claims in every reading of them")
+    sub.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
+    sub.add_argument("--catalogue", type=Path, default=Path("config/claims.yaml"))
+    sub.add_argument("--readings", type=Path, default=Path("config/readings.yaml"))
     sub.add_argument("--out", type=Path, required=True, help="the table to write")
     sub.add_argument("--log", type=Path, help="file that also gets the messages")
     sub = add("verdicts", _verdicts, "print the verdict on each claim")

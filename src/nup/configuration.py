@@ -246,7 +246,8 @@ def find(study: str, folder: str | Path = "config") -> Path:
     if path.suffix not in (".yaml", ".yml"):
         path = Path(folder) / f"{study}.yaml"
     if not path.is_file():
-        known = sorted(file.stem for file in Path(folder).glob("*.yaml") if file.stem != "claims")
+        files = sorted(file.stem for file in Path(folder).glob("*.yaml"))
+        known = [stem for stem in files if stem not in ("claims", "readings")]
         raise UserError(
             f"study {study!r}: no file {path}; expected one of {', '.join(known) or '(none)'} "
             "or the path of a .yaml file"

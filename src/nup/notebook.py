@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nup import store
 from nup.errors import UserError
+from nup.schema import TABLES
 
 if TYPE_CHECKING:
     from nup.claims import Catalogue
@@ -37,15 +38,23 @@ def tidy(path: Path, out: Path) -> None:
     store.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", out)
 
 
+def tables(source: Path) -> list[str]:
+    """Names of the tables that a notebook reads: those written in its code."""
+    return [name for name in TABLES if f'"{name}"' in _code(source)]
+
+
+def _code(source: Path) -> str:
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
 def figures(source: Path, catalogue: Catalogue) -> list[str]:
     """Names of the figures that a notebook saves, sorted.
 
     They are the figures of the claims that name this notebook, and the file names written in its
     code, where ``{claim.id}`` stands for every claim.
     """
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     names = {claim.figure for claim in catalogue.claims if claim.notebook == source.name}
-    for written in re.findall(r'"([\w{}.-]+\.(?:png|svg))"', code):
+    for written in re.findall(r'"([\w{}.-]+\.(?:png|svg))"', _code(source)):
         names |= {written.replace("{claim.id}", claim.id) for claim in catalogue.claims}
     return sorted(names)

@@ -209,9 +209,46 @@ def nup(depth: int, width: int, d_in: int, d_out: int, r: float = 2.0) -> Parame
     The polynomial width pattern is [v2]/[comp], with r = 2 theirs; "normalized update" is read as
     dividing every update by the squared norm of its layer's input. With r = 0 this is μP exactly.
     """
+    widths = _growing_widths("nup", depth, width, d_in, d_out, r)
+    return _normalized("nup", widths, width, r)
+
+
+@register
+def nup_last_width(
+    depth: int, width: int, d_in: int, d_out: int, r: float = 2.0
+) -> Parameterization:
+    """νP read with the last hidden width: γ = 1/√m_{l-1}, c_k = m_{l-1}/m_{k-1}. [operational]
+
+    The NTK at initialization is that of ``nup`` [derived]; the output starts smaller, so that the
+    features move more for the same change of the output.
+    """
+    widths = _growing_widths("nup_last_width", depth, width, d_in, d_out, r)
+    return _normalized("nup_last_width", widths, widths[-2], r)
+
+
+@register
+def nup_kernel_scale(
+    depth: int, width: int, d_in: int, d_out: int, r: float = 2.0
+) -> Parameterization:
+    """νP read without mean-field scale: γ = 1, c_k = 1/m_{k-1}, as ``ntp``. [operational]
+
+    The NTK at initialization is that of ``nup`` [derived]; the output starts larger, so that the
+    features move less for the same change of the output.
+    """
+    widths = _growing_widths("nup_kernel_scale", depth, width, d_in, d_out, r)
+    return _normalized("nup_kernel_scale", widths, 1, r)
+
+
+def _growing_widths(
+    name: str, depth: int, width: int, d_in: int, d_out: int, r: float
+) -> list[int]:
+    """Hidden widths m_k = round(m·k^r) between those of input and output."""
     if isinstance(r, bool) or not isinstance(r, (int, float)) or not 0 <= r < math.inf:
-        raise UserError(f"option r of 'nup' must be a finite number ≥ 0, got {r!r}")
-    hidden = [round(width * layer**r) for layer in range(1, depth)]
-    widths = [d_in, *hidden, d_out]
-    factors = _normalized_factors(widths, width)
-    return _plain("nup", widths, width**-0.5, factors, float(r), {"r": float(r)})
+        raise UserError(f"option r of {name!r} must be a finite number ≥ 0, got {r!r}")
+    return [d_in, *(round(width * layer**r) for layer in range(1, depth)), d_out]
+
+
+def _normalized(name: str, widths: list[int], scale: int, r: float) -> Parameterization:
+    """γ = M^{-1/2} and c_k = M/m_{k-1} with the width M that sets the ``scale``."""
+    factors = _normalized_factors(widths, scale)
+    return _plain(name, widths, scale**-0.5, factors, float(r), {"r": float(r)})

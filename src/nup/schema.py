@@ -187,12 +187,22 @@ CLAIMS: dict[str, Column] = {
     "notebook": _label("notebook that shows the figure"),
 }
 
+READINGS: dict[str, Column] = {
+    "aspect": _label("what the paper does in a way that is not known, in readings.yaml"),
+    "reading": _label("one reading of it"),
+    "judged": Column("bool", "", "the reading that the table `claims` judges"),
+    "substitution": _label("what the reading puts into the claim's criteria; empty if judged"),
+    "depths": _label("depths of the nets that the criteria name, where runs of all are there"),
+    **CLAIMS,
+}
+
 TABLES: dict[str, dict[str, Column]] = {
     "runs": RUNS,
     "steps": STEPS,
     "layers": LAYERS,
     "init": INIT,
     "claims": CLAIMS,
+    "readings": READINGS,
 }
 
 #: Columns that must hold a value in every row.
@@ -211,4 +221,5 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "layers": ("run_id", "step", "layer"),
     "init": ("experiment", "depth", "activation", "weight_variance", "seed", "layer"),
     "claims": ("claim", "criterion", "provenance", "verdict", "figure", "notebook"),
+    "readings": ("aspect", "reading", "judged", "claim", "criterion", "verdict"),
 }

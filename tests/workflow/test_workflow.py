@@ -97,7 +97,7 @@ def test_one_command_leaves_everything(finished):
     assert re.search(r"^eoc-init +(supported|contradicted|inconclusive)", text, flags=re.MULTILINE)
     assert (results / "report.html").stat().st_size > 10_000
     assert (checkout.table("runs")["status"] == "ok").any()
-    for name in ("steps", "layers", "init", "claims"):
+    for name in ("steps", "layers", "init", "claims", "readings"):
         assert len(checkout.table(name)) > 0
     for source in (checkout.root / "notebooks").glob("*.ipynb"):
         assert (results / "notebooks" / f"{source.stem}.html").stat().st_size > 10_000
@@ -128,10 +128,11 @@ def test_a_second_call_has_nothing_to_do(checkout):
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
     notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
     for module, rules in {
-        "claims/statistics.py": {"claims", *notebooks},
+        "claims/statistics.py": {"claims", "readings", *notebooks},
+        "claims/readings/runs.py": {"readings", *notebooks},
         "plots/style.py": notebooks,
-        "initialization.py": {"init", "claims", *notebooks},
-        "records.py": {"train", "tables", "claims", *notebooks},
+        "initialization.py": {"init", "claims", "readings", *notebooks},
+        "records.py": {"train", "tables", "claims", "readings", *notebooks},
         "cli.py": set(),
     }.items():
         path = checkout.root / "src" / "nup" / module

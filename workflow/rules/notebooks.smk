@@ -15,10 +15,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         input:
             source=str(SOURCE),
             claims=str(ROOT / "config" / "claims.yaml"),
-            tables=[
-                f"{TABLES}/{table}.parquet"
-                for table in ("runs", "steps", "layers", "init", "claims")
-            ],
+            tables=[f"{TABLES}/{table}.parquet" for table in notebook.tables(SOURCE)],
         output:
             notebook=f"{RESULTS}/notebooks/{NAME}.ipynb",
             page=report(

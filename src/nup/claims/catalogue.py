@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -18,11 +18,13 @@ from nup.errors import UserError
 Provenance = Literal["v1", "v2", "comp", "lit", "derived", "operational"]
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """A mapping that refuses unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Threshold(_Entry):
+class Threshold(Entry):
     """The range in which a criterion holds; a missing end is infinite.
 
     The ends are included unless the range is ``open``: so that "larger" does not mean "equal".
@@ -47,7 +49,7 @@ class Threshold(_Entry):
         return f"{low}, {high}"
 
 
-class Criterion(_Entry):
+class Criterion(Entry):
     """One condition of a claim.
 
     ``estimator`` names a function of ``nup.claims.estimators``, called with ``arguments``.
@@ -98,7 +100,7 @@ class Criterion(_Entry):
         return criteria
 
 
-class Claim(_Entry):
+class Claim(Entry):
     """One claim: the words it reads, the experiment that tests it, and its criteria.
 
     ``select`` pins columns of the runs (``{dataset: digits}``) where an experiment varies more than
@@ -120,11 +122,11 @@ class Claim(_Entry):
     @classmethod
     def _expand(cls, criteria: list[Criterion]) -> list[Criterion]:
         expanded = [each for criterion in criteria for each in criterion.expanded()]
-        _require_distinct("criterion", (criterion.name for criterion in expanded))
+        require_distinct("criterion", (criterion.name for criterion in expanded))
         return expanded
 
 
-class IntervalSettings(_Entry):
+class IntervalSettings(Entry):
     """How the intervals over seeds are drawn."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
@@ -132,7 +134,7 @@ class IntervalSettings(_Entry):
     seed: int = 0
 
 
-class Catalogue(_Entry):
+class Catalogue(Entry):
     """All claims, in the order of the file."""
 
     intervals: IntervalSettings = IntervalSettings()
@@ -141,7 +143,7 @@ class Catalogue(_Entry):
     @field_validator("claims")
     @classmethod
     def _distinct(cls, claims: list[Claim]) -> list[Claim]:
-        _require_distinct("claim", (claim.id for claim in claims))
+        require_distinct("claim", (claim.id for claim in claims))
         return claims
 
     def __getitem__(self, claim_id: str) -> Claim:
@@ -152,7 +154,8 @@ class Catalogue(_Entry):
         raise UserError(f"expected a claim among {known}; got {claim_id!r}")
 
 
-def _require_distinct(noun: str, names: Iterable[str]) -> None:
+def require_distinct(noun: str, names: Iterable[str]) -> None:
+    """Raise ``ValueError`` if a name occurs twice; ``noun`` says of what."""
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"each {noun} needs its own name; {', '.join(twice)} occurs twice")
@@ -165,24 +168,36 @@ def load_catalogue(path: str | Path) -> Catalogue:
         UserError: if the file is missing, is not YAML, or breaks the schema; the message names
             each place at fault.
     """
+    return read_checked(Catalogue, path, "claims")
+
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+def read_checked(model: type[AnyModel], path: str | Path, noun: str) -> AnyModel:
+    """Read ``config/<noun>.yaml``, or another ``path``, and check it against a ``model``.
+
+    Raises:
+        UserError: as ``load_catalogue`` says.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(
-            f"expected the claims file at {path}; there is no such file. "
-            "Give its path, or restore config/claims.yaml"
+            f"expected the {noun} file at {path}; there is no such file. "
+            f"Give its path, or restore config/{noun}.yaml"
         )
     try:
-        return Catalogue.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     except ValidationError as error:
-        raise UserError(_explain(path, error)) from None
+        raise UserError(_explain(path, error, noun)) from None
 
 
-def _explain(path: Path, error: ValidationError) -> str:
+def _explain(path: Path, error: ValidationError, noun: str) -> str:
     """One line for each fault: where, and what was expected."""
     lines = [
         f"  {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
         for fault in error.errors()
     ]
-    return "\n".join([f"{path} does not follow the schema of claims:", *lines])
+    return "\n".join([f"{path} does not follow the schema of {noun}:", *lines])

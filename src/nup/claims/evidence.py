@@ -52,7 +52,7 @@ def net_labels(table: pd.DataFrame) -> pd.Series[str]:
     )
     columns = (table["parameterization"], table["width_exponent"], matches, optimizers)
     for name, exponent, matched_to, optimizer in zip(*columns, strict=True):
-        pattern = f"(r={exponent:g})" if name == "nup" else ""
+        pattern = f"(r={exponent:g})" if name.startswith("nup") else ""
         match = f" matched to {matched_to}" if matched_to else ""
         trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
         labels.append(f"{name}{pattern}{trained}{match}")

@@ -19,6 +19,14 @@ from nup.plots.kernels import kernel_concentration, kernel_spectrum
 from nup.plots.layer_cosines import layer_cosines, phase_portraits
 from nup.plots.nulls import null_cosines, null_displacements
 from nup.plots.phases import cosine_against_edge
+from nup.plots.reading_matrix import reading_matrix
+from nup.plots.readings import (
+    ranks_against_rate,
+    scaling_by_width_pattern,
+    spikes_by_schedule,
+    update_rules,
+    width_patterns,
+)
 from nup.plots.scaling import beyond_edge, quadratic_in_tandem
 from nup.plots.scorecard import forest, verdict_table
 from nup.plots.style import save
@@ -46,9 +54,15 @@ __all__ = [
     "preactivation_evolution",
     "quadratic_in_tandem",
     "quantity_against_rate",
+    "ranks_against_rate",
     "rates_against_depth",
+    "reading_matrix",
     "save",
+    "scaling_by_width_pattern",
+    "spikes_by_schedule",
     "tuned_accuracies",
+    "update_rules",
     "verdict_table",
+    "width_patterns",
     "width_settled",
 ]

@@ -27,12 +27,13 @@ from nup.claims.statistics import rank_residuals
 from nup.plots import style
 
 _FEATURES: dict[Feature, str] = {"soft_rank": "soft rank", "alignment": "kernel alignment"}
+SCALINGS = {"none": "without gradient scaling", "depthwise": "with depthwise gradient scaling"}
 _QUANTITIES: dict[Quantity, str] = {
     "soft_rank": "soft rank of layer l − 1",
+    "stable_rank": "stable rank of layer l − 1",
     "alignment": "kernel alignment of layer l − 1",
     "final_sharpness": "final λ",
 }
-_SCALINGS = {"none": "without gradient scaling", "depthwise": "with depthwise gradient scaling"}
 
 
 def cosine_features(
@@ -98,15 +99,17 @@ def quantity_against_rate(
     rows = {}
     for criterion in claim.criteria:
         quantity, scaling = (criterion.arguments[key] for key in ("quantity", "gradient_scaling"))
-        rows[_SCALINGS[scaling]] = _rate_panel(quantity, scaling)
+        rows[SCALINGS[scaling]] = quantity_panel(quantity, scaling)
     return style.panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
-def _rate_panel(quantity: Quantity, scaling: str) -> style.Draw:
+def quantity_panel(quantity: Quantity, scaling: str) -> style.Draw:
+    """Draws a quantity of the stable runs with this gradient scaling against the LR."""
+
     def draw(axis: Axes, evidence: Evidence) -> None:
         runs = stable_runs(evidence, scaling)
         if quantity != "final_sharpness":
-            runs = with_features(evidence, runs)
+            runs = with_features(evidence, runs, quantity)
         runs = runs[runs[quantity].notna()]
         if runs.empty:
             raise NotRun(f"no stable run has {_QUANTITIES[quantity]}")

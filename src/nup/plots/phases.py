@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim, Criterion
-from nup.claims.estimators.phases import cosine_in_phase, recorded_cosines
+from nup.claims.estimators.phases import cosine_in_phase, recorded_cosines, unscaled_runs
 from nup.claims.evidence import Evidence, Undecided
 from nup.plots import style
 
@@ -83,7 +83,7 @@ def _draw_phase_mean(axis: Axes, evidence: Evidence, criterion: Criterion) -> No
 def _binned(evidence: Evidence, net: str) -> pd.DataFrame:
     """Mean cosine of each seed in each bin."""
     parts = []
-    for seed, runs in evidence.runs_of(net).groupby("seed"):
+    for seed, runs in unscaled_runs(evidence, net).groupby("seed"):
         steps = recorded_cosines(evidence, runs)
         middle = (np.floor(steps["edge"] / _BIN) + 0.5) * _BIN
         means = steps["cosine"].groupby(middle.rename("bin")).mean().reset_index()

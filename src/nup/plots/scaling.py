@@ -33,7 +33,7 @@ def beyond_edge(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim:
     least, _ = style.threshold_of(claim, "stable_rate_ratio")
     rows = {
         f"{style.net_style(_NET).label}: largest stable LR": _draw_rates,
-        "largest stable LR with ξ over without": _ratio_panel([_NET], least),
+        "largest stable LR with ξ over without": ratio_panel([_NET], least),
     }
     return style.panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
@@ -43,7 +43,7 @@ def quadratic_in_tandem(
 ) -> Figure:
     """The ratio and the final loss at the best LR with ξ, for νP and for r = 0."""
     rows = {
-        "largest stable LR with ξ over without": _ratio_panel(_NETS),
+        "largest stable LR with ξ over without": ratio_panel(_NETS),
         "with ξ: final training loss at the best LR": _draw_losses,
     }
     return style.panels(tables, judged, claim, rows, size=(6.0, 3.8))
@@ -88,7 +88,9 @@ def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
     axis.set_xlabel("depth l (layers); within it, one place a seed")
 
 
-def _ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
+def ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
+    """Draws the largest stable LR with ξ over that without; shaded from the threshold ``least``."""
+
     def draw(axis: Axes, evidence: Evidence) -> None:
         values = {net: rate_ratios(evidence, net)[0] for net in _present(evidence, nets)}
         _draw_by_depth(axis, values)

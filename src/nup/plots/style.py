@@ -41,6 +41,9 @@ VERDICTS = {
 _NETS = {
     "nup(r=2)": ("νP (r = 2)", BLUE, "o"),
     "nup(r=1)": ("νP (r = 1)", SKY, "P"),
+    "nup(r=3)": ("νP (r = 3)", "0.15", "h"),
+    "nup_last_width(r=2)": ("νP (r = 2), last width", ORANGE, "<"),
+    "nup_kernel_scale(r=2)": ("νP (r = 2), kernel scale", BROWN, ">"),
     "mup": ("μP", VERMILION, "s"),
     "mup_inverse_depth": ("μP, LR/depth", GREEN, "^"),
     "mup_residual": ("μP, residual", PURPLE, "D"),

@@ -21,8 +21,9 @@ def catapult_runs(
     net: str | None = None,
     c: float | None = None,
     least_initial_edge: float | None = None,
+    gradient_scaling: str = "none",
 ) -> pd.DataFrame:
-    """The runs of one schedule without gradient scaling.
+    """The runs of one schedule with one gradient scaling.
 
     Args:
         evidence: the runs.
@@ -30,17 +31,20 @@ def catapult_runs(
         net: one net; all nets if absent.
         c: constant of the schedule; any if absent.
         least_initial_edge: keep the stable runs whose ηλ_0 is at least this.
+        gradient_scaling: ``none`` or ``depthwise``.
 
     Raises:
         NotRun: if no run matches.
         Undecided: if there are runs, and none of them passes ``least_initial_edge``.
     """
     runs = evidence.runs_of(net)
-    runs = runs[(runs["schedule_name"] == schedule) & (runs["gradient_scaling"] == "none")]
+    scaled = runs["gradient_scaling"] == gradient_scaling
+    runs = runs[(runs["schedule_name"] == schedule) & scaled]
     if c is not None:
         runs = runs[np.isclose(runs["schedule_c"].astype("float64"), c)]
     if runs.empty:
         label = schedule if c is None else f"{schedule}({c:g})"
+        label += "" if gradient_scaling == "none" else f"+{gradient_scaling}"
         raise NotRun(f"no runs of {net or 'any net'} with schedule {label}")
     if least_initial_edge is None:
         return runs
@@ -60,6 +64,7 @@ def amplitude_ratio(
     c: float | None = None,
     least_initial_edge: float | None = None,
     horizon: float = WHOLE,
+    gradient_scaling: str = "none",
 ) -> Measurement:
     """Spike amplitude of the last quarter over that of the first, in ``horizon`` of the run."""
 
@@ -69,7 +74,8 @@ def amplitude_ratio(
             raise Undecided(f"run {run['run_id']}: the loss stands still in the first quarter")
         return float(amplitudes[3] / amplitudes[0])
 
-    return _mean_by_seed(catapult_runs(evidence, schedule, net, c, least_initial_edge), ratio)
+    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    return _mean_by_seed(runs, ratio)
 
 
 def late_amplitude(
@@ -77,14 +83,17 @@ def late_amplitude(
     schedule: str,
     net: str | None = None,
     c: float | None = None,
+    least_initial_edge: float | None = None,
     horizon: float = WHOLE,
+    gradient_scaling: str = "none",
 ) -> Measurement:
     """Spike amplitude of the last quarter, in ``horizon`` of the run."""
 
     def amplitude(run: pd.Series) -> float:
         return float(_quarters(evidence, run, horizon)[3])
 
-    return _mean_by_seed(catapult_runs(evidence, schedule, net, c), amplitude)
+    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    return _mean_by_seed(runs, amplitude)
 
 
 def late_edge(
@@ -107,21 +116,29 @@ def late_edge(
 
 
 def diverged_runs(
-    evidence: Evidence, schedule: str, net: str | None = None, c: float | None = None
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    gradient_scaling: str = "none",
 ) -> Measurement:
     """Number of diverged runs."""
-    runs = catapult_runs(evidence, schedule, net, c)
+    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
     return Measurement((runs["status"] != "ok").astype("float64").groupby(runs["seed"]).sum())
 
 
 def largest_loss(
-    evidence: Evidence, schedule: str, net: str | None = None, c: float | None = None
+    evidence: Evidence,
+    schedule: str,
+    net: str | None = None,
+    c: float | None = None,
+    gradient_scaling: str = "none",
 ) -> Measurement:
     """Largest training loss over the initial one; the worst run of a seed.
 
     A run that diverged before any finite record counts as infinite.
     """
-    runs = catapult_runs(evidence, schedule, net, c)
+    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
     ratio = (runs["max_loss"] / runs["initial_loss"]).astype("float64")
     ratio = ratio.mask(ratio.isna() & (runs["status"] != "ok"), np.inf)
     return Measurement(ratio.groupby(runs["seed"]).max())

@@ -6,7 +6,7 @@ taken within what is alike in all but the compared, then averaged over a seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,11 +17,13 @@ from nup.claims.learning_rates import constant_rate_runs
 from nup.claims.statistics import partial_rank_correlation, rank_correlation
 
 #: Quality of features: columns of the table ``layers``.
-Feature = Literal["soft_rank", "alignment"]
+Feature = Literal["soft_rank", "stable_rank", "alignment"]
+
+#: Those that the claims speak of.
 FEATURES: tuple[Feature, ...] = ("soft_rank", "alignment")
 
 #: What a correlation with the learning rate is taken of: a feature's or a run's column.
-Quantity = Literal["soft_rank", "alignment", "final_sharpness"]
+Quantity = Literal["soft_rank", "stable_rank", "alignment", "final_sharpness"]
 
 #: Runs that a rank correlation needs at least.
 LEAST_RUNS = 4
@@ -45,9 +47,11 @@ def cosine_feature_correlation(evidence: Evidence, feature: Feature) -> Measurem
     return Measurement(sign * values, note=f"the correlation is {meaning}")
 
 
-def cosine_feature_agreement(evidence: Evidence) -> Measurement:
-    """Product of the two partial rank correlations: positive if their signs agree."""
-    first, second = (_cosine_correlations(evidence, feature) for feature in FEATURES)
+def cosine_feature_agreement(
+    evidence: Evidence, features: Sequence[Feature] = FEATURES
+) -> Measurement:
+    """Product of two features' partial rank correlations: positive if their signs agree."""
+    first, second = (_cosine_correlations(evidence, feature) for feature in features)
     product = (first * second).dropna()
     if product.empty:
         raise Undecided("no seed has both correlations")
@@ -66,7 +70,7 @@ def rate_correlation(evidence: Evidence, quantity: Quantity, gradient_scaling: s
         if runs.empty:
             raise NotRun("no stable run has its final sharpness (record.curvature)")
     else:
-        runs = with_features(evidence, runs)
+        runs = with_features(evidence, runs, quantity)
 
     def correlation(group: pd.DataFrame) -> float:
         return rank_correlation(group["learning_rate"], group[quantity])
@@ -91,15 +95,19 @@ def stable_runs(evidence: Evidence, gradient_scaling: str = "none") -> pd.DataFr
     return stable
 
 
-def with_features(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
+def with_features(
+    evidence: Evidence, runs: pd.DataFrame, feature: Feature = "soft_rank"
+) -> pd.DataFrame:
     """The runs with the features of their last hidden layer, and ``…_gain``: final − initial.
+
+    They are ``FEATURES`` and ``feature``, of the runs that have all.
 
     Raises:
         NotRun: if no run has both ends recorded.
     """
     layers = evidence.layers.merge(runs[["run_id", "depth", "steps"]], on="run_id")
     layers = layers[layers["layer"] == layers["depth"] - 1].set_index("run_id")
-    columns = list(FEATURES)
+    columns = list(dict.fromkeys((*FEATURES, feature)))
     final = layers.loc[layers["step"] == layers["steps"], columns].astype("float64")
     initial = layers.loc[layers["step"] == 0, columns].astype("float64")
     gains = (final - initial).add_suffix("_gain")
@@ -109,7 +117,7 @@ def with_features(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def cosine_runs(evidence: Evidence) -> pd.DataFrame:
+def cosine_runs(evidence: Evidence, feature: Feature = "soft_rank") -> pd.DataFrame:
     """The stable runs with ``cosine``, its mean over the last quarter, and feature gains.
 
     The cosine is that of the whole parameter vector.
@@ -117,7 +125,7 @@ def cosine_runs(evidence: Evidence) -> pd.DataFrame:
     Raises:
         NotRun: if no run has them.
     """
-    runs = with_features(evidence, stable_runs(evidence))
+    runs = with_features(evidence, stable_runs(evidence), feature)
     steps = evidence.steps.merge(runs[["run_id", "steps"]], on="run_id")
     late = steps[steps["step"] >= LATE * steps["steps"]].dropna(subset=["cosine"])
     if late.empty:
@@ -136,7 +144,8 @@ def _cosine_correlations(evidence: Evidence, feature: Feature) -> pd.Series[floa
         held = held_fixed(group)
         return partial_rank_correlation(group["cosine"], group[f"{feature}_gain"], held)
 
-    return mean_by_seed(cosine_runs(evidence), ["net"], correlation, LEAST_PARTIAL_RUNS)
+    runs = cosine_runs(evidence, feature)
+    return mean_by_seed(runs, ["net"], correlation, LEAST_PARTIAL_RUNS)
 
 
 def mean_by_seed(

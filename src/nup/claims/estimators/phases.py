@@ -16,8 +16,8 @@ def cosine_in_phase(
     """Mean over steps of the cosine while η_tλ_t lies between the two values of ``edge``.
 
     A missing end is infinite, and the other end is then excluded; with two, both are included. All
-    steps of a seed's runs count alike, those before a divergence too; steps where λ_t was not
-    measured are left out, never interpolated.
+    steps of a seed's runs without gradient scaling count alike, those before a divergence too;
+    steps where λ_t was not measured are left out, never interpolated.
 
     Args:
         evidence: the runs and their steps.
@@ -26,13 +26,19 @@ def cosine_in_phase(
     """
     low, high = edge
     values = {}
-    for seed, runs in evidence.runs_of(net).groupby("seed"):
+    for seed, runs in unscaled_runs(evidence, net).groupby("seed"):
         phase = steps_in_phase(recorded_cosines(evidence, runs), low, high)
         if not phase.empty:
             values[seed] = float(phase["cosine"].mean())
     if not values:
         raise Undecided("no recorded step lies in this phase")
     return Measurement(pd.Series(values))
+
+
+def unscaled_runs(evidence: Evidence, net: str | None = None) -> pd.DataFrame:
+    """The runs without gradient scaling, of one net or of all."""
+    runs = evidence.runs_of(net)
+    return runs[runs["gradient_scaling"] == "none"]
 
 
 def recorded_cosines(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
