@@ -211,9 +211,9 @@ def _add_product(
 def layer_views(parameters: Tensor, widths: Sequence[int]) -> list[Tensor]:
     """Weights laid end to end [E, N] as matrices W_k [E, m_k, m_{k-1}], without a copy."""
     sizes = [fan_in * fan_out for fan_in, fan_out in pairwise(widths)]
-    parts = parameters.split(sizes, dim=1)
+    parts = torch.split(parameters, sizes, dim=1)
     return [
-        part.unflatten(1, (fan_out, fan_in))
+        part.view(-1, fan_out, fan_in)
         for part, (fan_in, fan_out) in zip(parts, pairwise(widths), strict=True)
     ]
 

@@ -2,7 +2,8 @@
 
 Every finished block is kept as a checkpoint until the job's tables are written, so that a job that
 was interrupted goes on where it stopped. Checkpoints are found by the digest of what determines
-their numbers: the runs of the block, the code, the version of torch and the kind of device.
+their numbers: the runs of the block, the code, the versions of what computes, and the kind of
+device.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Session:
         if self.checkpoints is None or not self.job:
             return None
         code = self.provenance["code_digest"]
-        versions = [self.provenance["torch_version"], self.provenance["python_version"]]
+        names = ("torch_version", "numba_version", "python_version")
+        versions = [self.provenance[name] for name in names]
         key = digest([[spec.id for spec in block], versions, self.device.partition(":")[0]])
         return self.checkpoints / self.job / f"{code}-{key}"
 

@@ -112,8 +112,8 @@ class Count:
     def stretch(self, members: Array, products: Array, done: Array) -> Array:
         """Operations before each of T steps of these members, which are counted.
 
-        ``products`` [E, T] are those of λ_t, NaN where it was not measured; ``done`` [E] is how many
-        steps were taken. [E, T]
+        ``products`` [E, T] are those of λ_t, NaN where it was not measured; ``done`` [E] are the
+        numbers of steps taken. [E, T]
         """
         measured = np.where(np.isnan(products), 0.0, self._setup + self._product * products)
         after = self.total[members][:, None] + np.cumsum(self._update + measured, axis=1)

@@ -27,6 +27,7 @@ def environment() -> dict[str, Any]:
         "dirty": dirty,
         "nup_version": nup.__version__,
         "torch_version": installed("torch"),
+        "numba_version": installed("numba"),
         "python_version": platform.python_version(),
     }
 

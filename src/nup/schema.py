@@ -93,6 +93,7 @@ RUNS: dict[str, Column] = {
     "dirty": Column("bool", "", "the work tree differed from the commit"),
     "nup_version": _label("version of nup"),
     "torch_version": _label("version of torch"),
+    "numba_version": _label("version of numba, which compiles the kernels of training"),
     "python_version": _label("version of Python"),
 }
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import config, njit
+import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -29,10 +29,11 @@ def jit(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: Any) -> Function:
+    config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = _folder()
     try:
-        return njit(
+        return numba.njit(
             function, cache=True, nogil=True, error_model="numpy", fastmath=_FAST, **options
         )
     finally:

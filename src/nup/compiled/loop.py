@@ -221,9 +221,7 @@ def _sharpness(
 
 
 @jit
-def _update(
-    run: Run, rate: float, shape: Shape, work: Workspace, layers: Doubles
-) -> None:
+def _update(run: Run, rate: float, shape: Shape, work: Workspace, layers: Doubles) -> None:
     """W_k ← W_k − η U_k with U_k = gain_k c_k ξ_k times the gradient as it lies in memory."""
     for k in range(shape.gains.size):
         start, end = shape.weight_at[k], shape.weight_at[k + 1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nup.compiled.jit import jit
-from nup.compiled.passes import Array
+from nup.compiled.passes import Array, Scalar
 
 
 @jit
-def value(h: Array, targets: Array, multiplier: np.floating, classes: bool, p: Array) -> float:
+def value(h: Array, targets: Array, multiplier: Scalar, classes: bool, p: Array) -> float:
     """The loss of outputs f = γ·h [n, d_out]; leaves softmax(f) in ``p`` if ``classes``.
 
     Mean squared error, or cross-entropy if ``classes``, with one-hot ``targets``.
@@ -39,7 +39,7 @@ def value(h: Array, targets: Array, multiplier: np.floating, classes: bool, p: A
 
 @jit
 def cotangent(
-    h: Array, targets: Array, multiplier: np.floating, classes: bool, p: Array, out: Array
+    h: Array, targets: Array, multiplier: Scalar, classes: bool, p: Array, out: Array
 ) -> None:
     """γ ∂L/∂f: the cotangent of the last preactivations. [n, d_out]"""
     n, d_out = h.shape
@@ -63,8 +63,10 @@ def hessian_root(p: Array, vectors: Array, classes: bool, transpose: bool, out: 
             inner += (p[i, j] if transpose else np.sqrt(p[i, j])) * vectors[i, j]
         for j in range(d_out):
             root = np.sqrt(p[i, j])
-            out[i, j] = root * (vectors[i, j] - inner) if transpose else (
-                root * vectors[i, j] - p[i, j] * inner
+            out[i, j] = (
+                root * (vectors[i, j] - inner)
+                if transpose
+                else (root * vectors[i, j] - p[i, j] * inner)
             )
 
 
@@ -72,7 +74,7 @@ def hessian_root(p: Array, vectors: Array, classes: bool, transpose: bool, out: 
 def taylor(
     h: Array,
     targets: Array,
-    multiplier: np.floating,
+    multiplier: Scalar,
     classes: bool,
     p: Array,
     series: Array,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nup.compiled import passes
 from nup.compiled.jit import jit
-from nup.compiled.passes import Array, Slopes
+from nup.compiled.passes import Array, Scalar, Slopes
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
     gains: Array  # [l]
     skip: Flags  # [l]
     slopes: Slopes
-    multiplier: np.floating  # γ
+    multiplier: Scalar  # γ
 
 
 class Memory(NamedTuple):
@@ -105,9 +105,7 @@ def input_features(inputs: Array, k: int, shape: Shape, memory: Memory) -> Array
 
 
 @jit
-def backward(
-    weights: Array, inputs: Array, shape: Shape, memory: Memory, gradient: Array
-) -> None:
+def backward(weights: Array, inputs: Array, shape: Shape, memory: Memory, gradient: Array) -> None:
     """All δ_k, from that of the last layer, and δ_kᵀ φ̂_{k-1}, the gradient over gain_k."""
     n, depth = inputs.shape[0], shape.gains.size
     last = samples_of(memory.delta, shape, depth - 1, n).reshape(-1)

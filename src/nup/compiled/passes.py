@@ -6,14 +6,16 @@ over stretches in double precision, so that they are as accurate as pairwise sum
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nup.compiled.jit import jit
 
-Array = npt.NDArray[np.floating]
+#: Arrays of one precision, and numbers of it.
+Array = npt.NDArray[Any]
+Scalar = Any
 
 _STRETCH = 2048
 
@@ -21,13 +23,13 @@ _STRETCH = 2048
 class Slopes(NamedTuple):
     """Slopes of φ̂ for positive and negative arguments, and at 0."""
 
-    positive: np.floating
-    negative: np.floating
-    kink: np.floating
+    positive: Scalar
+    negative: Scalar
+    kink: Scalar
 
 
 @jit
-def activate(h: Array, x: Array, gain: np.floating, slopes: Slopes) -> tuple[float, float]:
+def activate(h: Array, x: Array, gain: Scalar, slopes: Slopes) -> tuple[float, float]:
     """h ← gain·h and x ← φ̂(h); returns Σh² and Σx²."""
     total_h, total_x = 0.0, 0.0
     for start in range(0, h.size, _STRETCH):
@@ -48,7 +50,7 @@ def activate(h: Array, x: Array, gain: np.floating, slopes: Slopes) -> tuple[flo
 
 
 @jit
-def scale(h: Array, gain: np.floating) -> float:
+def scale(h: Array, gain: Scalar) -> float:
     """h ← gain·h; returns Σh²."""
     total = 0.0
     for start in range(0, h.size, _STRETCH):
@@ -63,14 +65,14 @@ def scale(h: Array, gain: np.floating) -> float:
 
 
 @jit
-def add_scaled(h: Array, gain: np.floating, other: Array) -> None:
+def add_scaled(h: Array, gain: Scalar, other: Array) -> None:
     """h ← gain·h + other."""
     for i in range(h.size):
         h[i] = gain * h[i] + other[i]
 
 
 @jit
-def differentiate(delta: Array, h: Array, gain: np.floating, slopes: Slopes) -> float:
+def differentiate(delta: Array, h: Array, gain: Scalar, slopes: Slopes) -> float:
     """delta ← gain·delta·φ̂′(h); returns Σdelta²."""
     total = 0.0
     for start in range(0, delta.size, _STRETCH):
@@ -132,7 +134,7 @@ def dot(left: Array, right: Array) -> float:
 
 @jit
 def descend(
-    weight: Array, moved: Array, gradient: Array, factor: np.floating, rate: np.floating
+    weight: Array, moved: Array, gradient: Array, factor: Scalar, rate: Scalar
 ) -> tuple[float, float, float]:
     """One update along U = factor·gradient: weight and moved fall by rate·U.
 

@@ -90,7 +90,9 @@ def product(
             through = memory.scratch[3][: n * fan_out]
             h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
             passes.masked_copy(inner, below, h, shape.slopes)
-            np.dot(inner.reshape(n, fan_in), matrix(weights, shape, k).T, through.reshape(n, fan_out))
+            np.dot(
+                inner.reshape(n, fan_in), matrix(weights, shape, k).T, through.reshape(n, fan_out)
+            )
             passes.scale(through, shape.gains[k])
             passes.add_scaled(tangent, scale, through)
             if shape.skip[k]:
@@ -125,8 +127,8 @@ def top_eigenvalue(
 ) -> tuple[float, float, int]:
     """λ, its relative residual and the products it took; the next start vector goes to ``found``.
 
-    The rule is that of ``nup.curvature.top_eigenpair``: a Krylov space of ``start``, looked at after
-    every second product, until the residual is at most ``tolerance`` or the space is full.
+    The rule is that of ``nup.curvature.top_eigenpair``: a Krylov space of ``start``, looked at
+    after every second product, until the residual is at most ``tolerance`` or the space is full.
     """
     products = krylov.basis.shape[0]
     projected = np.zeros((products, products))
@@ -142,9 +144,7 @@ def top_eigenvalue(
                     passes.subtract(vector, krylov.basis[i], passes.dot(krylov.basis[i], vector))
         normalize(vector)
         image = krylov.images[j]
-        product(
-            weights, inputs, factors, classes, p, shape, memory, krylov, vector, image
-        )
+        product(weights, inputs, factors, classes, p, shape, memory, krylov, vector, image)
         for i in range(j + 1):
             above = passes.dot(krylov.basis[i], image)
             below = passes.dot(krylov.images[i], vector)

@@ -1,0 +1,134 @@
+"""What is measured of a stack's state where it is due, and recorded or handed to the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nup import observables
+from nup.curvature import gauss_newton_operator
+from nup.ensemble import Trace
+from nup.hessian import hessian_operator
+from nup.stack import Stack
+
+
+def sharpness(
+    stack: Stack, step: int, trace: Trace, factors: Sequence[float | Tensor]
+) -> Tensor | None:
+    """λ_t on all training data, where the cadence or the schedule asks for it. [E]"""
+    on_cadence = stack.due(stack.spec.record.curvature, step)
+    if not on_cadence and stack.schedule.needs != "sharpness":
+        return None
+    if stack.spec.batch_size is not None and step < stack.spec.steps:
+        trace = stack.network.forward(stack.weights, stack.data.inputs["train"])
+    operator = gauss_newton_operator(stack.network, stack.weights, trace, stack.loss, factors)
+    pair = stack.sharpness.measure(operator)
+    indices = stack.members.cpu().numpy()
+    stack.operations.measured(indices, pair.products.cpu().numpy())
+    if step == 0:
+        stack.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
+    stack.put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})
+    return pair.value
+
+
+def hessian(
+    stack: Stack,
+    step: int,
+    trace: Trace,
+    deltas: Sequence[Tensor],
+    factors: Sequence[float | Tensor],
+) -> Tensor | None:
+    """Top eigenvalue of the preconditioned Hessian on all training data, where due. [E]"""
+    if stack.hessian is None or not stack.due(stack.spec.record.hessian, step):
+        return None
+    if stack.spec.batch_size is not None and step < stack.spec.steps:
+        trace = stack.network.forward(stack.weights, stack.data.inputs["train"])
+        outputs, targets = stack.network.outputs(trace), stack.data.targets["train"]
+        cotangent = stack.loss.cotangent(outputs, targets)
+        deltas = stack.network.backward(stack.weights, trace, cotangent)
+    operator = hessian_operator(stack.network, stack.weights, trace, deltas, stack.loss, factors)
+    pair = stack.hessian.measure(operator)
+    stack.put(step, {"hessian_sharpness": pair.value, "hessian_residual": pair.residual})
+    return pair.value
+
+
+def taylor(
+    stack: Stack, step: int, trace: Trace, direction: Sequence[Tensor], targets: Tensor
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """(T1, T2, T2 of the linearized network) along the update, where due. Each [E]"""
+    on_cadence = stack.due(stack.spec.record.taylor, step)
+    if not on_cadence and stack.schedule.needs != "taylor":
+        return None
+    order = 3 if on_cadence else 2
+    outputs = stack.network.outputs(trace)
+    jets = stack.network.jets(stack.weights, trace, direction, order)
+    coefficients = stack.loss.taylor(outputs, targets, jets)
+    names = ("taylor_1", "taylor_2", "taylor_3")
+    if on_cadence:
+        stack.put(step, dict(zip(names, coefficients, strict=True)))
+    linear = [jets[0], torch.zeros_like(jets[0])]
+    return coefficients[0], coefficients[1], stack.loss.taylor(outputs, targets, linear)[1]
+
+
+def motion(stack: Stack, step: int, rate: Tensor, direction: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Norms and cosines of the update, of all weights and per layer, where due."""
+    of_all = stack.due(stack.spec.record.steps, step)
+    by_layer = stack.due(stack.spec.record.layers, step)
+    if not of_all and not by_layer:
+        return {}
+    motion = observables.motion(direction, stack.displacement)
+    update = motion.update_square.sqrt() * rate[:, None]
+    values = {"layer_update_norm": update, "layer_cosine": motion.cosine()} if by_layer else {}
+    if of_all:
+        values["update_norm"] = update.square().sum(-1).sqrt()
+        values["displacement"] = motion.displacement_square.sum(-1).sqrt()
+        values["cosine"] = motion.cosine(whole=True)
+    return values
+
+
+def probe(stack: Stack, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
+    """Preactivations and features of the probe set, and generalization, where due."""
+    with_features = stack.due(stack.spec.record.features, step)
+    if not with_features and not stack.due(stack.spec.record.probe, step):
+        return {}
+    trace = stack.evolution.trace(stack.weights)
+    values = stack.evolution.measure(stack.weights, stack.displacement, trace)
+    if with_features:
+        targets = stack.data.targets["probe"]
+        values |= observables.features(trace, targets)
+        values |= observables.movement(stack.weights, stack.displacement)
+        kernel = observables.neural_tangent_kernel(stack.network, stack.weights, trace, factors)
+        alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
+        values["ntk_alignment"] = alignment
+        values |= _accuracies(stack, ("validation", "test"))
+        values["validation_loss"] = _validation_loss(stack)
+    return values
+
+
+def _accuracies(stack: Stack, splits: Sequence[str]) -> dict[str, Tensor]:
+    if not stack.data.labels:
+        return {}
+    return {
+        f"{split}_accuracy": observables.accuracy(_outputs(stack, split), stack.data.labels[split])
+        for split in splits
+    }
+
+
+def _validation_loss(stack: Stack) -> Tensor:
+    return stack.loss.value(_outputs(stack, "validation"), stack.data.targets["validation"])
+
+
+def _outputs(stack: Stack, split: str) -> Tensor:
+    trace = stack.network.forward(stack.weights, stack.data.inputs[split])
+    return stack.network.outputs(trace)
+
+
+def finish(stack: Stack, sharpness: Tensor | None) -> None:
+    """Summary of the final state."""
+    values = _accuracies(stack, ("train", "validation", "test"))
+    values["validation_loss"] = _validation_loss(stack)
+    if sharpness is not None:
+        values["final_sharpness"] = sharpness
+    stack.recorder.put_final(stack.members.cpu().numpy(), values)
