@@ -17,7 +17,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
             claims=str(ROOT / "config" / "claims.yaml"),
             tables=[
                 f"{TABLES}/{table}.parquet"
-                for table in ("runs", "steps", "layers", "init", "claims")
+                for table in ("runs", "steps", "layers", "init", "phases", "claims")
             ],
         output:
             notebook=f"{RESULTS}/notebooks/{NAME}.ipynb",
