@@ -65,6 +65,8 @@ class _Cell:
         self.column = SHARPNESS[specs[0].sharpness][1]
         self.sharpness = self._initial_sharpness()
         self.searches = [{line: Search() for line in LINES} for _ in specs]
+        #: Trials that diverged within the first steps: the sharpness counts as risen.
+        self.exploded: set[Trial] = set()
 
     def rows(self) -> list[dict[str, Any]]:
         """Search, then one row a seed and line."""
@@ -98,7 +100,7 @@ class _Cell:
         whole, early = scan, scan
         while whole or early:
             self._try_whole(whole)
-            self._try_early(early)
+            self._try_early([trial for trial in early if trial not in self.exploded])
             whole, early = self._wanted(_OF_WHOLE_RUNS), self._wanted(("sharpness",))
 
     def _wanted(self, lines: Iterable[str]) -> list[Trial]:
@@ -119,6 +121,9 @@ class _Cell:
             searches["loss"].add(index, rises(outcome.losses, self.early, LOSS_MARGIN))
             searches["catapult"].add(index, outcome.catapulted)
             searches["divergence"].add(index, outcome.lost)
+            if len(outcome.losses) <= self.early:
+                self.exploded.add((place, index))
+                searches["sharpness"].add(index, True)
 
     def _try_early(self, trials: Sequence[Trial]) -> None:
         for (place, index), (_, steps) in self._records("early", trials).items():

@@ -18,10 +18,6 @@ from nup import cost, phase_runs, plan, store
 from nup.errors import UserError
 from nup.specification import PhaseSpec, digest
 
-#: Time of a whole search over that of the runs of its scan, had they all come to their end: what
-#: bisection adds, less what runs that diverge leave out. Measured on the study ``laptop``.
-SEARCH = 0.5
-
 
 @dataclass(frozen=True)
 class PhaseJob:
@@ -122,9 +118,13 @@ def pack(cells: Iterable[PhaseSpec], length: float, gflops: float) -> list[Phase
 
 
 def seconds(cells: Iterable[PhaseSpec], gflops: float) -> float:
-    """Estimated time to find the lines of these nets, without the start of processes."""
+    """Estimated time to find the lines of these nets, without the start of processes.
+
+    That of the scan, had all of its runs come to their end: what bisection adds, those that diverge
+    leave out.
+    """
     runs = [run for cell in cells for run in phase_runs.scan(cell)]
-    return SEARCH * plan.training_seconds(runs, gflops)
+    return plan.training_seconds(runs, gflops)
 
 
 def _nets(cells: Iterable[PhaseSpec]) -> list[list[PhaseSpec]]:
