@@ -57,6 +57,7 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "scaling",
         "useful",
         "all,",
+        "phase",
     }
 
 
