@@ -14,6 +14,7 @@ from nup.plots.features import cosine_features, quantity_against_rate
 from nup.plots.growth import growth_matters, width_settled
 from nup.plots.initialization import norms_at_initialization
 from nup.plots.kernels import kernel_concentration, kernel_spectrum
+from nup.plots.phase_diagrams import phase_diagram
 from nup.plots.phases import cosine_against_edge
 from nup.plots.scaling import beyond_edge, quadratic_in_tandem
 from nup.plots.scorecard import forest, verdict_table
@@ -33,6 +34,7 @@ __all__ = [
     "kernel_spectrum",
     "loss_against_rate",
     "norms_at_initialization",
+    "phase_diagram",
     "preactivation_evolution",
     "quadratic_in_tandem",
     "quantity_against_rate",
