@@ -38,7 +38,9 @@ def slopes(
     rows = of_experiment(tables, experiment)
     found = []
     for net, activation, line in product(
-        rows["net"].unique(), sorted(rows["activation"].unique()), LINES
+        sorted(rows["net"].unique(), key=lambda net: (not net.startswith("nup"), net)),
+        sorted(rows["activation"].unique()),
+        LINES,
     ):
         chosen = rows[
             (rows["net"] == net) & (rows["activation"] == activation) & (rows["line"] == line)
