@@ -15,6 +15,7 @@ import pandas as pd
 import synthetic_comparisons as comparisons
 from nup.cosine.nulls import compound
 from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns
+from synthetic_phases import phase_table
 
 DEPTHS = (2, 4, 6, 8)
 #: Half octaves, wide enough that no law of the defaults reaches an end.
@@ -374,4 +375,4 @@ def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[s
         for name in ("runs", "steps", "layers")
     }
     init = pd.concat([init_table(activations), kernel_table()], ignore_index=True)
-    return {**found, "init": init}
+    return {**found, "init": init, "phases": phase_table(activations)}

@@ -60,6 +60,7 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "catapult-readings",
         "scaling-readings",
         "all,",
+        "phase",
     }
 
 

@@ -252,6 +252,8 @@ def test_shipped_studies_are_valid(pytestconfig, name):
     assert study.study == name
     runs = grid.runs(study, path)
     assert {"depth", "catapult"} <= {run.experiment for run in runs.values()}
+    assert set(study.phase_diagrams) in (set(), {"depth", "width"})  # as the notebook has them
+    assert bool(study.phase_diagrams) == bool(grid.phase_diagrams(study, path))
     kernels = {"ntk-width", "ntk-depth", "ntk-spectrum"}
     nets = grid.initializations(study, path)
     assert {net.experiment for net in nets} == {"eoc"} | kernels

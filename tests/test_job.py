@@ -129,6 +129,17 @@ def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
     assert caplog.messages[1].startswith("job abc: 2 runs in 2 blocks")
 
 
+def test_progress_says_nothing_after_a_slow_first_step(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "REPORT_EVERY", 0.0)
+    bar = progress.Progress("abc", [[run_spec()]])
+    bar.start([run_spec()])
+    with caplog.at_level("INFO", "nup"):
+        bar.step(0, 10, 1)
+        assert not caplog.messages
+        bar.step(1, 10, 1)
+    assert "10 %" in caplog.text
+
+
 def test_devices_without_a_gpu(monkeypatch):
     monkeypatch.setattr(devices, "_gpus", lambda: 0)
     with devices.device("auto") as name:

@@ -21,7 +21,14 @@ nup.job.train_runs([run_spec(steps=1)], nup.job.Session())
 
 @pytest.mark.parametrize(
     ("module", "use"),
-    [("job", TRAIN), ("tables", ""), ("init_table", ""), ("claims", ""), ("plots", "")],
+    [
+        ("job", TRAIN),
+        ("tables", ""),
+        ("init_table", ""),
+        ("phase_job", ""),
+        ("claims", ""),
+        ("plots", ""),
+    ],
 )
 def test_the_digest_covers_what_a_stage_really_imports(pytestconfig, module, use):
     command = [sys.executable, "-c", RUN.format(module=module, use=use)]
@@ -35,6 +42,7 @@ def test_stages_do_not_see_what_they_do_not_need():
     training = provenance.imported_modules("nup.job")
     assert "nup.training" in training
     assert "nup.initialization" not in training
+    assert "nup.critical" not in training
     assert not any(name.startswith(("nup.claims", "nup.plots", "nup.cli")) for name in training)
     tables = provenance.imported_modules("nup.tables")
     assert "nup.training" not in tables

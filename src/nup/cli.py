@@ -50,11 +50,15 @@ def _check_config(options: argparse.Namespace) -> None:
     path = configuration.find(options.study)
     study = configuration.load(path)
     runs, nets = grid.runs(study, path), grid.initializations(study, path)
-    print(f"{path}: study {study.study!r}, {len(runs)} runs, {len(nets)} nets at initialization")
+    cells = grid.phase_diagrams(study, path)
+    print(
+        f"{path}: study {study.study!r}, {len(runs)} runs, {len(nets)} nets at initialization, "
+        f"{len(cells)} nets in phase diagrams"
+    )
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from nup import configuration, grid, plan
+    from nup import configuration, grid, phase_plan, plan
 
     path = configuration.find(options.study)
     study = configuration.load(path)
@@ -67,6 +71,13 @@ def _plan(options: argparse.Namespace) -> None:
         chosen = [run for run in runs.values() if run.experiment == name]
         print(f"{name:<20} {len(chosen):>7} {plan.training_seconds(chosen, gflops) / 60:>13.1f}")
     print(f"{f'all, in {len(jobs)} jobs':<20} {len(runs):>7} {seconds / 60:>13.1f}")
+    cells = grid.phase_diagrams(study, path).values()
+    if cells:
+        print(f"{'phase diagram':<20} {'nets':>7} {'core minutes':>13}")
+    for name in study.phase_diagrams:
+        of_one = [cell for cell in cells if cell.experiment == name]
+        minutes = phase_plan.seconds(of_one, gflops) / 60
+        print(f"{name:<20} {len(of_one):>7} {minutes:>13.1f}")
 
 
 def _job(options: argparse.Namespace) -> None:
@@ -107,6 +118,25 @@ def _init(options: argparse.Namespace) -> None:
 
     rows = init_table.run(plan.read_initialization(options.nets), options.out)
     log.info("init: %d rows", rows)
+
+
+def _phases(options: argparse.Namespace) -> None:
+    from nup import job, phase_job
+    from nup.devices import device
+    from nup.phase_plan import PhaseJob
+
+    frozen = PhaseJob.read(options.nets)
+    job.prepare_torch(options.threads)
+    with device(options.device) as name:
+        rows = phase_job.run(frozen.cells, options.out, name)
+    log.info("phases: %d rows", rows)
+
+
+def _collect_phases(options: argparse.Namespace) -> None:
+    from nup import plan, tables
+
+    rows = tables.collect_phases(plan.read_selection(options.selection), options.jobs, options.out)
+    log.info("phases: %d rows", rows)
 
 
 def _claims(options: argparse.Namespace) -> None:
@@ -194,6 +224,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--log", type=Path, help="file that also gets the messages")
     sub = add("init", _init, "measure nets at their initialization")
     sub.add_argument("nets", type=Path, help="file of the nets")
+    sub.add_argument("--out", type=Path, required=True, help="the table to write")
+    sub.add_argument("--log", type=Path, help="file that also gets the messages")
+    sub = add("phases", _phases, "find the critical learning rates of a planned job's nets")
+    sub.add_argument("nets", type=Path, help="the job's file")
+    sub.add_argument("--out", type=Path, required=True, help="the table to write")
+    _add_process_options(sub)
+    sub = add("collect-phases", _collect_phases, "collect the critical learning rates of jobs")
+    sub.add_argument("selection", type=Path, help="file of the nets to take, by job")
+    sub.add_argument("--jobs", type=Path, required=True, help="folder of the jobs' tables")
     sub.add_argument("--out", type=Path, required=True, help="the table to write")
     sub.add_argument("--log", type=Path, help="file that also gets the messages")
     sub = add("claims", _claims, "judge the claims on a study's tables")

@@ -1,8 +1,9 @@
 """Study configurations: ``config/<study>.yaml``, checked key by key before anything else happens.
 
-A study has ``defaults``, ``experiments`` (training) and ``initialization`` (nets measured before
-training). Every setting may stand in the defaults, in an experiment, or in one of an experiment's
-``grids``; the innermost one counts. What the keys mean is documented in ``config/README.md``.
+A study has ``defaults``, ``experiments`` (training), ``initialization`` (nets measured before
+training) and ``phase_diagrams`` (critical learning rates). Every setting may stand in the defaults,
+in an experiment, or in one of an experiment's ``grids``; the innermost one counts. What the keys
+mean is documented in ``config/README.md``.
 """
 
 from __future__ import annotations
@@ -187,6 +188,35 @@ class Initialization(Shapes):
     kernel: bool = False
 
 
+class CriticalRates(Strict):
+    """Values of c = η λ_0 looked at: 2^from … 2^to, ``per_octave`` of them an octave."""
+
+    start: float = Field(alias="from", default=-1.0)
+    to: float = 6.0
+    per_octave: PositiveInt = 2
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if (self.to - self.start) * self.per_octave < 1:
+            raise ValueError(
+                f"expected from and to at least 1/per_octave apart, got from {self.start:g} "
+                f"to {self.to:g} with per_octave {self.per_octave}"
+            )
+        return self
+
+
+class PhaseDiagram(Shapes):
+    """A ``phase_diagrams`` entry: which nets, how long their runs, and where lines are sought."""
+
+    steps: PositiveInt = 64
+    early: PositiveInt = 4
+    sharpness: Literal["hessian", "gauss_newton"] = "hessian"
+    log2_c: CriticalRates = CriticalRates.model_validate({})
+    resolution: PositiveInt = 8
+    loss: Literal["mse", "cross_entropy"] | None = None
+    dtype: Literal["float32", "float64"] | None = None
+
+
 class Settings(Shapes):
     """The runs of an experiment, or of one of its grids; None: not set here."""
 
@@ -223,6 +253,7 @@ class Study(Strict):
     defaults: Settings = Settings()
     experiments: dict[str, Experiment] = {}
     initialization: dict[str, Initialization] = {}
+    phase_diagrams: dict[str, PhaseDiagram] = {}
 
 
 AnySettings = TypeVar("AnySettings", bound=Shapes)

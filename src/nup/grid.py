@@ -20,6 +20,7 @@ from nup.configuration import (
     Named,
     OptimizerEntry,
     ParameterizationEntry,
+    PhaseDiagram,
     ScheduleEntry,
     Settings,
     Shapes,
@@ -32,6 +33,7 @@ from nup.specification import (
     DataSpec,
     InitSpec,
     OptimizerSpec,
+    PhaseSpec,
     RecordSpec,
     RunSpec,
     ScheduleSpec,
@@ -100,6 +102,53 @@ def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
                 spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
                 found[canonical_json(asdict(spec))] = spec
     return list(found.values())
+
+
+def phase_diagrams(study: Study, path: str | Path = "") -> dict[str, PhaseSpec]:
+    """Every net, at every seed, whose critical rates the study wants, by its id.
+
+    Raises:
+        UserError: naming ``path``, the entry and what it gets wrong.
+    """
+    found: dict[str, PhaseSpec] = {}
+    for name, entry in study.phase_diagrams.items():
+        settings = merged(PhaseDiagram, study.defaults, entry)
+        with _located(path, f"phase_diagrams.{name}"):
+            _require(settings, "data", "parameterization", "depth", "width")
+            found.update((spec.id, spec) for spec in _phases(name, settings))
+    return found
+
+
+def _phases(name: str, settings: PhaseDiagram) -> Iterator[PhaseSpec]:
+    """The nets of one phase diagram."""
+    c = settings.log2_c
+    if settings.early > settings.steps:
+        raise UserError(
+            f"early: expected at most steps = {settings.steps}, got {settings.early}; "
+            "the first steps are part of the run"
+        )
+    if settings.resolution % c.per_octave:
+        raise UserError(
+            f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
+            f"got {settings.resolution}"
+        )
+    for cell, seed in product(_cells(settings), settings.seeds or [0]):
+        yield PhaseSpec(
+            experiment=name,
+            **cell.shared,
+            seed=seed,
+            base_width=cell.base_width,
+            matched_to=cell.matched_to,
+            steps=settings.steps,
+            early=settings.early,
+            sharpness=settings.sharpness,
+            log2_from=c.start,
+            log2_to=c.to,
+            scan=c.per_octave,
+            resolution=settings.resolution,
+            loss=settings.loss or "mse",
+            dtype=settings.dtype or "float32",
+        )
 
 
 def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -72,7 +72,7 @@ class Job:
         Raises:
             UserError: the file is missing, damaged, or was planned by an incompatible version.
         """
-        values = _read_json(path)
+        values = read_json(path)
         try:
             return cls(tuple(RunSpec.from_dict(run) for run in values["runs"]))
         except (KeyError, TypeError) as error:
@@ -96,11 +96,7 @@ class Plan:
 
     def write_selection(self, folder: Path) -> Path:
         """Write what the tables are to take as ``<folder>/<digest>.json``, unless it exists."""
-        selection = {job: list(ids) for job, ids in sorted(self.selection.items())}
-        path = folder / f"{digest(selection)}.json"
-        if not path.exists():
-            store.write_text(json.dumps(selection, indent=1) + "\n", path)
-        return path
+        return write_selection(self.selection, folder)
 
 
 def reconcile(
@@ -112,7 +108,7 @@ def reconcile(
     wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It
     may be called at any time and at once by several processes: every call sees the same plan.
     """
-    with _alone(plan_dir):
+    with alone(plan_dir):
         return _reconcile(runs, plan_dir, runs_dir, seconds, gflops)
 
 
@@ -120,22 +116,33 @@ def _reconcile(
     runs: Mapping[str, RunSpec], plan_dir: Path, runs_dir: Path, seconds: float, gflops: float
 ) -> Plan:
     earlier = _planned(plan_dir)
-    done = [job for job in earlier if (runs_dir / job / "runs.parquet").exists()]
-    planned = [job for job in earlier if job not in set(done)]
-    covered: set[str] = set()
-    kept: dict[str, Job] = {}
-    selection: dict[str, list[str]] = {}
-    for job_id in [*done, *planned]:
-        job = earlier[job_id]
-        chosen = [run for run in job.run_ids if run in runs and run not in covered]
-        if chosen and (job_id in done or len(chosen) == len(job.run_ids)):
-            kept[job_id], selection[job_id] = job, chosen
-            covered.update(chosen)
+    done = {job for job in earlier if (runs_dir / job / "runs.parquet").exists()}
+    selection = keep({name: job.run_ids for name, job in earlier.items()}, done, runs)
+    kept = {job: earlier[job] for job in selection}
+    covered = {run for chosen in selection.values() for run in chosen}
     missing = [spec for run, spec in runs.items() if run not in covered]
     for job in pack(missing, seconds, gflops):
         job.write(plan_dir)
         kept[job.id], selection[job.id] = job, list(job.run_ids)
     return Plan(kept, selection)
+
+
+def keep(
+    jobs: Mapping[str, Sequence[str]], done: Collection[str], wanted: Collection[str]
+) -> dict[str, list[str]]:
+    """What to take from which of the earlier ``jobs``, by the ids of what each holds.
+
+    Kept are jobs that are ``done`` and hold anything wanted, then jobs all of whose content is
+    wanted and not yet covered.
+    """
+    covered: set[str] = set()
+    selection: dict[str, list[str]] = {}
+    for job in sorted(jobs, key=lambda name: name not in done):
+        chosen = [each for each in jobs[job] if each in wanted and each not in covered]
+        if chosen and (job in done or len(chosen) == len(jobs[job])):
+            selection[job] = chosen
+            covered.update(chosen)
+    return selection
 
 
 def training_seconds(runs: Iterable[RunSpec], gflops: float) -> float:
@@ -183,18 +190,27 @@ def write_initialization(specs: Sequence[InitSpec], folder: Path) -> Path:
 def read_initialization(path: str | Path) -> list[InitSpec]:
     """The inverse of ``write_initialization``."""
     return [
-        InitSpec(**{**values, "data": DataSpec(**values["data"])}) for values in _read_json(path)
+        InitSpec(**{**values, "data": DataSpec(**values["data"])}) for values in read_json(path)
     ]
 
 
+def write_selection(selection: Mapping[str, Sequence[str]], folder: Path) -> Path:
+    """Write job id → ids to take from it as ``<folder>/<digest>.json``, unless it exists."""
+    values = {job: list(ids) for job, ids in sorted(selection.items())}
+    path = folder / f"{digest(values)}.json"
+    if not path.exists():
+        store.write_text(json.dumps(values, indent=1) + "\n", path)
+    return path
+
+
 def read_selection(path: str | Path) -> dict[str, list[str]]:
-    """Job id → ids of the runs that the tables take from it."""
-    selection: dict[str, list[str]] = _read_json(path)
+    """The inverse of ``write_selection``."""
+    selection: dict[str, list[str]] = read_json(path)
     return selection
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Let one process at a time plan: half of another's new jobs would lead to a different plan."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
@@ -217,7 +233,12 @@ def _planned(folder: Path) -> dict[str, Job]:
     return jobs
 
 
-def _read_json(path: str | Path) -> Any:
+def read_json(path: str | Path) -> Any:
+    """The content of a file of the plan.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

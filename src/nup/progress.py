@@ -42,11 +42,13 @@ class Progress:
         now = time.monotonic()
         if now - self._reported < REPORT_EVERY:
             return
-        self._reported = now
         earlier, current = sum(self._costs[: self._number - 1]), self._costs[self._number - 1]
         share = (earlier + current * done / max(1, steps)) / sum(self._costs)
+        if share == 0:  # a slow first step, from which nothing can be foretold
+            return
+        self._reported = now
         elapsed = now - self._began
-        left = elapsed * (1 - share) / share if share > 0 else float("nan")
+        left = elapsed * (1 - share) / share
         log.info(
             "%s: %.0f %%, %s elapsed, about %s left; "
             "block %d of %d (%s), step %d of %d, %d still training",

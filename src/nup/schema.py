@@ -172,6 +172,45 @@ INIT: dict[str, Column] = {
     "ntk_condition_limit": _number("its limit in depth, 1 + n/3"),
 }
 
+PHASES: dict[str, Column] = {
+    "cell_id": _label("digest of the net, its seed, and how its lines were looked for"),
+    "experiment": _label("the phase diagram of the study configuration"),
+    "dataset": _label("data set"),
+    "n_train": _count("training samples", "samples"),
+    "data_seed": _count("seed of the split"),
+    "loss_name": _label("mse or cross_entropy, full batch"),
+    "parameterization": _label("name in the registry"),
+    "width_exponent": _number("r of the width pattern; 0 for constant widths"),
+    "depth": _count("l", "layers"),
+    "base_width": _count("width of the grid cell", "units"),
+    "width": _count("m, the width given to the parameterization", "units"),
+    "matched_to": _label("parameterization whose parameter count `width` matches; empty: none"),
+    "n_parameters": _count("number of weights", "weights"),
+    "activation": _label("name or (a,b)"),
+    "delta_phi": _number("Δ_φ"),
+    "weight_variance": _number("σ²"),
+    "seed": _count("seed of the weights"),
+    "line": _label("loss, sharpness, catapult or divergence: see `nup.critical`"),
+    "c": _number(
+        "least c = η λ_0 tried at which the line's predicate holds; null if it never does"
+    ),
+    "learning_rate": _number("η = c/λ_0; null as c"),
+    "initial_sharpness": _number("λ_0, of the matrix named in `sharpness`"),
+    "censored": _label(
+        "empty: bracketed; `below`: holds at lowest_c already; `above`: holds at no c tried; "
+        "`dead`: λ_0 = 0"
+    ),
+    "exceptions": _count("values of c above the line at which the predicate does not hold"),
+    "n_tried": _count("values of c tried"),
+    "sharpness": _label("matrix whose top eigenvalue λ is: hessian or gauss_newton"),
+    "steps": _count("T, length of the runs", "steps"),
+    "early": _count("first steps in which loss and sharpness rise or do not", "steps"),
+    "lowest_c": _number("least c tried"),
+    "highest_c": _number("largest c tried"),
+    "resolution": _count("values of c an octave to which a line is bisected"),
+    "dtype": _label("float32 or float64"),
+}
+
 CLAIMS: dict[str, Column] = {
     "claim": _label("id in claims.yaml"),
     "activation": _label("activation that the row judges"),
@@ -202,6 +241,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "steps": STEPS,
     "layers": LAYERS,
     "init": INIT,
+    "phases": PHASES,
     "claims": CLAIMS,
     "readings": READINGS,
 }
@@ -221,6 +261,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "steps": ("run_id", "step"),
     "layers": ("run_id", "step", "layer"),
     "init": ("experiment", "depth", "activation", "weight_variance", "seed", "layer"),
+    "phases": ("cell_id", "experiment", "depth", "width", "activation", "seed", "line"),
     "claims": ("claim", "criterion", "provenance", "verdict", "figure", "notebook"),
     "readings": ("aspect", "reading", "judged", "claim", "criterion", "verdict"),
 }

@@ -170,3 +170,58 @@ class InitSpec:
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
     kernel: bool = False
+
+
+@dataclass(frozen=True)
+class PhaseSpec:
+    """The critical learning rates of one net, written as c = η λ_0, at one seed.
+
+    ``steps``       T, the length of the runs that tell catapult and divergence
+    ``early``       the first steps, in which loss and sharpness rise or do not
+    ``sharpness``   whose top eigenvalue λ is: ``hessian`` or ``gauss_newton``, preconditioned
+    ``log2_from``, ``log2_to``  range of log2 c
+    ``scan``        values of c an octave at which every net is looked at first
+    ``resolution``  values of c an octave to which lines are then bisected, a multiple of ``scan``
+    """
+
+    experiment: str
+    data: DataSpec
+    parameterization: str
+    depth: int
+    width: int
+    activation: str
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    base_width: int = 0
+    matched_to: str = ""
+    weight_variance: float = 1.0
+    steps: int = 64
+    early: int = 4
+    sharpness: str = "hessian"
+    log2_from: float = -1.0
+    log2_to: float = 6.0
+    scan: int = 2
+    resolution: int = 8
+    loss: str = "mse"
+    dtype: str = "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionaries, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PhaseSpec:
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "data": DataSpec(**values["data"])})
+
+    @property
+    def id(self) -> str:
+        """12 hex digits, stable across machines and versions of the grid around the net."""
+        return digest(self.to_dict())
+
+    @property
+    def cell_key(self) -> str:
+        """Specifications with equal keys differ in the seed alone and are searched together."""
+        values = self.to_dict()
+        del values["seed"]
+        return canonical_json(values)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 #: Rows are sorted by those of these columns that a table has, so that files can be compared.
-SORT_KEYS = ("experiment", "run_id", "step", "layer")
+SORT_KEYS = ("experiment", "run_id", "cell_id", "line", "step", "layer")
 
 #: What a table may be given as: a DataFrame, an Arrow table or a mapping of columns.
 Columns = Any

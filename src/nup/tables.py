@@ -20,17 +20,36 @@ def collect(selection: Mapping[str, Sequence[str]], runs_dir: Path, out: Path) -
     Raises:
         UserError: a job's table is missing or has another schema.
     """
+    return {
+        name: _join(
+            name,
+            "run_id",
+            {runs_dir / job / f"{name}.parquet": ids for job, ids in selection.items()},
+            out / f"{name}.parquet",
+        )
+        for name in TABLES
+    }
+
+
+def collect_phases(selection: Mapping[str, Sequence[str]], jobs_dir: Path, out: Path) -> int:
+    """Write the table ``phases`` to ``out`` from ``jobs_dir/<job>.parquet``; returns its rows.
+
+    ``selection`` is job id → ids of the nets to take. Raises as ``collect`` does.
+    """
+    files = {jobs_dir / f"{job}.parquet": ids for job, ids in selection.items()}
+    return _join("phases", "cell_id", files, out)
+
+
+def _join(name: str, key: str, files: Mapping[Path, Sequence[str]], out: Path) -> int:
+    """Write as one table the rows of ``files`` whose ``key`` is among those to take."""
     import pyarrow
     import pyarrow.compute
 
-    rows = {}
-    for name in TABLES:
-        parts = []
-        for job, runs in selection.items():
-            table = store.read_arrow(name, runs_dir / job / f"{name}.parquet")
-            wanted = pyarrow.array(list(runs), pyarrow.string())
-            parts.append(table.filter(pyarrow.compute.is_in(table["run_id"], wanted)))
-        joined = store.concatenate(name, parts)
-        store.write_table(name, joined, out / f"{name}.parquet")
-        rows[name] = joined.num_rows
-    return rows
+    parts = []
+    for path, ids in files.items():
+        table = store.read_arrow(name, path)
+        wanted = pyarrow.array(list(ids), pyarrow.string())
+        parts.append(table.filter(pyarrow.compute.is_in(table[key], wanted)))
+    joined = store.concatenate(name, parts)
+    store.write_table(name, joined, out)
+    return int(joined.num_rows)

@@ -97,7 +97,7 @@ def test_one_command_leaves_everything(finished):
     assert re.search(r"^eoc-init +(supported|contradicted|inconclusive)", text, flags=re.MULTILINE)
     assert (results / "report.html").stat().st_size > 10_000
     assert (checkout.table("runs")["status"] == "ok").any()
-    for name in ("steps", "layers", "init", "claims", "readings"):
+    for name in ("steps", "layers", "init", "phases", "claims", "readings"):
         assert len(checkout.table(name)) > 0
     for source in (checkout.root / "notebooks").glob("*.ipynb"):
         assert (results / "notebooks" / f"{source.stem}.html").stat().st_size > 10_000
@@ -132,7 +132,8 @@ def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
         "claims/readings/runs.py": {"readings", *notebooks},
         "plots/style.py": notebooks,
         "initialization.py": {"init", "claims", "readings", *notebooks},
-        "records.py": {"train", "tables", "claims", "readings", *notebooks},
+        "records.py": {"train", "tables", "search", "phases", "claims", "readings", *notebooks},
+        "phase_diagram.py": {"search", "phases", "notebook_11_phase_diagrams"},
         "cli.py": set(),
     }.items():
         path = checkout.root / "src" / "nup" / module
@@ -163,6 +164,22 @@ def test_growing_and_shrinking_train_only_what_is_missing(checkout):
     checkout.snakemake(*tables, "--config", "study=ci")
     assert (checkout.root / tables[1]).read_bytes() == steps
     assert files.items() <= checkout.results("runs/*/*.parquet").items()
+
+
+def test_growing_searches_only_for_the_lines_that_are_missing(checkout):
+    table = "results/ci/tables/phases.parquet"
+    before, files = checkout.table("phases"), checkout.results("phases/*.parquet")
+    checkout.edit("config/ci.yaml", "width: [4, 8, 16]", "width: [4, 8, 12, 16]")
+    checkout.snakemake(table, "--config", "study=ci")
+    after = checkout.table("phases")
+    new = after[~after["cell_id"].isin(before["cell_id"])]
+    assert set(new["base_width"]) == {12}
+    assert len(after) == len(before) + len(new)
+    assert files.items() < checkout.results("phases/*.parquet").items()
+    checkout.edit("config/ci.yaml", "width: [4, 8, 12, 16]", "width: [4, 8, 16]")
+    assert "search" not in checkout.due(table)
+    checkout.snakemake(table, "--config", "study=ci")
+    assert len(checkout.table("phases")) == len(before)
 
 
 def test_figures_need_only_the_tables(checkout, tmp_path):

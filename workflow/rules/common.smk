@@ -11,7 +11,7 @@ ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
 SOURCES = str((ROOT / "src").absolute())
 sys.path.insert(0, SOURCES)
 
-from nup import configuration, grid, plan, provenance
+from nup import configuration, grid, phase_plan, plan, provenance
 from nup.errors import UserError
 
 # Jobs run this checkout's code with this interpreter, whatever else is installed.
@@ -21,11 +21,16 @@ shell.prefix(
 
 
 def load_study():
-    """The study named by `--config study=…`, with its runs and nets at initialization."""
+    """The study named by `--config study=…`, its runs, nets at initialization, phase diagrams."""
     try:
         path = configuration.find(STUDY_NAME, ROOT / "config")
         study = configuration.load(path)
-        return study, grid.runs(study, path), grid.initializations(study, path)
+        return (
+            study,
+            grid.runs(study, path),
+            grid.initializations(study, path),
+            grid.phase_diagrams(study, path),
+        )
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
@@ -33,6 +38,11 @@ def load_study():
 def planned(job):
     """A job by its id; one of an earlier plan is read from its file."""
     return PLAN.jobs.get(job) or plan.Job.read(f"{RESULTS}/plan/jobs/{job}.json")
+
+
+def planned_phases(job):
+    """A job of phase diagrams by its id, as `planned`."""
+    return PHASES.jobs.get(job) or phase_plan.PhaseJob.read(f"{RESULTS}/plan/phases/{job}.json")
 
 
 def caption(figure):
@@ -71,7 +81,7 @@ def tables_folder():
     )
 
 
-STUDY, RUNS, INITIALIZATIONS = load_study()
+STUDY, RUNS, INITIALIZATIONS, PHASE_DIAGRAMS = load_study()
 RESULTS = f"results/{STUDY.study}"
 # Tables that came without the runs behind them are enough to draw the figures again.
 FROM_TABLES = "tables" in config or "figures" in sys.argv

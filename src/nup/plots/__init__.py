@@ -18,6 +18,7 @@ from nup.plots.initialization import norms_at_initialization
 from nup.plots.kernels import kernel_concentration, kernel_spectrum
 from nup.plots.layer_cosines import layer_cosines, phase_portraits
 from nup.plots.nulls import null_cosines, null_displacements
+from nup.plots.phase_diagrams import phase_diagram
 from nup.plots.phases import cosine_against_edge
 from nup.plots.reading_matrix import reading_matrix
 from nup.plots.readings import (
@@ -50,6 +51,7 @@ __all__ = [
     "norms_at_initialization",
     "null_cosines",
     "null_displacements",
+    "phase_diagram",
     "phase_portraits",
     "preactivation_evolution",
     "quadratic_in_tandem",

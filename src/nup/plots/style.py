@@ -72,6 +72,13 @@ def net_style(net: str) -> NetStyle:
     return NetStyle(label, color, marker, "-", color)
 
 
+def net_order(net: str) -> tuple[int, str, bool]:
+    """Sorts nets as they are listed here, each before those that match another's size."""
+    name, _, matched_to = net.partition(" matched to ")
+    known = list(_NETS)
+    return (known.index(name) if name in known else len(known)), name, bool(matched_to)
+
+
 def theme() -> Any:
     """Context with the look of every figure."""
     return mpl.rc_context(

@@ -1,0 +1,187 @@
+"""Phase diagrams from a study to its table: what is asked for, planned, measured and collected."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+
+from fake_training import DATA
+from nup import cli, configuration, grid, phase_plan, plan, store
+from nup.errors import UserError
+from nup.phase_plan import PhaseJob
+from nup.specification import PhaseSpec
+
+ENTRY = {
+    "data": {"name": "teacher", "n_train": 16, "n_validation": 8, "n_test": 8, "n_probe": 4},
+    "parameterization": [{"name": "nup", "r": 2}, {"name": "mup", "match": {"name": "nup"}}],
+    "depth": [2, 3],
+    "width": 4,
+    "activation": ["abs", "relu"],
+    "seeds": 2,
+}
+
+
+def cells(entry=None, **defaults):
+    study = {"study": "test", "defaults": defaults, "phase_diagrams": {"depth": entry or ENTRY}}
+    return list(
+        grid.phase_diagrams(configuration.Study.model_validate(study), "mine.yaml").values()
+    )
+
+
+def spec(seed=0, depth=3, **changes):
+    return PhaseSpec("depth", DATA, "mup", depth, 4, "abs", seed, steps=8, **changes)
+
+
+# -- asked for -------------------------------------------------------------------------------------
+
+
+def test_cells_are_the_product_of_the_axes():
+    found = cells()
+    assert len({cell.id for cell in found}) == len(found) == 2 * 2 * 2 * 2
+    assert {(cell.steps, cell.early, cell.scan, cell.resolution) for cell in found} == {
+        (64, 4, 2, 8)
+    }
+    assert {(cell.log2_from, cell.log2_to, cell.sharpness) for cell in found} == {
+        (-1.0, 6.0, "hessian")
+    }
+    matched = [cell for cell in found if cell.matched_to]
+    assert {cell.parameterization for cell in matched} == {"mup"}
+    assert {cell.base_width for cell in found} == {4}
+
+
+def test_settings_may_stand_in_the_defaults():
+    entry = {key: value for key, value in ENTRY.items() if key not in ("data", "seeds")}
+    found = cells(entry, data=ENTRY["data"], seeds=[3], dtype="float64")
+    assert {(cell.seed, cell.dtype, cell.data.n_train) for cell in found} == {(3, "float64", 16)}
+
+
+def test_a_specification_survives_its_file():
+    cell = cells()[-1]
+    assert PhaseSpec.from_dict(cell.to_dict()) == cell
+    assert cell.cell_key == cells()[-2].cell_key  # the other seed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stepz": 3}, r"phase_diagrams\.depth: got unknown key 'stepz'; expected one of data, .*"),
+        ({"early": 65}, r"phase_diagrams\.depth: early: expected at most steps = 64, got 65"),
+        ({"resolution": 5}, r"resolution: expected a multiple of log2_c\.per_octave = 2, got 5"),
+        ({"log2_c": {"from": 2, "to": 2}}, r"log2_c: expected from and to at least 1/per_octave"),
+        ({"log2_c": {"start": 2}}, r"log2_c: got unknown key 'start'; expected one of from, to"),
+        ({"sharpness": "trace"}, r"sharpness: .*'hessian' or 'gauss_newton' \(got 'trace'\)"),
+        ({"depth": 1}, r"phase_diagrams\.depth: depth must be a whole number ≥ 2, got 1"),
+        ({"width": None}, r"phase_diagrams\.depth: expected a value of width here or in the def"),
+    ],
+)
+def test_mistakes_are_named_with_file_key_and_remedy(tmp_path, changes, message):
+    path = tmp_path / "study.yaml"
+    study = {"study": "test", "phase_diagrams": {"depth": {**ENTRY, **changes}}}
+    path.write_text(yaml.safe_dump(study))
+    with pytest.raises(UserError, match=message) as error:
+        grid.phase_diagrams(configuration.load(path), path)
+    assert str(error.value).startswith(str(path))
+
+
+# -- planned ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reconcile(tmp_path):
+    """Plan cells in a folder of jobs of about 0.1 s each."""
+
+    def run(wanted):
+        by_id = {cell.id: cell for cell in wanted}
+        return phase_plan.reconcile(by_id, tmp_path / "plan", tmp_path / "phases", 0.1, 120)
+
+    return run
+
+
+def of(planned):
+    return sorted(cell for ids in planned.selection.values() for cell in ids)
+
+
+def test_every_cell_is_planned_once_and_seeds_stay_together(reconcile):
+    wanted = [spec(seed, depth) for depth in (2, 3, 4, 5) for seed in range(3)]
+    planned = reconcile(wanted)
+    assert of(planned) == sorted(cell.id for cell in wanted)
+    assert len(planned.jobs) > 1
+    for job in planned.jobs.values():
+        keys = [cell.cell_key for cell in job.cells]
+        assert all(keys.count(key) == 3 for key in keys)
+    again = reconcile(wanted[::-1])
+    assert again.selection == planned.selection
+
+
+def test_growing_measures_only_what_is_missing(reconcile, tmp_path):
+    first = reconcile([spec(seed) for seed in range(2)])
+    (job,) = first.jobs
+    (tmp_path / "phases").mkdir()
+    (tmp_path / "phases" / f"{job}.parquet").touch()
+    grown = reconcile([spec(seed, depth) for seed in range(3) for depth in (2, 3)])
+    assert job in grown.jobs
+    new = [cell for name, planned in grown.jobs.items() if name != job for cell in planned.cells]
+    assert {(cell.seed, cell.depth) for cell in new} == {(0, 2), (1, 2), (2, 2), (2, 3)}
+    shrunk = reconcile([spec(0)])
+    assert (list(shrunk.jobs), of(shrunk)) == ([job], [spec(0).id])
+
+
+def test_planning_at_once_gives_one_plan(reconcile):
+    wanted = [spec(seed, depth) for depth in (2, 3) for seed in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        plans = list(pool.map(lambda _: reconcile(wanted), range(4)))
+    assert all(each.selection == plans[0].selection for each in plans)
+
+
+def test_damaged_files_are_named_and_ignored_in_planning(reconcile, tmp_path):
+    planned = reconcile([spec()])
+    (tmp_path / "plan" / "0123.json").write_text('{"cells": [{"experiment": "old"}]}')
+    with pytest.raises(UserError, match="expected phase diagrams planned by this version of nup"):
+        PhaseJob.read(tmp_path / "plan" / "0123.json")
+    assert reconcile([spec()]).selection == planned.selection
+
+
+def test_more_work_is_longer():
+    plain = phase_plan.seconds([spec()], 120)
+    for changes in ({"seed": 1}, {"depth": 4}, {"log2_to": 8.0}, {"early": 8}):
+        more = [spec(), spec(1)] if "seed" in changes else [spec(**changes)]
+        assert phase_plan.seconds(more, 120) > plain
+    cheap = phase_plan.seconds([spec(sharpness="gauss_newton")], 120)
+    assert cheap < plain
+    assert PhaseJob((spec(),)).limit_minutes(120) >= 5
+
+
+# -- measured and collected ------------------------------------------------------------------------
+
+
+def test_from_a_job_to_the_table(tmp_path, capfd):
+    wanted = [spec(seed, depth, log2_to=4.0) for depth in (2, 3) for seed in range(2)]
+    jobs = [PhaseJob(tuple(wanted[:2])), PhaseJob(tuple(wanted[2:]))]
+    for job in jobs:
+        path, out = job.write(tmp_path / "plan"), tmp_path / "phases" / f"{job.id}.parquet"
+        assert cli.main(["phases", str(path), "--out", str(out)]) == 0
+        assert "phases: 8 rows" in capfd.readouterr().err
+    selection = plan.write_selection(
+        {job.id: [job.cell_ids[0]] for job in jobs}, tmp_path / "selections"
+    )
+    out = tmp_path / "tables" / "phases.parquet"
+    options = ["--jobs", str(tmp_path / "phases"), "--out", str(out)]
+    assert cli.main(["collect-phases", str(selection), *options]) == 0
+    table = store.read_table("phases", out)
+    assert sorted(set(table["cell_id"])) == sorted(job.cell_ids[0] for job in jobs)
+    assert set(table["seed"]) == {0}
+    assert table.groupby("depth")["line"].nunique().to_dict() == {2: 4, 3: 4}
+    found = table[table["censored"] == ""]
+    assert (found["c"] > found["lowest_c"]).all()
+    assert (found["learning_rate"] * found["initial_sharpness"]).to_numpy() == pytest.approx(
+        found["c"].to_numpy()
+    )
+    assert table.loc[table["censored"] == "above", "c"].isna().all()
+
+
+def test_a_study_without_phase_diagrams_has_an_empty_table(tmp_path):
+    selection = plan.write_selection({}, tmp_path)
+    out = tmp_path / "phases.parquet"
+    options = ["--jobs", str(tmp_path), "--out", str(out)]
+    assert cli.main(["collect-phases", str(selection), *options]) == 0
+    assert len(store.read_table("phases", out)) == 0
