@@ -1,0 +1,177 @@
+"""Compiled steps against the same steps by torch on stacks, in float64."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import problems
+from nup import training
+from nup.compiled import jit
+from nup.compiled_steps import LONGEST, can_compile
+from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.stack import Stack
+from nup.training import train
+
+#: Everything that kernels record; the first step and the final state are torch's in any case.
+KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0)
+
+SCHEDULES = {
+    "constant": (ScheduleSpec(), 0.1),
+    "cosine": (ScheduleSpec("cosine", {"warmup": 0.3}), 0.1),
+    "sharpness": (ScheduleSpec("sharpness", {"c": 1.9}), None),
+    "taylor": (ScheduleSpec("taylor", {"c": 0.6}), None),
+    "depthwise": (ScheduleSpec(gradient_scaling="depthwise"), 0.1),
+    "sharpness+depthwise": (ScheduleSpec("sharpness", {"c": 1.9}, "depthwise"), None),
+}
+
+
+def assert_same(specs, data):
+    compiled, stacked = train(specs, data), train(specs, data, compiled=False)
+    for table in ("runs", "steps", "layers"):
+        expected = getattr(stacked, table)
+        for name, values in getattr(compiled, table).items():
+            if values.dtype.kind != "f":
+                assert values.tolist() == expected[name].tolist(), name
+            elif name == "sharpness_residual":
+                # Rounding alone where the Krylov space is complete, infinite where λ is 0.
+                found, wanted = (np.nan_to_num(x, posinf=0) for x in (values, expected[name]))
+                np.testing.assert_allclose(found, wanted, atol=1e-5, err_msg=name)
+            else:
+                np.testing.assert_allclose(
+                    values, expected[name], rtol=2e-5, atol=1e-9, err_msg=f"{table}.{name}"
+                )
+    return compiled
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_losses_and_batches(schedule, loss, batch_size):
+    spec, rate = SCHEDULES[schedule]
+    specs = [
+        problems.run(
+            depth=4,
+            activation="(1,2)",
+            loss=loss,
+            schedule=spec,
+            learning_rate=rate,
+            seed=seed,
+            steps=10,
+            record=KERNELS,
+            batch_size=batch_size,
+        )
+        for seed in (0, 1)
+    ]
+    assert_same(specs, problems.dataset("classes"))
+
+
+@pytest.mark.parametrize("activation", ["abs", "relu", "linear", "(-1,1)", "(2,1)"])
+@pytest.mark.parametrize("name", ["nup", "mup_residual", "sp"])
+def test_networks(name, activation):
+    spec = problems.run(
+        parameterization=name,
+        depth=4,
+        activation=activation,
+        learning_rate=0.02,
+        steps=8,
+        record=KERNELS,
+    )
+    records = assert_same([spec], problems.dataset())
+    assert records.runs["status"][0] == "ok"
+
+
+def test_runs_that_diverge_within_a_stretch_leave_alone():
+    rates = (0.05, 1.0, 2.0)
+    specs = [problems.run(learning_rate=rate, steps=30, record=KERNELS) for rate in rates]
+    records = assert_same(specs, problems.dataset())
+    assert list(records.runs["status"]) == ["ok", "diverged", "diverged"]
+    assert 0 < records.runs["last_step"][2] < 30
+    assert records.runs["reason"][2].startswith("loss ")
+    for spec in specs:
+        problems.assert_as_if_alone(records, spec, train([spec], problems.dataset()))
+
+
+def test_a_rate_that_is_no_number_is_the_reason():
+    """Weights that all became zero within a stretch have no curvature."""
+    data = problems.one_sample(target=1.0)
+    data.targets["train"][:] = 0.0
+    data.inputs["train"][:] = 0.0
+    specs = [problems.sharpness(1.0, depth=2, steps=6, record=replace(KERNELS, taylor=0))]
+    for compiled in (True, False):
+        records = train(specs, data, compiled=compiled)
+        assert records.runs["reason"][0] == "schedule 'sharpness' found no finite rate"
+
+
+def test_stretches_end_where_something_else_is_due_and_are_not_too_long(monkeypatch):
+    taken = []
+    take = training.CompiledSteps.take
+
+    def spy(self, first, until):
+        taken.append((first, until))
+        take(self, first, until)
+
+    monkeypatch.setattr(training.CompiledSteps, "take", spy)
+    data = problems.dataset()
+    train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5))], data)
+    assert taken == [(1, 5), (6, 7), (8, 10), (11, 14), (16, 20)]
+    taken.clear()
+    steps = 2 * LONGEST + 10
+    train([problems.run(steps=steps, record=RecordSpec(10, 0, 0, 10, 0, 0))], data)
+    ends = [(1, LONGEST + 1), (LONGEST + 1, 2 * LONGEST + 1), (2 * LONGEST + 1, steps)]
+    assert taken == ends
+
+
+def test_progress_tells_every_stretch():
+    said = []
+    spec = problems.run(steps=20, record=KERNELS)
+    train([spec], problems.dataset(), progress=lambda *state: said.append(state))
+    assert said == [(0, 20, 1), (19, 20, 1), (20, 20, 1)]
+
+
+def test_threads_change_nothing():
+    specs = [problems.run(seed=seed, steps=12, record=KERNELS) for seed in range(5)]
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(train(specs, problems.dataset()).steps["loss"].tolist())
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_what_kernels_cannot_do_is_done_by_torch():
+    data = problems.dataset()
+    plain = problems.run()
+    beside = problems.sharpness(1.0, batch_size=4)
+    adamw = problems.run(
+        parameterization="sp",
+        optimizer=OptimizerSpec("adamw"),
+        record=replace(KERNELS, curvature=0, taylor=0),
+    )
+    assert [can_compile(Stack([spec], data, "cpu")) for spec in (plain, beside, adamw)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_path):
+    """An edit of a module changes the folder, also for kernels that only call those edited."""
+    folder = jit._folder()
+    for source in jit.Path(jit.__file__).parent.glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    jit._folder.cache_clear()
+    try:
+        assert jit.Path(jit._folder()).name == jit.Path(folder).name
+        jit._folder.cache_clear()
+        (tmp_path / "passes.py").write_text("# edited\n")
+        assert jit.Path(jit._folder()).name != jit.Path(folder).name
+    finally:
+        monkeypatch.undo()
+        jit._folder.cache_clear()
+    assert jit._folder() == folder
