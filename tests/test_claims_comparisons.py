@@ -415,7 +415,7 @@ def test_equal_operations_need_accuracies_along_the_way(catalogue):
     row = rows.loc["constant schedule, equal operations"]
     assert row["verdict"] == "not run"
     assert row["reason"] == (
-        "nup(r=2): no accuracies along the way; set record.features in the study"
+        "nup(r=2): no accuracies along the way; set record.accuracy in the study"
     )
 
 

@@ -114,8 +114,8 @@ def test_stretches_end_where_something_else_is_due_and_are_not_too_long(monkeypa
 
     monkeypatch.setattr(training.CompiledSteps, "take", spy)
     data = problems.dataset()
-    train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5))], data)
-    assert taken == [(1, 5), (6, 7), (8, 10), (11, 14), (16, 20)]
+    train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5, accuracy=8))], data)
+    assert taken == [(1, 5), (6, 7), (9, 10), (11, 14), (17, 20)]
     taken.clear()
     steps = 2 * LONGEST + 10
     train([problems.run(steps=steps, record=RecordSpec(10, 0, 0, 10, 0, 0))], data)

@@ -80,7 +80,7 @@ class CompiledSteps:
     def _measures_state(self, step: int) -> bool:
         """Whether something is due that the kernels do not measure."""
         record = self._stack.spec.record
-        cadences = [record.probe, record.features, record.hessian]
+        cadences = [record.probe, record.features, record.hessian, record.accuracy]
         if self._stack.spec.batch_size is not None:
             cadences.append(record.curvature)
         return any(self._stack.due(cadence, step) for cadence in cadences)

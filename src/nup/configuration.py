@@ -166,6 +166,7 @@ class Record(Strict):
     probe: Annotated[int, Field(ge=0)] | None = None
     features: Annotated[int, Field(ge=0)] | None = None
     hessian: Annotated[int, Field(ge=0)] | None = None
+    accuracy: Annotated[int, Field(ge=0)] | None = None
 
 
 class Shapes(Strict):

@@ -89,7 +89,7 @@ def motion(stack: Stack, step: int, rate: Tensor, direction: Sequence[Tensor]) -
 
 
 def probe(stack: Stack, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
-    """Preactivations and features of the probe set, and generalization, where due."""
+    """Preactivations and features of the probe set where due. Each [E] or [E, l]"""
     with_features = stack.due(stack.spec.record.features, step)
     if not with_features and not stack.due(stack.spec.record.probe, step):
         return {}
@@ -102,33 +102,34 @@ def probe(stack: Stack, step: int, factors: Sequence[float | Tensor]) -> dict[st
         kernel = observables.neural_tangent_kernel(stack.network, stack.weights, trace, factors)
         alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
         values["ntk_alignment"] = alignment
-        values |= _accuracies(stack, ("validation", "test"))
-        values["validation_loss"] = _validation_loss(stack)
     return values
 
 
-def _accuracies(stack: Stack, splits: Sequence[str]) -> dict[str, Tensor]:
-    if not stack.data.labels:
+def generalization(stack: Stack, step: int) -> dict[str, Tensor]:
+    """Accuracies and loss on held-out data where due. Each [E]"""
+    record = stack.spec.record
+    if not stack.due(record.features, step) and not stack.due(record.accuracy, step):
         return {}
-    return {
-        f"{split}_accuracy": observables.accuracy(_outputs(stack, split), stack.data.labels[split])
-        for split in splits
-    }
+    return _held_out(stack, ("validation", "test"))
 
 
-def _validation_loss(stack: Stack) -> Tensor:
-    return stack.loss.value(_outputs(stack, "validation"), stack.data.targets["validation"])
-
-
-def _outputs(stack: Stack, split: str) -> Tensor:
-    trace = stack.network.forward(stack.weights, stack.data.inputs[split])
-    return stack.network.outputs(trace)
+def _held_out(stack: Stack, splits: Sequence[str]) -> dict[str, Tensor]:
+    """Accuracies on these splits, unless it is a regression, and the loss on validation data."""
+    values = {}
+    for split in splits:
+        trace = stack.network.forward(stack.weights, stack.data.inputs[split])
+        outputs = stack.network.outputs(trace)
+        if stack.data.labels:
+            correct = observables.accuracy(outputs, stack.data.labels[split])
+            values[f"{split}_accuracy"] = correct
+        if split == "validation":
+            values["validation_loss"] = stack.loss.value(outputs, stack.data.targets[split])
+    return values
 
 
 def finish(stack: Stack, sharpness: Tensor | None) -> None:
     """Summary of the final state."""
-    values = _accuracies(stack, ("train", "validation", "test"))
-    values["validation_loss"] = _validation_loss(stack)
+    values = _held_out(stack, ("train", "validation", "test"))
     if sharpness is not None:
         values["final_sharpness"] = sharpness
     stack.recorder.put_final(stack.members.cpu().numpy(), values)

@@ -54,6 +54,7 @@ class Recorder:
             record.taylor,
             record.features,
             record.hessian,
+            record.accuracy,
         )
         self._step_rows = _row_of_step(step_groups, self._steps)
         layer_groups = (record.layers, record.probe, record.features)

@@ -114,9 +114,9 @@ STEPS: dict[str, Column] = {
     "flops": _series(
         "operations that training needed to reach θ_t: `nup.operations`", "operations"
     ),
-    "validation_accuracy": _series("on the features cadence; null for a regression"),
-    "validation_loss": _series("on the features cadence"),
-    "test_accuracy": _series("on the features cadence; null for a regression"),
+    "validation_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
+    "validation_loss": _series("on the cadence of features or accuracy"),
+    "test_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
     "ntk_alignment": _series(
         "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"
     ),

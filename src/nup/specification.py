@@ -82,17 +82,19 @@ class RecordSpec:
     ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
     ``probe``      per layer: relative evolution of the probe set's preactivations and its split
     ``features``   per layer: soft and stable rank, kernel alignment, weight movement; accuracies
+    ``accuracy``   accuracy and loss on validation data, accuracy on test data
     ``hessian``    largest algebraic eigenvalue of the preconditioned Hessian: dear, so never unless
                    asked for
     """
 
     steps: int = 1
-    curvature: int = 5
+    curvature: int = 50
     taylor: int = 0
     layers: int = 10
     probe: int = 10
     features: int = 50
     hessian: int = 0
+    accuracy: int = 0
 
 
 @dataclass(frozen=True)

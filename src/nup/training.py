@@ -83,7 +83,7 @@ def _step(stack: Stack, step: int) -> None:
     sharpness = measurements.sharpness(stack, step, trace, factors)
     hessian = measurements.hessian(stack, step, trace, deltas, factors)
     taylor = measurements.taylor(stack, step, trace, direction, targets)
-    values = measurements.probe(stack, step, factors)
+    values = measurements.probe(stack, step, factors) | measurements.generalization(stack, step)
     if stack.due(stack.spec.record.layers, step):
         values["gradient_scale"] = scales
         values["preactivation_rms"] = observables.preactivation_rms(trace)

@@ -112,7 +112,7 @@ def within_budget(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
     states = states[states["run_id"].isin(runs["run_id"])].dropna(subset=["validation_accuracy"])
     for net in runs["net"].unique():
         if not set(runs.loc[runs["net"] == net, "run_id"]) & set(states["run_id"]):
-            raise NotRun(f"{net}: no accuracies along the way; set record.features in the study")
+            raise NotRun(f"{net}: no accuracies along the way; set record.accuracy in the study")
     limits = pd.Series(budget.to_numpy(), index=runs["run_id"]) * (1 + ROUNDING)
     affordable = states[states["flops"] <= states["run_id"].map(limits)]
     last = (
