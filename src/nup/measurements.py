@@ -27,6 +27,7 @@ def sharpness(
     pair = stack.sharpness.measure(operator)
     indices = stack.members.cpu().numpy()
     stack.operations.measured(indices, pair.products.cpu().numpy())
+    stack.put(step, {"sharpness_products": pair.products})
     if step == 0:
         stack.recorder.initial_sharpness[indices] = pair.value.to("cpu", torch.float64).numpy()
     stack.put(step, {"sharpness": pair.value, "sharpness_residual": pair.residual})

@@ -106,6 +106,7 @@ class Recorder:
             "learning_rate": rate,
             "sharpness": columns.sharpness[..., 0],
             "sharpness_residual": columns.sharpness[..., 1],
+            "sharpness_products": columns.sharpness[..., 2],
             "edge": edge,
             **{f"taylor_{j + 1}": columns.taylor[..., j] for j in range(3)},
         }

@@ -107,6 +107,7 @@ STEPS: dict[str, Column] = {
     "cosine": _series("cos of Δ_t with θ_t − θ_0; null at t = 0"),
     "sharpness": _series("λ_t, preconditioned Gauss–Newton, on the curvature cadence"),
     "sharpness_residual": _series("‖Mv − λv‖/λ of the eigenpair"),
+    "sharpness_products": _series("products with the matrix that finding λ_t took"),
     "edge": _series("η_t λ_t, to be held against 2"),
     "taylor_1": _series("T1 of η ↦ L(θ_t − η u)"),
     "taylor_2": _series("T2"),
