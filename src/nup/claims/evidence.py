@@ -1,4 +1,4 @@
-"""The evidence for one claim and one activation: the rows of the tables that bear on it."""
+"""The evidence for one claim, activation and setting: the rows of the tables that bear on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from nup import schema
+from nup.claims.settings import Setting, matching
 
 #: The sizes of a net that an experiment may vary.
 Axis = Literal["depth", "base_width"]
@@ -60,13 +61,15 @@ def net_labels(table: pd.DataFrame) -> pd.Series[str]:
 
 
 class Evidence:
-    """The tables, filtered to one experiment and one activation.
+    """The tables, filtered to one experiment, one activation and one setting.
 
     Args:
         tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.schema``; absent ones are empty.
         experiment: value of the column ``experiment``.
         activation: value of the column ``activation``.
-        select: further columns of ``runs`` or ``init`` with the value they must have.
+        select: further columns of ``runs`` or ``init`` with the value they must have, None for a
+            missing one.
+        setting: loss and batch size of the runs; all if absent.
     """
 
     def __init__(
@@ -75,11 +78,13 @@ class Evidence:
         experiment: str,
         activation: str,
         select: Mapping[str, Any] | None = None,
+        setting: Setting | None = None,
     ) -> None:
         self.experiment = experiment
         self.activation = activation
         self._tables = tables
         self._select = select
+        self._setting = setting
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
     def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
@@ -89,6 +94,7 @@ class Evidence:
             experiment or self.experiment,
             activation or self.activation,
             self._select,
+            self._setting,
         )
 
     @cached_property
@@ -156,9 +162,8 @@ class Evidence:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        rows = self._tables[name]
-        for column, value in self._where.items():
-            rows = rows[rows[column] == value]
+        setting = self._setting._asdict() if self._setting and name == "runs" else {}
+        rows = matching(self._tables[name], {**self._where, **setting})
         return rows.assign(net=net_labels(rows))
 
     def _of(

@@ -1,4 +1,7 @@
-"""Tables → claims table: one row a criterion, and one ``overall`` row, per claim and activation."""
+"""Tables → claims table: one row a criterion and one ``overall`` row.
+
+So it is for each claim, for each activation and setting in which its experiment was run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from nup.claims import verdicts
 from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
 from nup.claims.estimators import ESTIMATORS
 from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.settings import INITIALIZATION, settings_of
 from nup.claims.statistics import Interval, bootstrap_mean, worst
 
 OVERALL = "overall"
@@ -22,9 +26,10 @@ _NAMED = 6
 
 
 def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
-    """Judge every claim for every activation of its experiment.
+    """Judge every claim for every activation and setting of its experiment.
 
-    A claim whose experiment is absent is *not run* for all activations of the tables.
+    A claim whose experiment is absent is *not run* for all activations of the tables, in no
+    setting.
 
     Args:
         tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.schema``;
@@ -38,7 +43,8 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
         row
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for row in _judge_claim(tables, claim, activation, catalogue.intervals)
+        for label, evidence in _evidence(tables, claim, activation).items()
+        for row in _judge_claim(evidence, claim, label, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
@@ -60,13 +66,25 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
     return found
 
 
+def _evidence(
+    tables: Mapping[str, pd.DataFrame], claim: Claim, activation: str
+) -> dict[str, Evidence]:
+    """What bears on a claim for an activation, by the label of the setting."""
+    where = (tables, claim.experiment, activation, claim.select)
+    pinned = {**claim.select, "activation": activation}
+    if found := settings_of(tables, claim.experiment, pinned):
+        return {setting.label: Evidence(*where, setting) for setting in found}
+    untrained = "init" in tables and claim.experiment in set(tables["init"]["experiment"])
+    return {INITIALIZATION if untrained else "": Evidence(*where)}
+
+
 def _judge_claim(
-    tables: Mapping[str, pd.DataFrame], claim: Claim, activation: str, settings: IntervalSettings
+    evidence: Evidence, claim: Claim, setting: str, settings: IntervalSettings
 ) -> list[dict[str, Any]]:
-    evidence = Evidence(tables, claim.experiment, activation, claim.select)
     shared = {
         "claim": claim.id,
-        "activation": activation,
+        "activation": evidence.activation,
+        "setting": setting,
         "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,
