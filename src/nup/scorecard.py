@@ -46,26 +46,28 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         catalogue: the claims with their titles.
     """
     studies = {Path(path).parent.parent: _overall(path) for path in paths}
+    columns = {
+        (folder, str(name)): verdicts
+        for folder, overall in studies.items()
+        for name, verdicts in _by_activation(overall).items()
+    }
     judged = pd.concat(studies.values())
-    wide = pd.concat(
-        {folder.name: _by_activation(each) for folder, each in studies.items()}, axis=1
-    )
     titles = {claim.id: claim.title for claim in catalogue.claims}
-    places = judged.drop_duplicates("claim").set_index("claim")[["figure", "notebook"]]
-    claims = list(dict.fromkeys(judged["claim"]))
-    lines = [(claim, setting) for claim in claims for setting in claim_settings(judged, claim)]
+    claims = judged.drop_duplicates("claim")
+    lines = [(claim, each) for claim in claims["claim"] for each in claim_settings(judged, claim)]
     with_setting = len(lines) > len(claims)
-    heads = [f"`{name}`" if len(studies) == 1 else f"{study}, `{name}`" for study, name in wide]
-    columns = ["figure", "claim", "notebook", *(["setting"] if with_setting else []), *heads]
-    rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    alone = len(studies) == 1
+    heads = [f"`{name}`" if alone else f"{folder.name}, `{name}`" for folder, name in columns]
+    names = ["figure", "claim", "notebook", *(["setting"] if with_setting else []), *heads]
+    rows = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for claim, setting in lines:
-        figure, notebook = (str(place) for place in places.loc[claim])
+        first = claims[claims["claim"] == claim].iloc[0]
         cells = [
-            _figure_links(figure, claim, studies),
+            _figure_links(str(first["figure"]), claim, studies),
             f"{titles[claim]} (`{claim}`)",
-            f"`{notebook}`",
+            f"`{first['notebook']}`",
             *([setting or "-"] if with_setting else []),
-            *wide.loc[(claim, setting)].fillna("-"),
+            *(verdicts.dropna().get((claim, setting), "-") for verdicts in columns.values()),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

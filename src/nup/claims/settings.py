@@ -71,5 +71,5 @@ def judged_names(rows: pd.DataFrame) -> pd.Series[str]:
 
 
 def claim_settings(judged: pd.DataFrame, claim_id: str) -> list[str]:
-    """The settings in which a claim was judged, in the table's order; one without name if in none."""
+    """The settings in which a claim was judged, in the table's order; [''] if in none."""
     return list(dict.fromkeys(judged.loc[judged["claim"] == claim_id, "setting"])) or [""]

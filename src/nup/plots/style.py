@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -152,9 +153,7 @@ def panels(
     return figure
 
 
-def _draw_rows(
-    axes: Sequence[Sequence[Axes]], rows: Mapping[str, Draw], found: Sequence[Evidence]
-) -> None:
+def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[Evidence]) -> None:
     """Draw ``axes [row, activation]``, the panels of each row with the same vertical limits."""
     for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
         drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
