@@ -52,7 +52,7 @@ def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
     if rows.empty:
         return "No activation was judged: the tables hold no runs."
     lines = [
-        f"- `{row.activation}`{name.removeprefix(str(row.activation))}: **{row.verdict}** ({row.reason})"
+        f"- `{name}`: **{row.verdict}** ({row.reason})"
         for name, row in zip(judged_names(rows), rows.itertuples(index=False), strict=True)
     ]
     return "\n".join(lines)
