@@ -183,4 +183,6 @@ def _legend(figure: Figure, names: list[str]) -> None:
         Line2D([], [], color=look.color, linewidth=4, label=f"{look.symbol} {label}")
         for label, look in style.VERDICTS.items()
     ]
-    figure.legend(handles=shapes + colors, loc="outside lower center", ncols=6, fontsize="small")
+    columns = 6 if all(len(name) < 12 for name in names) else 4  # so many fit into the width
+    handles = shapes + colors
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")
