@@ -12,7 +12,11 @@ import synthetic_tables as synthetic
 from nup import cli, plots, scorecard, store
 from nup.claims import Catalogue, judge, load_catalogue, report
 from nup.claims.evidence import Evidence, NotRun
+from nup.claims.readings import Readings, judge_readings, load_readings
+from nup.claims.readings import report as readings_report
 from nup.claims.settings import Setting, settings_of
+from nup.cosine import correlations
+from nup.cosine import report as cosine_report
 from synthetic_base import in_setting, together
 
 ROOT = Path(__file__).parents[1]
@@ -136,9 +140,9 @@ def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batc
 def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
     figure = plots.tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
-    assert len(titles) == 2 * 2 * 2
+    assert len(titles) == 2 * 3 * 2
     assert titles[:2] == [f"{name}, {FULL}: useful ✓ supported" for name in ("abs", "relu")]
-    assert titles[4] == f"abs, {USUAL}: useful ✗ contradicted"
+    assert titles[6] == f"abs, {USUAL}: useful ✗ contradicted"
     assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
     single = plots.catapult_ends(both, judged, catalogue["catapult-ends"])
     assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
@@ -153,6 +157,48 @@ def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
     (legend,) = plots.forest(judged, catalogue["useful"]).legends
     names = [text.get_text() for text in legend.get_texts()]
     assert names[:2] == [f"abs, {FULL}", f"abs, {USUAL}"]
+
+
+# -- readings and the cosine -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def depths() -> dict[str, pd.DataFrame]:
+    """The experiment ``depth`` in two settings, with other seeds of its noise in the second."""
+    small = {"seeds": (0, 1), "depths": (2, 4, 8)}
+    return together(
+        synthetic.depth_tables(**small),
+        in_setting(synthetic.depth_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
+    )
+
+
+def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
+    claim = load_catalogue(ROOT / "config" / "claims.yaml")["cosine-features"]
+    found = correlations.correlations(depths, claim)
+    of_cosine = found[(found["predictor"] == "cosine") & (found["outcome"] == "soft_rank_gain")]
+    signs = (of_cosine.set_index("setting")["estimate"] > 0).to_dict()
+    assert signs == {FULL: True, USUAL: False}
+    text = cosine_report.correlation_rows(found)
+    assert f"| abs, {FULL} |" in text
+    assert f"| abs, {USUAL} |" in text
+    figure = plots.correlation_forest(depths, judge({}, Catalogue(claims=[claim])), claim, found)
+    assert len(figure.axes) == 2
+    assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
+
+
+def test_readings_are_judged_in_each_setting(depths):
+    catalogue = load_catalogue(ROOT / "config" / "claims.yaml")
+    aspects = load_readings(ROOT / "config" / "readings.yaml", catalogue).aspects
+    rules = Readings(aspects=[each for each in aspects if each.name == "update rule"])
+    table = judge_readings(depths, catalogue, rules)
+    assert set(table["setting"]) == {FULL, USUAL}
+    text = readings_report.reproduction_text(table, "update rule")
+    assert f"| `nup-depth-transfer` | abs, {USUAL} |" in text
+    axis = plots.reading_matrix(table).axes[0]
+    labels = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert labels[:2] == [f"nup-depth-transfer\n{setting}" for setting in (FULL, USUAL)]
+    alone = plots.reading_matrix(table[table["setting"] == FULL]).axes[0]
+    assert alone.get_xticklabels()[0].get_text() == "nup-depth-transfer"
 
 
 # -- side by side ----------------------------------------------------------------------------------

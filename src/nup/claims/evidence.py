@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from nup import schema
-from nup.claims.settings import Setting, matching
+from nup.claims.settings import INITIALIZATION, Setting, matching, settings_of
 
 #: The sizes of a net that an experiment may vary.
 Axis = Literal["depth", "base_width"]
@@ -84,7 +84,7 @@ class Evidence:
         self.activation = activation
         self._tables = tables
         self._select = select
-        self._setting = setting
+        self.setting = setting
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
     def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
@@ -94,8 +94,18 @@ class Evidence:
             experiment or self.experiment,
             activation or self.activation,
             self._select,
-            self._setting,
+            self.setting,
         )
+
+    @property
+    def setting_label(self) -> str:
+        """Label of the setting; ``initialization`` for an experiment of untrained nets."""
+        if self.setting is not None:
+            return self.setting.label
+        untrained = "init" in self._tables and self.experiment in set(
+            self._tables["init"]["experiment"]
+        )
+        return INITIALIZATION if untrained else ""
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -162,7 +172,7 @@ class Evidence:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        setting = self._setting._asdict() if self._setting and name == "runs" else {}
+        setting = self.setting._asdict() if self.setting and name == "runs" else {}
         rows = matching(self._tables[name], {**self._where, **setting})
         return rows.assign(net=net_labels(rows))
 
@@ -181,3 +191,15 @@ class Evidence:
                     f"({', '.join(values)}): pin one under `select` in the claims file"
                 )
         return rows
+
+
+def by_setting(
+    tables: Mapping[str, pd.DataFrame],
+    experiment: str,
+    activation: str,
+    select: Mapping[str, Any] | None = None,
+) -> list[Evidence]:
+    """The evidence for each setting in which an activation was run; one without, if in none."""
+    found = settings_of(tables, experiment, {**(select or {}), "activation": activation})
+    where = (tables, experiment, activation, select)
+    return [Evidence(*where, setting) for setting in found] or [Evidence(*where)]

@@ -15,8 +15,7 @@ from nup import schema
 from nup.claims import verdicts
 from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
-from nup.claims.settings import INITIALIZATION, settings_of
+from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided, by_setting
 from nup.claims.statistics import Interval, bootstrap_mean, worst
 
 OVERALL = "overall"
@@ -43,8 +42,8 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
         row
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for label, evidence in _evidence(tables, claim, activation).items()
-        for row in _judge_claim(evidence, claim, label, catalogue.intervals)
+        for evidence in by_setting(tables, claim.experiment, activation, claim.select)
+        for row in _judge_claim(evidence, claim, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
@@ -66,25 +65,13 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
     return found
 
 
-def _evidence(
-    tables: Mapping[str, pd.DataFrame], claim: Claim, activation: str
-) -> dict[str, Evidence]:
-    """What bears on a claim for an activation, by the label of the setting."""
-    where = (tables, claim.experiment, activation, claim.select)
-    pinned = {**claim.select, "activation": activation}
-    if found := settings_of(tables, claim.experiment, pinned):
-        return {setting.label: Evidence(*where, setting) for setting in found}
-    untrained = "init" in tables and claim.experiment in set(tables["init"]["experiment"])
-    return {INITIALIZATION if untrained else "": Evidence(*where)}
-
-
 def _judge_claim(
-    evidence: Evidence, claim: Claim, setting: str, settings: IntervalSettings
+    evidence: Evidence, claim: Claim, settings: IntervalSettings
 ) -> list[dict[str, Any]]:
     shared = {
         "claim": claim.id,
         "activation": evidence.activation,
-        "setting": setting,
+        "setting": evidence.setting_label,
         "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,
