@@ -182,7 +182,14 @@ class Evidence:
         rows = table if net is None else table[table["net"] == net]
         if rows.empty:
             name = "" if net is None else f" of {net}"
-            raise NotRun(f"experiment `{self.experiment}` has no {self.activation} runs{name}")
+            pinned = ", ".join(
+                f"{column} {'null' if value is None else value}"
+                for column, value in (self._select or {}).items()
+            )
+            where = f" with {pinned}" if pinned else ""
+            raise NotRun(
+                f"experiment `{self.experiment}` has no {self.activation} runs{name}{where}"
+            )
         for column in _SINGLE_VALUED:
             values = sorted(map(str, rows[column].unique())) if column in rows else []
             if len(values) > 1 and column not in varying:
