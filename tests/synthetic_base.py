@@ -49,6 +49,32 @@ def net_columns(net: str) -> dict[str, Any]:
     }
 
 
+def in_setting(
+    tables: Mapping[str, pd.DataFrame], loss_name: str, batch_size: int | None
+) -> dict[str, pd.DataFrame]:
+    """The tables as if their runs had this loss and batch size, under ids of their own."""
+    prefix = f"{loss_name}-{batch_size}-"
+    found = {
+        name: table.assign(run_id=prefix + table["run_id"])
+        for name, table in tables.items()
+        if name in ("runs", "steps", "layers")
+    }
+    found["runs"] = found["runs"].assign(
+        loss_name=loss_name,
+        batch_size=pd.Series(batch_size, index=found["runs"].index, dtype="float64"),
+    )
+    return found
+
+
+def together(*parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables with the rows of all ``parts``."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
+        for name in names
+    }
+
+
 def run_columns(
     experiment: str, activation: str, net: str, depth: int, seed: int, rate: float | None
 ) -> dict[str, Any]:

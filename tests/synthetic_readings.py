@@ -8,7 +8,7 @@ import pandas as pd
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from synthetic_base import MATCHED, NUP, SEEDS
+from synthetic_base import MATCHED, NUP, SEEDS, together
 
 CUBIC = "nup(r=3)"
 LAST_WIDTH = "nup_last_width(r=2)"
@@ -31,15 +31,6 @@ def further(tables: Mapping[str, pd.DataFrame], **columns: object) -> dict[str, 
     return {**renamed, "runs": runs.assign(experiment=runs["experiment"] + "-readings", **columns)}
 
 
-def joined(*parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The rows of all parts, table by table."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {
-        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
-        for name in names
-    }
-
-
 def depth_tables(
     depths: Sequence[int] = (2, 4, 8),
     further_depths: Sequence[int] = (2, 4, 8),
@@ -52,7 +43,7 @@ def depth_tables(
     more = synthetic.depth_tables(
         slopes=FURTHER_SLOPES, depths=further_depths, growth=growth, seeds=seeds, rates=rates
     )
-    return joined(own, further(more))
+    return together(own, further(more))
 
 
 def catapult_tables(
@@ -61,7 +52,7 @@ def catapult_tables(
     """Spikes that last without gradient scaling; with it they fade as ``fading`` says."""
     plain = synthetic.catapult_tables(seeds=seeds, steps=steps)
     scaled = synthetic.catapult_tables(seeds=seeds, steps=steps, fading=fading)
-    return joined(plain, further(scaled, gradient_scaling="depthwise"))
+    return together(plain, further(scaled, gradient_scaling="depthwise"))
 
 
 def scaling_tables(
@@ -76,7 +67,7 @@ def scaling_tables(
         ratios=ratios, losses=dict.fromkeys(ratios, 0.01), seeds=seeds
     )
     new = more["runs"]["width_exponent"] == 3
-    return joined(own, further({**more, "runs": more["runs"][new]}))
+    return together(own, further({**more, "runs": more["runs"][new]}))
 
 
 __all__ = ["CUBIC", "LAST_WIDTH", "MATCHED", "catapult_tables", "depth_tables", "scaling_tables"]

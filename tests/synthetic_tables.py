@@ -14,7 +14,7 @@ import pandas as pd
 
 import synthetic_comparisons as comparisons
 from nup.cosine.nulls import compound
-from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns
+from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns, together
 from synthetic_phases import phase_table
 
 DEPTHS = (2, 4, 6, 8)
@@ -370,9 +370,6 @@ def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[s
         comparisons.scaling_tables(activations),
         comparisons.useful_tables(activations),
     ]
-    found = {
-        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
-        for name in ("runs", "steps", "layers")
-    }
+    found = together(*parts)
     init = pd.concat([init_table(activations), kernel_table()], ignore_index=True)
     return {**found, "init": init, "phases": phase_table(activations)}

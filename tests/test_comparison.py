@@ -12,6 +12,7 @@ def table(**changes):
     row = {
         "claim": "a-claim",
         "activation": "abs",
+        "setting": "mse, full batch",
         "criterion": "slope",
         "provenance": "v1",
         "estimate": 0.5,
@@ -46,19 +47,31 @@ def test_equal_and_overlapping_tables_agree(compare):
 
 def test_another_verdict_is_a_difference(compare):
     assert compare(table(verdict="contradicted"), table()) == [
-        "a-claim / abs / slope: contradicted 0.5 [0.4, 0.6], reference supported 0.5 [0.4, 0.6]"
+        "a-claim / abs / mse, full batch / slope: contradicted 0.5 [0.4, 0.6], "
+        "reference supported 0.5 [0.4, 0.6]"
     ]
 
 
 def test_disjoint_intervals_are_a_difference(compare):
     (line,) = compare(table(estimate=0.8, low=0.7, high=0.9), table())
-    assert line.startswith("a-claim / abs / slope: intervals do not overlap: supported 0.8 [0.7")
+    name = "a-claim / abs / mse, full batch / slope"
+    assert line.startswith(f"{name}: intervals do not overlap: supported 0.8 [0.7")
 
 
 def test_rows_of_one_side_are_differences(compare):
-    assert compare(table(), table().iloc[:1]) == ["a-claim / abs / gain: only in the new table"]
-    assert compare(table().iloc[:1], table()) == [
-        "a-claim / abs / gain: only in the reference table"
+    name = "a-claim / abs / mse, full batch / gain"
+    assert compare(table(), table().iloc[:1]) == [f"{name}: only in the new table"]
+    assert compare(table().iloc[:1], table()) == [f"{name}: only in the reference table"]
+
+
+def test_a_setting_is_held_against_the_same_one(compare):
+    other = table(verdict="contradicted").assign(setting="mse, batch 256")
+    both = pd.concat([table(), other])
+    assert compare(both, both) == []
+    lines = compare(both, table())
+    assert [line.split(" / ")[2:] for line in lines] == [
+        ["mse, batch 256", "slope: only in the new table"],
+        ["mse, batch 256", "gain: only in the new table"],
     ]
 
 

@@ -245,7 +245,7 @@ def test_studies_are_found_by_name_or_path(tmp_path):
         configuration.find("yours", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["laptop", "ci", "paper"])
+@pytest.mark.parametrize("name", ["laptop", "ci", "paper", "benchmark"])
 def test_shipped_studies_are_valid(pytestconfig, name):
     path = configuration.find(name, pytestconfig.rootpath / "config")
     study = configuration.load(path)

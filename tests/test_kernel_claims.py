@@ -136,7 +136,7 @@ def test_runs_below_the_edge_are_inconclusive_and_unmeasured_ones_not_run(catalo
     bare = {**tables, "steps": tables["steps"].assign(hessian_edge=np.nan)}
     assert "has no Hessian sharpness (record.hessian)" in _reasons(catalogue, bare)
     small = {**tables, "runs": tables["runs"].assign(batch_size=8.0)}
-    assert "no full-batch runs of any net" in _reasons(catalogue, small)
+    assert "`catapult` has no abs runs with batch_size null" in _reasons(catalogue, small)
 
 
 def _reasons(catalogue, tables: dict[str, pd.DataFrame]) -> str:

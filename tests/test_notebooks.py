@@ -9,10 +9,12 @@ import nbformat
 import papermill
 import pytest
 
+import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup import notebook, store
 from nup.claims import judge, load_catalogue
 from nup.claims.readings import judge_readings, load_readings
+from synthetic_base import in_setting, together
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -22,9 +24,13 @@ READINGS = ROOT / "config" / "readings.yaml"
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory) -> Path:
-    """The tables of a small study in which every claim is true, except on too few seeds."""
+    """The tables of a small study in which every claim is true, except on too few seeds.
+
+    One experiment was run in two settings.
+    """
     folder = tmp_path_factory.mktemp("tables")
-    made = synthetic.all_tables(seeds=(0, 1), steps=800)
+    usual = in_setting(comparisons.useful_tables(), "cross_entropy", 256)
+    made = together(synthetic.all_tables(seeds=(0, 1), steps=800), usual)
     for name, frame in made.items():
         store.write_table(name, frame, folder / f"{name}.parquet")
     catalogue = load_catalogue(CATALOGUE)
@@ -82,6 +88,8 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
     assert expected <= left
     assert left == set(notebook.figures(path, catalogue))
     text = nbformat.writes(executed)
+    if {claim.experiment for claim in claims} & {"useful"} or path.stem == "00_scorecard":
+        assert "cross-entropy, batch 256" in text
     for claim in claims:
         assert claim.quote in text
         assert f"`{claim.provenance}`" in text

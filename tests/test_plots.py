@@ -19,6 +19,7 @@ from nup.claims import Catalogue, judge, load_catalogue
 from nup.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
 from nup.cosine.trajectories import KINDS
 from nup.plots import style
+from synthetic_base import together
 
 ROOT = Path(__file__).parents[1]
 NUP = synthetic.NUP
@@ -36,10 +37,7 @@ def tables() -> dict[str, pd.DataFrame]:
     parts = [depth, catapult]
     for make in (comparisons.width_tables, comparisons.scaling_tables, comparisons.useful_tables):
         parts.append(make(("abs", "relu"), seeds=(0, 1)))
-    found = {
-        name: pd.concat([part[name] for part in parts if name in part], ignore_index=True)
-        for name in ("runs", "steps", "layers")
-    }
+    found = together(*parts)
     kernels = synthetic.kernel_table(seeds=(0, 1))
     init = pd.concat([synthetic.init_table(("abs", "relu"), seeds=(0, 1)), kernels])
     return {**found, "init": init}

@@ -36,7 +36,7 @@ def readings(catalogue) -> Readings:
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
     seeds = (0, 1)
-    return synthetic.joined(
+    return synthetic.together(
         synthetic.depth_tables(seeds=seeds),
         synthetic.catapult_tables(fading={"sharpness": 0.1}, seeds=seeds),
         synthetic.scaling_tables(seeds=seeds),

@@ -166,7 +166,7 @@ def _verdicts(options: argparse.Namespace) -> None:
     if options.markdown:
         print(scorecard.markdown(options.claims, claims.load_catalogue(options.catalogue)))
     else:
-        print(scorecard.text(options.claims))
+        print("\n\n".join(scorecard.text(path) for path in options.claims))
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -247,7 +247,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True, help="the table to write")
     sub.add_argument("--log", type=Path, help="file that also gets the messages")
     sub = add("verdicts", _verdicts, "print the verdict on each claim")
-    sub.add_argument("claims", type=Path, help="the table of claims")
+    sub.add_argument(
+        "claims", type=Path, nargs="+", help="the table of claims; several stand side by side"
+    )
     sub.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
     sub.add_argument("--catalogue", type=Path, default=Path("config/claims.yaml"))
     sub = add("compare", _compare, "hold a table of claims against another")

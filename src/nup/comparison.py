@@ -8,7 +8,7 @@ import pandas as pd
 
 from nup import store
 
-KEY = ["claim", "activation", "criterion"]
+KEY = ["claim", "activation", "setting", "criterion"]
 
 
 def differences(new: str | Path, reference: str | Path) -> list[str]:

@@ -215,6 +215,10 @@ PHASES: dict[str, Column] = {
 CLAIMS: dict[str, Column] = {
     "claim": _label("id in claims.yaml"),
     "activation": _label("activation that the row judges"),
+    "setting": _label(
+        "loss and batch size of the runs judged, e.g. `mse, full batch`; `initialization` where "
+        "nothing was trained; empty where the experiment was not run"
+    ),
     "criterion": _label("one condition of the claim, or `overall`: the claim as a whole"),
     "provenance": _label("v1, v2, comp, lit, derived or operational"),
     "estimate": _number("the estimator's value"),

@@ -209,7 +209,8 @@ def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path):
     assert "experiments.depth: got unknown key 'dpth'; expected one of data" in text
     assert "Traceback" not in text
     text = checkout.snakemake("--config", "study=thesis", succeeds=False)
-    assert "study 'thesis': no file config/thesis.yaml; expected one of ci, laptop, paper" in text
+    known = "benchmark, ci, laptop, paper"
+    assert f"study 'thesis': no file config/thesis.yaml; expected one of {known}" in text
 
 
 def test_the_slurm_profile_plans_the_same_jobs(checkout):

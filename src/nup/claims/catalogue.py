@@ -104,7 +104,8 @@ class Claim(Entry):
     """One claim: the words it reads, the experiment that tests it, and its criteria.
 
     ``select`` pins columns of the runs (``{dataset: digits}``) where an experiment varies more than
-    the criteria name.
+    the criteria name, or where the claim speaks of some runs only; null is a missing value
+    (``{batch_size: null}``: full batch).
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")

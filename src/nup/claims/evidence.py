@@ -1,4 +1,4 @@
-"""The evidence for one claim and one activation: the rows of the tables that bear on it."""
+"""The evidence for one claim, activation and setting: the rows of the tables that bear on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from nup import schema
+from nup.claims.settings import INITIALIZATION, Setting, matching, settings_of
 
 #: The sizes of a net that an experiment may vary.
 Axis = Literal["depth", "base_width"]
@@ -60,13 +61,15 @@ def net_labels(table: pd.DataFrame) -> pd.Series[str]:
 
 
 class Evidence:
-    """The tables, filtered to one experiment and one activation.
+    """The tables, filtered to one experiment, one activation and one setting.
 
     Args:
         tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.schema``; absent ones are empty.
         experiment: value of the column ``experiment``.
         activation: value of the column ``activation``.
-        select: further columns of ``runs`` or ``init`` with the value they must have.
+        select: further columns of ``runs`` or ``init`` with the value they must have, None for a
+            missing one.
+        setting: loss and batch size of the runs; all if absent.
     """
 
     def __init__(
@@ -75,11 +78,13 @@ class Evidence:
         experiment: str,
         activation: str,
         select: Mapping[str, Any] | None = None,
+        setting: Setting | None = None,
     ) -> None:
         self.experiment = experiment
         self.activation = activation
         self._tables = tables
         self._select = select
+        self.setting = setting
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
     def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
@@ -89,7 +94,18 @@ class Evidence:
             experiment or self.experiment,
             activation or self.activation,
             self._select,
+            self.setting,
         )
+
+    @property
+    def setting_label(self) -> str:
+        """Label of the setting; ``initialization`` for an experiment of untrained nets."""
+        if self.setting is not None:
+            return self.setting.label
+        untrained = "init" in self._tables and self.experiment in set(
+            self._tables["init"]["experiment"]
+        )
+        return INITIALIZATION if untrained else ""
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -156,9 +172,8 @@ class Evidence:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        rows = self._tables[name]
-        for column, value in self._where.items():
-            rows = rows[rows[column] == value]
+        setting = self.setting._asdict() if self.setting and name == "runs" else {}
+        rows = matching(self._tables[name], {**self._where, **setting})
         return rows.assign(net=net_labels(rows))
 
     def _of(
@@ -167,7 +182,14 @@ class Evidence:
         rows = table if net is None else table[table["net"] == net]
         if rows.empty:
             name = "" if net is None else f" of {net}"
-            raise NotRun(f"experiment `{self.experiment}` has no {self.activation} runs{name}")
+            pinned = ", ".join(
+                f"{column} {'null' if value is None else value}"
+                for column, value in (self._select or {}).items()
+            )
+            where = f" with {pinned}" if pinned else ""
+            raise NotRun(
+                f"experiment `{self.experiment}` has no {self.activation} runs{name}{where}"
+            )
         for column in _SINGLE_VALUED:
             values = sorted(map(str, rows[column].unique())) if column in rows else []
             if len(values) > 1 and column not in varying:
@@ -176,3 +198,15 @@ class Evidence:
                     f"({', '.join(values)}): pin one under `select` in the claims file"
                 )
         return rows
+
+
+def by_setting(
+    tables: Mapping[str, pd.DataFrame],
+    experiment: str,
+    activation: str,
+    select: Mapping[str, Any] | None = None,
+) -> list[Evidence]:
+    """The evidence for each setting in which an activation was run; one without, if in none."""
+    found = settings_of(tables, experiment, {**(select or {}), "activation": activation})
+    where = (tables, experiment, activation, select)
+    return [Evidence(*where, setting) for setting in found] or [Evidence(*where)]

@@ -1,4 +1,7 @@
-"""Tables → claims table: one row a criterion, and one ``overall`` row, per claim and activation."""
+"""Tables → claims table: one row a criterion and one ``overall`` row.
+
+So it is for each claim, for each activation and setting in which its experiment was run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from nup import schema
 from nup.claims import verdicts
 from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided, by_setting
 from nup.claims.statistics import Interval, bootstrap_mean, worst
 
 OVERALL = "overall"
@@ -22,9 +25,10 @@ _NAMED = 6
 
 
 def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
-    """Judge every claim for every activation of its experiment.
+    """Judge every claim for every activation and setting of its experiment.
 
-    A claim whose experiment is absent is *not run* for all activations of the tables.
+    A claim whose experiment is absent is *not run* for all activations of the tables, in no
+    setting.
 
     Args:
         tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.schema``;
@@ -38,7 +42,8 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
         row
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for row in _judge_claim(tables, claim, activation, catalogue.intervals)
+        for evidence in by_setting(tables, claim.experiment, activation, claim.select)
+        for row in _judge_claim(evidence, claim, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
@@ -61,12 +66,12 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
 
 
 def _judge_claim(
-    tables: Mapping[str, pd.DataFrame], claim: Claim, activation: str, settings: IntervalSettings
+    evidence: Evidence, claim: Claim, settings: IntervalSettings
 ) -> list[dict[str, Any]]:
-    evidence = Evidence(tables, claim.experiment, activation, claim.select)
     shared = {
         "claim": claim.id,
-        "activation": activation,
+        "activation": evidence.activation,
+        "setting": evidence.setting_label,
         "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,

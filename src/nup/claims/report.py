@@ -8,6 +8,7 @@ import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.judgement import OVERALL
+from nup.claims.settings import claim_settings, judged_names
 
 #: What a provenance tag means.
 PROVENANCE = {
@@ -46,13 +47,13 @@ def _cell(text: str) -> str:
 
 
 def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
-    """Markdown: the overall verdict for each activation, in the words of the claims table."""
+    """Markdown: the overall verdict for each activation, and setting if there are several."""
     rows = judged[(judged["claim"] == claim_id) & (judged["criterion"] == OVERALL)]
     if rows.empty:
         return "No activation was judged: the tables hold no runs."
     lines = [
-        f"- `{row.activation}`: **{row.verdict}** ({row.reason})"
-        for row in rows.itertuples(index=False)
+        f"- `{name}`: **{row.verdict}** ({row.reason})"
+        for name, row in zip(judged_names(rows), rows.itertuples(index=False), strict=True)
     ]
     return "\n".join(lines)
 
@@ -61,12 +62,12 @@ def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
     """Markdown: the rows of one claim with the columns that a reader needs."""
     rows = judged[judged["claim"] == claim_id]
     lines = [
-        "| activation | criterion | estimate | 95 % interval | range | seeds | verdict | remarks |",
+        "| judged for | criterion | estimate | 95 % interval | range | seeds | verdict | remarks |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows.itertuples(index=False):
+    for name, row in zip(judged_names(rows), rows.itertuples(index=False), strict=True):
         cells = (
-            str(row.activation),
+            name,
             _cell(str(row.criterion)),
             _number(row.estimate),
             f"{_number(row.low)} … {_number(row.high)}",
@@ -84,10 +85,13 @@ def _number(value: Any) -> str:
 
 
 def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
-    """Markdown: a table of the claims with their verdicts and links to their notebooks."""
+    """Markdown: a table of the claims with their verdicts and links to their notebooks.
+
+    A claim that was judged in several settings has a line for each.
+    """
     overall = judged[judged["criterion"] == OVERALL]
     names = list(dict.fromkeys(overall["activation"]))
-    found = overall.set_index(["claim", "activation"])["verdict"]
+    found = overall.set_index(["claim", "setting", "activation"])["verdict"]
     lines = [
         "| claim | provenance | " + "".join(f"{name} | " for name in names) + "shown in |",
         "|---|---|" + "---|" * (len(names) + 1),
@@ -95,8 +99,12 @@ def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
     for claim in catalogue.claims:
         # An activation that the claim's experiment does not have is not judged.
         absent = "–" if claim.id in set(overall["claim"]) else "not run"
-        verdicts = "".join(f"{found.get((claim.id, name), absent)} | " for name in names)
         stem = claim.notebook.removesuffix(".ipynb")
         links = f"[notebook]({stem}.ipynb), [page]({stem}.html)"
-        lines.append(f"| {claim.title} | `{claim.provenance}` | {verdicts}{links} |")
+        settings = claim_settings(overall, claim.id)
+        for setting in settings:
+            where = f": {setting}" if len(settings) > 1 else ""
+            key = (claim.id, setting)
+            verdicts = "".join(f"{found.get((*key, name), absent)} | " for name in names)
+            lines.append(f"| {claim.title}{where} | `{claim.provenance}` | {verdicts}{links} |")
     return "\n".join(lines)

@@ -22,7 +22,7 @@ from nup.claims.estimators.features import (
 )
 from nup.claims.evidence import Evidence, NotRun, Undecided
 from nup.claims.statistics import bootstrap_mean, partial_rank_correlation
-from nup.cosine.trajectories import activations_of
+from nup.cosine.trajectories import evidence_of, judged_for
 
 #: What may go with feature learning: column → name. The first is the claim's.
 PREDICTORS: dict[str, str] = {
@@ -94,24 +94,24 @@ def _at(table: pd.DataFrame, step: int | pd.Series[Any]) -> pd.DataFrame:
 
 
 def correlations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
-    """One row an activation, predictor and outcome: the correlation with its bootstrap interval.
+    """One row an activation, setting, predictor and outcome: the correlation with its interval.
 
-    Columns: ``activation``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or ``DIFFERENCE``;
-    ``outcome``; ``estimate``, ``low``, ``high`` over ``seeds``; ``rival`` of a ``DIFFERENCE``;
-    ``remark``, which alone is filled for an activation without runs. What was not recorded has no
-    row.
+    Columns: ``activation``; ``setting``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or
+    ``DIFFERENCE``; ``outcome``; ``estimate``, ``low``, ``high`` over ``seeds``; ``rival`` of a
+    ``DIFFERENCE``; ``remark``, which alone is filled for an activation without runs. What was not
+    recorded has no row.
     """
     rows: list[dict[str, Any]] = []
-    for activation in activations_of(tables, claim):
+    for evidence in evidence_of(tables, claim):
         try:
-            runs = correlated_runs(Evidence(tables, claim.experiment, activation, claim.select))
+            runs = correlated_runs(evidence)
             found = [row for outcome in OUTCOMES for row in _of_outcome(runs, outcome)]
             if not found:
                 raise Undecided("no (seed, net) has enough stable runs that differ")
         except (NotRun, Undecided) as outcome_of_all:
             found = [{"remark": f"not run: {outcome_of_all}"}]
-        rows += [{"activation": activation, "rival": "", "remark": "", **row} for row in found]
-    columns = ["activation", "predictor", "outcome", "estimate", "low", "high", "seeds"]
+        rows += [{**judged_for(evidence), "rival": "", "remark": "", **row} for row in found]
+    columns = ["activation", "setting", "predictor", "outcome", "estimate", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=[*columns, "rival", "remark"])
 
 

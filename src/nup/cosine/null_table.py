@@ -14,7 +14,7 @@ from nup.claims.evidence import Evidence, NotRun, Undecided
 from nup.claims.statistics import bootstrap_mean
 from nup.cosine import nulls
 from nup.cosine.motion import Floats, Motion, autocorrelation, reversal
-from nup.cosine.trajectories import KINDS, activations_of, motion_of, representative_runs
+from nup.cosine.trajectories import KINDS, evidence_of, judged_for, motion_of, representative_runs
 
 #: Simulated motions of each null model.
 SIMULATIONS = 200
@@ -51,7 +51,7 @@ def simulate(run: pd.Series, motion: Motion, simulations: int, seed: int) -> Sim
 def null_table(
     tables: Mapping[str, pd.DataFrame], claim: Claim, simulations: int = SIMULATIONS, seed: int = 0
 ) -> pd.DataFrame:
-    """One row an activation and kind of run: the run against its nulls, over seeds.
+    """One row an activation, setting and kind of run: the run against its nulls, over seeds.
 
     Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
     bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
@@ -61,10 +61,9 @@ def null_table(
     ``explained`` of ``motion.reversal``. ``remark`` says why a row is empty.
     """
     rows: list[dict[str, Any]] = []
-    for activation in activations_of(tables, claim):
-        evidence = Evidence(tables, claim.experiment, activation, claim.select)
+    for evidence in evidence_of(tables, claim):
         for kind in KINDS:
-            row = {"activation": activation, "kind": kind}
+            row = {**judged_for(evidence), "kind": kind}
             try:
                 runs = representative_runs(evidence, kind)
                 found = [
@@ -73,7 +72,7 @@ def null_table(
                 rows.append(row | _over_seeds(pd.DataFrame(found)))
             except (NotRun, Undecided) as outcome:
                 rows.append(row | {"remark": f"not run: {outcome}"})
-    columns = ["activation", "kind", "seeds", "relative", "low", "high"]
+    columns = ["activation", "setting", "kind", "seeds", "relative", "low", "high"]
     columns += [f"{what}_{null}" for null in _NULLS for what in ("z", "p", "outside")]
     return pd.DataFrame(rows, columns=[*columns, *_MEANS, "remark"])
 
@@ -126,7 +125,7 @@ def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
 def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
     """How sure the mean cosine of each phase is: the steps of a run are not independent.
 
-    One row an activation and criterion of the claim, on the steps that the criterion counts.
+    One row an activation, setting and criterion of the claim, on the steps that it counts.
     Columns: ``cosine`` the mean over seeds with its bootstrap interval; ``steps`` in all seeds;
     ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
     variance 1/N), if the measured cosines were independent, and from the spread between seeds,
@@ -134,16 +133,17 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     one.
     """
     rows: list[dict[str, Any]] = []
-    for activation in activations_of(tables, claim):
-        evidence = Evidence(tables, claim.experiment, activation, claim.select)
+    for evidence in evidence_of(tables, claim):
         for criterion in claim.criteria:
-            row = {"activation": activation, "phase": criterion.name}
+            row = {**judged_for(evidence), "phase": criterion.name}
             try:
                 rows.append(row | _phase_row(evidence, *criterion.arguments["edge"]))
             except (NotRun, Undecided) as outcome:
                 rows.append(row | {"remark": f"not run: {outcome}"})
     columns = ["seeds", "cosine", "low", "high", "steps", "walk", "independent", "between"]
-    return pd.DataFrame(rows, columns=["activation", "phase", *columns, "inflation", "remark"])
+    return pd.DataFrame(
+        rows, columns=["activation", "setting", "phase", *columns, "inflation", "remark"]
+    )
 
 
 def _phase_row(evidence: Evidence, low: float | None, high: float | None) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from nup.claims.settings import judged_names
 from nup.cosine.correlations import BEYOND, DIFFERENCE, OUTCOMES, PREDICTORS
 
 
 def null_rows(found: pd.DataFrame) -> str:
     """Markdown of ``null_table``."""
     header = (
-        "activation",
+        "judged for",
         "run",
         "seeds",
         "D²/Σ‖Δ‖², 95 % interval",
@@ -25,11 +26,11 @@ def null_rows(found: pd.DataFrame) -> str:
         "slope",
         "explained",
     )
-    return _table(header, [_null_cells(row) for row in _records(found)])
+    return _table(header, [_null_cells(row) for row in _records(_named(found))])
 
 
 def _null_cells(row: Mapping[str, Any]) -> list[str]:
-    start = [row["activation"], row["kind"]]
+    start = [row["name"], row["kind"]]
     if row["remark"]:
         return [*start, row["remark"]]
     nulls = [
@@ -53,7 +54,7 @@ def _null_cells(row: Mapping[str, Any]) -> list[str]:
 def phase_rows(found: pd.DataFrame) -> str:
     """Markdown of ``phase_table``."""
     header = (
-        "activation",
+        "judged for",
         "phase",
         "mean cosine",
         "95 % interval over seeds",
@@ -64,11 +65,11 @@ def phase_rows(found: pd.DataFrame) -> str:
         "± of a random walk",
         "steps that count as one",
     )
-    return _table(header, [_phase_cells(row) for row in _records(found)])
+    return _table(header, [_phase_cells(row) for row in _records(_named(found))])
 
 
 def _phase_cells(row: Mapping[str, Any]) -> list[str]:
-    start = [row["activation"], row["phase"]]
+    start = [row["name"], row["phase"]]
     if row["remark"]:
         return [*start, row["remark"]]
     return [
@@ -82,24 +83,24 @@ def _phase_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def correlation_rows(found: pd.DataFrame) -> str:
-    """Markdown of ``correlations``: a row an activation and outcome, a column a predictor."""
+    """Markdown of ``correlations``: a row for each outcome, a column a predictor."""
     header = (
-        "activation",
+        "judged for",
         "measure",
         *PREDICTORS.values(),
         "cosine, rivals held fixed too",
         "size: cosine − strongest rival",
     )
     rows = []
-    for activation, own in found.groupby("activation", sort=False):
+    for name, own in _named(found).groupby("name", sort=False):
         if remarks := [remark for remark in own["remark"] if remark]:
-            rows.append([str(activation), remarks[0]])
+            rows.append([str(name), remarks[0]])
         for outcome, label in OUTCOMES.items():
             cells = {row["predictor"]: row for row in _records(own[own["outcome"] == outcome])}
             if cells:
                 columns = (*PREDICTORS, BEYOND, DIFFERENCE)
-                shown = [_correlation(cells[name]) if name in cells else "–" for name in columns]
-                rows.append([str(activation), label, *shown])
+                shown = [_correlation(cells[each]) if each in cells else "–" for each in columns]
+                rows.append([str(name), label, *shown])
     return _table(header, rows)
 
 
@@ -107,6 +108,11 @@ def _correlation(row: Mapping[str, Any]) -> str:
     ends = f"{_signed(row['low'])} … {_signed(row['high'])}"
     rival = f" ({PREDICTORS[row['rival']]})" if row["rival"] else ""
     return f"{_signed(row['estimate'])}, {ends}{rival}"
+
+
+def _named(found: pd.DataFrame) -> pd.DataFrame:
+    """With a column ``name``: the activation, and the setting where there are several."""
+    return found.assign(name=judged_names(found))
 
 
 def _records(found: pd.DataFrame) -> list[dict[str, Any]]:

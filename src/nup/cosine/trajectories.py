@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.catalogue import Claim
-from nup.claims.evidence import Evidence, NotRun, Undecided
+from nup.claims.evidence import Evidence, NotRun, Undecided, by_setting
 from nup.cosine.motion import Motion
 
 #: η_tλ_t at the edge of stability [lit].
@@ -42,12 +42,22 @@ _SHARPNESS = {"sharpness(1.5)": 1.5, "sharpness(2.5)": 2.5}
 KINDS: tuple[str, ...] = (*_CONSTANT, *_SHARPNESS)
 
 
-def activations_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
-    """The activations of the claim's experiment, sorted; none without runs."""
+def evidence_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[Evidence]:
+    """The evidence for each activation and setting of the claim's experiment; none without runs."""
     if "runs" not in tables:
         return []
     runs = tables["runs"]
-    return sorted(runs.loc[runs["experiment"] == claim.experiment, "activation"].unique())
+    names = sorted(runs.loc[runs["experiment"] == claim.experiment, "activation"].unique())
+    return [
+        evidence
+        for name in names
+        for evidence in by_setting(tables, claim.experiment, name, claim.select)
+    ]
+
+
+def judged_for(evidence: Evidence) -> dict[str, str]:
+    """The columns ``activation`` and ``setting`` of what was found in the evidence."""
+    return {"activation": evidence.activation, "setting": evidence.setting_label}
 
 
 def representative_runs(evidence: Evidence, kind: str) -> pd.DataFrame:

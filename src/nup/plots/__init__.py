@@ -1,7 +1,8 @@
 """Figures from the tidy tables: one function a figure, ``(tables, verdicts, claim) → Figure``.
 
-Neither torch nor training is imported. Each function draws a column of panels per activation and
-the thresholds of the claims file; where the runs are absent, the panel says so.
+Neither torch nor training is imported. Each function draws a column of panels per activation, its
+rows once for each setting, and the thresholds of the claims file; where the runs are absent, the
+panel says so.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def correlation_forest(
 
     def draw(axis: Axes, evidence: Evidence) -> None:
         own = found[found["activation"] == evidence.activation]
+        own = own[own["setting"] == evidence.setting_label]
         remarks = [remark for remark in own["remark"] if remark]
         if own.empty or remarks:
             raise NotRun(remarks[0].removeprefix("not run: ") if remarks else "no correlations")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,28 +12,36 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from nup.claims.readings.report import overall_rows
+from nup.claims.settings import claim_settings
 from nup.plots import style
+
+#: A claim, and the setting if it was judged in several.
+_Column = tuple[str, str]
 
 #: An aspect and one of its readings; the heading of an aspect has no reading.
 _Line = tuple[str, str]
 
 
 def reading_matrix(readings: pd.DataFrame) -> Figure:
-    """Readings against claims, a panel for each activation (and setting, if there are several).
+    """Readings against claims, a panel for each activation; a column for each setting of a claim.
 
     An empty cell is a claim on which the reading has no bearing. The reading that the claims table
     judges is bold.
     """
     overall = overall_rows(readings)
-    names = list(dict.fromkeys(overall["judged_for"])) or ["no runs"]
-    claims = list(dict.fromkeys(overall["claim"]))
+    names = list(dict.fromkeys(overall["activation"])) or ["no runs"]
+    claims = [
+        (claim, setting)
+        for claim in dict.fromkeys(overall["claim"])
+        for setting in claim_settings(overall, claim)
+    ]
     lines = _lines(overall)
     with style.theme():
         figure = Figure(figsize=(3.4 + 0.62 * len(claims) * len(names), 2.6 + 0.29 * len(lines)))
         figure.suptitle("Verdicts on every reading of the claims", fontweight="bold")
         axes = figure.subplots(1, len(names), squeeze=False)[0]
         for axis, name in zip(axes, names, strict=True):
-            _draw(axis, overall[overall["judged_for"] == name], lines, claims)
+            _draw(axis, overall[overall["activation"] == name], lines, claims)
             axis.set_title(name, fontweight="bold")
         _label_lines(
             axes[0],
@@ -62,9 +71,14 @@ def _lines(overall: pd.DataFrame) -> list[_Line]:
     return lines
 
 
-def _draw(axis: Axes, rows: pd.DataFrame, lines: Sequence[_Line], claims: Sequence[str]) -> None:
+def _draw(
+    axis: Axes, rows: pd.DataFrame, lines: Sequence[_Line], claims: Sequence[_Column]
+) -> None:
     for row in rows.itertuples():
-        line, column = lines.index((row.aspect, row.reading)), claims.index(row.claim)
+        line, column = (
+            lines.index((row.aspect, row.reading)),
+            claims.index((row.claim, row.setting)),
+        )
         look = style.VERDICTS[str(row.verdict)]
         corner = (column + 0.04, line + 0.06)
         axis.add_patch(Rectangle(corner, 0.92, 0.88, facecolor=look.color, alpha=0.45))
@@ -75,9 +89,10 @@ def _draw(axis: Axes, rows: pd.DataFrame, lines: Sequence[_Line], claims: Sequen
             axis.axhline(line, color="0.7", linewidth=0.8)
     axis.set_xlim(0, max(1, len(claims)))
     axis.set_ylim(max(1, len(lines)), 0)
-    axis.set_xticks(
-        np.arange(len(claims)) + 0.5, claims, rotation=60, ha="right", rotation_mode="anchor"
-    )
+    several = Counter(claim for claim, _ in claims)
+    labels = [f"{claim}\n{setting}" if several[claim] > 1 else claim for claim, setting in claims]
+    places = np.arange(len(claims)) + 0.5
+    axis.set_xticks(places, labels, rotation=60, ha="right", rotation_mode="anchor")
     axis.tick_params(length=0, labelsize="small")
     for spine in axis.spines.values():
         spine.set_visible(False)

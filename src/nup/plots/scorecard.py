@@ -13,36 +13,53 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from nup.claims.catalogue import Catalogue, Claim, Criterion
+from nup.claims.settings import claim_settings, judged_names
 from nup.plots import style
 
 
 def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
-    """A cell for each claim and activation: symbol, word and color of the overall verdict."""
+    """A cell for each claim and activation: symbol, word and color of the overall verdict.
+
+    A claim that was judged in several settings has a line of cells for each.
+    """
     overall = judged[judged["criterion"] == "overall"]
     activations = list(dict.fromkeys(overall["activation"])) or ["no runs"]
-    claims = catalogue.claims
+    lines = [
+        (claim, setting)
+        for claim in catalogue.claims
+        for setting in claim_settings(overall, claim.id)
+    ]
     with style.theme():
-        figure = Figure(figsize=(6.2 + 2.6 * len(activations), 0.8 + 0.72 * len(claims)))
+        figure = Figure(figsize=(6.2 + 2.6 * len(activations), 0.8 + 0.72 * len(lines)))
         figure.suptitle("Verdicts", fontweight="bold")
         axis = figure.subplots()
-        for line, claim in enumerate(claims):
+        for line, (claim, setting) in enumerate(lines):
             for column, activation in enumerate(activations):
                 row = overall[
-                    (overall["claim"] == claim.id) & (overall["activation"] == activation)
+                    (overall["claim"] == claim.id)
+                    & (overall["activation"] == activation)
+                    & (overall["setting"] == setting)
                 ]
                 # An activation that the claim's experiment does not have is not judged.
                 if not row.empty or claim.id not in set(overall["claim"]):
                     _draw_cell(axis, column, line, row)
         axis.set_xlim(0, len(activations))
-        axis.set_ylim(len(claims), 0)
+        axis.set_ylim(len(lines), 0)
         axis.set_xticks(np.arange(len(activations)) + 0.5, activations, fontweight="bold")
-        titles = [f"{claim.id}\n{textwrap.fill(claim.title, 46)}" for claim in claims]
-        axis.set_yticks(np.arange(len(claims)) + 0.5, titles, fontsize="small")
+        titles = [_line_title(claim, setting, overall) for claim, setting in lines]
+        axis.set_yticks(np.arange(len(lines)) + 0.5, titles, fontsize="small")
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
         for spine in axis.spines.values():
             spine.set_visible(False)
     return figure
+
+
+def _line_title(claim: Claim, setting: str, overall: pd.DataFrame) -> str:
+    """Id and title of the claim, and the setting where it was judged in several."""
+    several = len(claim_settings(overall, claim.id)) > 1
+    head = f"{claim.id}: {setting}" if several else claim.id
+    return f"{head}\n{textwrap.fill(claim.title, 46)}"
 
 
 def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
@@ -68,12 +85,13 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
 def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
     """Estimate and interval of every criterion of a claim, one axis per kind of estimate."""
     rows = judged[(judged["claim"] == claim.id) & (judged["criterion"] != "overall")]
-    activations = list(dict.fromkeys(rows["activation"]))
+    rows = rows.assign(name=judged_names(rows))
+    names = list(dict.fromkeys(rows["name"]))
     groups: dict[tuple[str, str], list[Criterion]] = {}
     for criterion in claim.criteria:
         groups.setdefault((criterion.estimator, str(criterion.threshold)), []).append(criterion)
     sizes = [len(group) for group in groups.values()]
-    spread = 0.3 * max(1, len(activations))
+    spread = 0.3 * max(1, len(names))
     with style.theme():
         figure = Figure(figsize=(10, 1.0 + sum(spread * size + 0.85 for size in sizes)))
         axes = figure.subplots(
@@ -81,9 +99,9 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
         )
         figure.suptitle(claim.title, fontweight="bold")
         for axis, ((estimator, threshold), group) in zip(axes[:, 0], groups.items(), strict=True):
-            _draw_group(axis, rows, group, activations)
+            _draw_group(axis, rows, group, names)
             axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {threshold}")
-        _legend(figure, activations)
+        _legend(figure, names)
     return figure
 
 
@@ -91,15 +109,13 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def _draw_group(
-    axis: Axes, rows: pd.DataFrame, criteria: list[Criterion], activations: list[str]
+    axis: Axes, rows: pd.DataFrame, criteria: list[Criterion], names: list[str]
 ) -> None:
     low, high = criteria[0].threshold.low, criteria[0].threshold.high
     for line, criterion in enumerate(criteria):
-        for index, activation in enumerate(activations):
-            row = rows[
-                (rows["criterion"] == criterion.name) & (rows["activation"] == activation)
-            ].iloc[0]
-            offset = (index - (len(activations) - 1) / 2) * 0.6 / max(1, len(activations))
+        for index, name in enumerate(names):
+            row = rows[(rows["criterion"] == criterion.name) & (rows["name"] == name)].iloc[0]
+            offset = (index - (len(names) - 1) / 2) * 0.6 / max(1, len(names))
             _draw_estimate(axis, line + offset, row, _MARKERS[index % len(_MARKERS)])
     if criteria[0].estimator == "largest_loss":
         axis.set_xscale("log")
@@ -156,15 +172,17 @@ def _draw_estimate(axis: Axes, height: float, row: pd.Series, marker: str) -> No
     )
 
 
-def _legend(figure: Figure, activations: list[str]) -> None:
+def _legend(figure: Figure, names: list[str]) -> None:
     shapes = [
         Line2D(
             [], [], marker=_MARKERS[i % len(_MARKERS)], color="0.4", linestyle="none", label=name
         )
-        for i, name in enumerate(activations)
+        for i, name in enumerate(names)
     ]
     colors = [
         Line2D([], [], color=look.color, linewidth=4, label=f"{look.symbol} {label}")
         for label, look in style.VERDICTS.items()
     ]
-    figure.legend(handles=shapes + colors, loc="outside lower center", ncols=6, fontsize="small")
+    columns = 6 if all(len(name) < 12 for name in names) else 4  # so many fit into the width
+    handles = shapes + colors
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")

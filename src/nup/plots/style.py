@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from nup.claims import verdicts
 from nup.claims.catalogue import Claim
 from nup.claims.evidence import Evidence, NotRun, Undecided
+from nup.claims.settings import Setting, settings_of
 
 COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
@@ -117,9 +119,11 @@ def panels(
 ) -> Figure:
     """A grid of panels: one column an activation, one row a function of ``rows``.
 
+    An experiment that was run in several settings has these rows once for each.
+
     Args:
         tables: the tidy tables.
-        judged: the claims table, for the verdict over each column.
+        judged: the claims table, for the verdict over each column (of each setting).
         claim: gives experiment, selection and title.
         rows: title of the row → what draws its panel.
         table: ``runs`` or ``init``, where the activations are looked up.
@@ -128,20 +132,34 @@ def panels(
             and verdicts.
     """
     names = activations(tables, table, claim.experiment) or ["no runs"]
+    found = settings_of(tables, claim.experiment, claim.select) if table == "runs" else []
+    settings: list[Setting | None] = [*found] or [None]
+    count = len(rows) * len(settings)
     with theme():
-        figure = Figure(figsize=(size[0] * len(names), size[1] * len(rows) + 0.5))
-        axes = figure.subplots(len(rows), len(names), squeeze=False)
+        figure = Figure(figsize=(size[0] * len(names), size[1] * count + 0.5))
+        axes = figure.subplots(count, len(names), squeeze=False)
         figure.suptitle(title or claim.title, fontweight="bold")
-        found = [Evidence(tables, claim.experiment, name, claim.select) for name in names]
-        for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
-            drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
-            _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
-            for axis in line:
-                axis.set_title(subtitle, fontsize="medium")
-        for axis, activation in zip(axes[0], names, strict=True):
-            top = activation if title else _verdict(judged, claim.id, activation)
-            axis.set_title(f"{top}\n{axis.get_title()}", fontsize="medium")
+        for number, setting in enumerate(settings):
+            block = axes[number * len(rows) : (number + 1) * len(rows)]
+            _draw_rows(
+                block,
+                rows,
+                [Evidence(tables, claim.experiment, name, claim.select, setting) for name in names],
+            )
+            where = f", {setting.label}" if setting and len(settings) > 1 else ""
+            for axis, name in zip(block[0], names, strict=True):
+                verdict = "" if title else _verdict(judged, claim.id, name, setting)
+                axis.set_title(f"{name}{where}{verdict}\n{axis.get_title()}", fontsize="medium")
     return figure
+
+
+def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[Evidence]) -> None:
+    """Draw ``axes [row, activation]``, the panels of each row with the same vertical limits."""
+    for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
+        drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
+        _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
+        for axis in line:
+            axis.set_title(subtitle, fontsize="medium")
 
 
 def _draws(axis: Axes, evidence: Evidence, draw: Draw) -> bool:
@@ -187,16 +205,18 @@ def _readable_ticks(axis: Axes, low: float, high: float) -> None:
         axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _verdict(judged: pd.DataFrame, claim_id: str, activation: str) -> str:
+def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, setting: Setting | None) -> str:
     row = judged[
         (judged["claim"] == claim_id)
         & (judged["activation"] == activation)
         & (judged["criterion"] == "overall")
     ]
+    if setting is not None:
+        row = row[row["setting"] == setting.label]
     if row.empty:
-        return f"{activation}: not judged"
+        return ": not judged"
     label = str(row["verdict"].iloc[0])
-    return f"{activation}: {claim_id} {VERDICTS[label].symbol} {label}"
+    return f": {claim_id} {VERDICTS[label].symbol} {label}"
 
 
 def one_seed(runs: pd.DataFrame) -> pd.DataFrame:

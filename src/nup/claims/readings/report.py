@@ -6,6 +6,7 @@ import pandas as pd
 
 from nup.claims import verdicts
 from nup.claims.judgement import OVERALL
+from nup.claims.settings import judged_names
 
 #: How a verdict on a reading is said.
 _WORDS = {
@@ -19,18 +20,13 @@ _WORDS = {
 def overall_rows(table: pd.DataFrame, aspect: str = "") -> pd.DataFrame:
     """The overall verdicts of one aspect, or of all, with a column ``judged_for``.
 
-    ``judged_for`` is the activation, with the setting where a claim was judged in several.
+    ``judged_for`` is the activation, with the setting where that claim was judged in several.
     """
     rows = table[table["criterion"] == OVERALL]
     if aspect:
         rows = rows[rows["aspect"] == aspect]
-    return rows.assign(judged_for=_judged_for(rows))
-
-
-def _judged_for(rows: pd.DataFrame) -> pd.Series[str]:
-    if "setting" not in rows or rows["setting"].nunique() < 2:
-        return rows["activation"]
-    return rows["activation"] + ", " + rows["setting"]
+    names = [judged_names(group) for _, group in rows.groupby("claim", sort=False)]
+    return rows.assign(judged_for=pd.concat(names) if names else "")
 
 
 def reproduction_text(table: pd.DataFrame, aspect: str) -> str:
@@ -77,7 +73,7 @@ def criteria_text(table: pd.DataFrame, aspect: str, claim: str) -> str:
     """Markdown: every criterion of a claim in every reading of an aspect, estimate by estimate."""
     chosen = (table["aspect"] == aspect) & (table["claim"] == claim)
     rows = table[chosen & (table["criterion"] != OVERALL)]
-    rows = rows.assign(judged_for=_judged_for(rows))
+    rows = rows.assign(judged_for=judged_names(rows))
     lines = [
         "| reading | judged for | criterion | estimate | range | verdict | remarks |",
         "|---|---|---|---|---|---|---|",

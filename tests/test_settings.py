@@ -1,0 +1,249 @@
+"""Settings: an experiment run with several losses or batch sizes is judged in each by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import synthetic_comparisons as comparisons
+import synthetic_tables as synthetic
+from nup import cli, plots, scorecard, store
+from nup.claims import Catalogue, judge, load_catalogue, report
+from nup.claims.evidence import Evidence, NotRun
+from nup.claims.readings import Readings, judge_readings, load_readings
+from nup.claims.readings import report as readings_report
+from nup.claims.settings import Setting, settings_of
+from nup.cosine import correlations
+from nup.cosine import report as cosine_report
+from synthetic_base import in_setting, together
+
+ROOT = Path(__file__).parents[1]
+FULL, USUAL = "mse, full batch", "cross-entropy, batch 256"
+WORSE = dict.fromkeys(("constant", "sharpness", "taylor"), -0.05)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    """The claims on three experiments, of which one is of nets that are not trained."""
+    found = load_catalogue(ROOT / "config" / "claims.yaml")
+    names = ("eoc-init", "catapult-ends", "edge-of-stability", "useful")
+    return found.model_copy(update={"claims": [found[name] for name in names]})
+
+
+@pytest.fixture(scope="module")
+def full_batch() -> dict[str, pd.DataFrame]:
+    """What is true on full batches."""
+    useful = comparisons.useful_tables(("abs", "relu"))
+    tables = together(useful, synthetic.catapult_tables(("abs", "relu")))
+    return {**tables, "init": synthetic.init_table(("abs", "relu"))}
+
+
+@pytest.fixture(scope="module")
+def both(full_batch) -> dict[str, pd.DataFrame]:
+    """The same, and with cross-entropy on minibatches, where νP is worse."""
+    worse = comparisons.useful_tables(("abs", "relu"), gain=WORSE)
+    return together(full_batch, in_setting(worse, "cross_entropy", 256))
+
+
+@pytest.fixture(scope="module")
+def judged(both, catalogue) -> pd.DataFrame:
+    return judge(both, catalogue)
+
+
+def overall(judged: pd.DataFrame, claim: str) -> dict[tuple[str, str], str]:
+    rows = judged[(judged["claim"] == claim) & (judged["criterion"] == "overall")]
+    return rows.set_index(["activation", "setting"])["verdict"].to_dict()
+
+
+def test_settings_are_found_named_and_ordered(full_batch):
+    variants = [("cross_entropy", 32), ("mse", 64), ("mse", None), ("cross_entropy", None)]
+    tables = together(*(in_setting(full_batch, *variant) for variant in variants))
+    found = settings_of(tables, "useful")
+    assert found == [
+        Setting("mse", None),
+        Setting("mse", 64),
+        Setting("cross_entropy", None),
+        Setting("cross_entropy", 32),
+    ]
+    assert [setting.label for setting in found] == [
+        "mse, full batch",
+        "mse, batch 64",
+        "cross-entropy, full batch",
+        "cross-entropy, batch 32",
+    ]
+    assert settings_of(tables, "useful", {"batch_size": None}) == [found[0], found[2]]
+    assert settings_of(tables, "useful", {"loss_name": "mse"}) == found[:2]
+    assert settings_of(tables, "another") == settings_of({}, "useful") == []
+
+
+def test_evidence_of_one_setting_holds_its_runs_alone(both):
+    setting = Setting("cross_entropy", 256)
+    evidence = Evidence(both, "useful", "abs", setting=setting)
+    assert set(evidence.runs["loss_name"]) == {"cross_entropy"}
+    assert set(evidence.within(activation="relu").runs["batch_size"]) == {256}
+    assert len(evidence.runs) * 2 == len(Evidence(both, "useful", "abs").runs)
+    with pytest.raises(NotRun, match="mixes several values of loss_name"):
+        Evidence(both, "useful", "abs").runs_of()
+
+
+def test_each_setting_has_its_verdict(judged):
+    assert overall(judged, "useful") == {
+        ("abs", FULL): "supported",
+        ("abs", USUAL): "contradicted",
+        ("relu", FULL): "supported",
+        ("relu", USUAL): "contradicted",
+    }
+    assert overall(judged, "eoc-init") == {
+        ("abs", "initialization"): "supported",
+        ("relu", "initialization"): "supported",
+    }
+
+
+def test_a_setting_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
+    alone = judge(full_batch, catalogue)
+    within = judged[judged["setting"] != USUAL].reset_index(drop=True)
+    pd.testing.assert_frame_equal(within, alone)
+    assert set(alone["setting"]) == {FULL, "initialization"}
+
+
+def test_an_activation_is_judged_in_its_own_settings(full_batch, catalogue):
+    usual = in_setting(comparisons.useful_tables(("abs",)), "cross_entropy", 256)
+    found = overall(judge(together(full_batch, usual), catalogue), "useful")
+    assert set(found) == {("abs", FULL), ("abs", USUAL), ("relu", FULL)}
+
+
+def test_a_claim_about_full_batches_is_not_judged_on_others(full_batch, catalogue):
+    small = in_setting(synthetic.catapult_tables(("abs",)), "mse", 64)
+    found = judge(together(full_batch, small), catalogue)
+    assert set(overall(found, "edge-of-stability")) == {("abs", FULL), ("relu", FULL)}
+    assert ("abs", "mse, batch 64") in overall(found, "catapult-ends")
+    assert overall(judge(small, catalogue), "edge-of-stability") == {("abs", ""): "not run"}
+
+
+def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batch, catalogue):
+    text = report.verdict_text(judged, "useful")
+    assert "- `abs, mse, full batch`: **supported**" in text
+    assert "- `relu, cross-entropy, batch 256`: **contradicted**" in text
+    assert "| abs, cross-entropy, batch 256 |" in report.verdict_rows(judged, "useful")
+    title = catalogue["useful"].title
+    index = report.index_text(judged, catalogue).splitlines()
+    heads = [line.split(" | ")[0].removeprefix("| ") for line in index[2:]]
+    assert heads[3:] == [f"{title}: {FULL}", f"{title}: {USUAL}"]
+    assert "contradicted | contradicted" in index[-1]
+    alone = judge(full_batch, catalogue)
+    pages = [f(alone, "useful") for f in (report.verdict_text, report.verdict_rows)]
+    assert not any("full batch" in page for page in [*pages, report.index_text(alone, catalogue)])
+
+
+def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
+    figure = plots.tuned_accuracies(both, judged, catalogue["useful"])
+    titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
+    assert len(titles) == 2 * 3 * 2
+    assert titles[:2] == [f"{name}, {FULL}: useful ✓ supported" for name in ("abs", "relu")]
+    assert titles[6] == f"abs, {USUAL}: useful ✗ contradicted"
+    assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
+    single = plots.catapult_ends(both, judged, catalogue["catapult-ends"])
+    assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
+
+
+def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
+    axis = plots.verdict_table(judged, catalogue).axes[0]
+    heads = [tick.get_text().split("\n")[0] for tick in axis.get_yticklabels()]
+    assert heads[2:] == ["edge-of-stability", f"useful: {FULL}", f"useful: {USUAL}"]
+    words = [text.get_text() for text in axis.texts]
+    assert (words.count("✓ supported"), words.count("✗ contradicted")) == (8, 2)
+    (legend,) = plots.forest(judged, catalogue["useful"]).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:2] == [f"abs, {FULL}", f"abs, {USUAL}"]
+
+
+# -- readings and the cosine -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def depths() -> dict[str, pd.DataFrame]:
+    """The experiment ``depth`` in two settings, with other seeds of its noise in the second."""
+    small = {"seeds": (0, 1), "depths": (2, 4, 8)}
+    return together(
+        synthetic.depth_tables(**small),
+        in_setting(synthetic.depth_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
+    )
+
+
+def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
+    claim = load_catalogue(ROOT / "config" / "claims.yaml")["cosine-features"]
+    found = correlations.correlations(depths, claim)
+    of_cosine = found[(found["predictor"] == "cosine") & (found["outcome"] == "soft_rank_gain")]
+    signs = (of_cosine.set_index("setting")["estimate"] > 0).to_dict()
+    assert signs == {FULL: True, USUAL: False}
+    text = cosine_report.correlation_rows(found)
+    assert f"| abs, {FULL} |" in text
+    assert f"| abs, {USUAL} |" in text
+    figure = plots.correlation_forest(depths, judge({}, Catalogue(claims=[claim])), claim, found)
+    assert len(figure.axes) == 2
+    assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
+
+
+def test_readings_are_judged_in_each_setting(depths):
+    catalogue = load_catalogue(ROOT / "config" / "claims.yaml")
+    aspects = load_readings(ROOT / "config" / "readings.yaml", catalogue).aspects
+    rules = Readings(aspects=[each for each in aspects if each.name == "update rule"])
+    table = judge_readings(depths, catalogue, rules)
+    assert set(table["setting"]) == {FULL, USUAL}
+    text = readings_report.reproduction_text(table, "update rule")
+    assert f"| `nup-depth-transfer` | abs, {USUAL} |" in text
+    axis = plots.reading_matrix(table).axes[0]
+    labels = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert labels[:2] == [f"nup-depth-transfer\n{setting}" for setting in (FULL, USUAL)]
+    alone = plots.reading_matrix(table[table["setting"] == FULL]).axes[0]
+    assert alone.get_xticklabels()[0].get_text() == "nup-depth-transfer"
+
+
+# -- side by side ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def studies(tmp_path, monkeypatch, full_batch, judged, catalogue) -> list[str]:
+    """Two tables of claims: one setting in the first study, two in the second."""
+    monkeypatch.chdir(tmp_path)
+    tables = {"small": judge(full_batch, catalogue), "large": judged}
+    for name, table in tables.items():
+        store.write_table("claims", table, f"results/{name}/tables/claims.parquet")
+    return [f"results/{name}/tables/claims.parquet" for name in tables]
+
+
+def test_studies_stand_side_by_side(studies, catalogue):
+    lines = scorecard.markdown(studies, catalogue).splitlines()
+    assert lines[0] == (
+        "| figure | claim | notebook | setting "
+        "| small, `abs` | small, `relu` | large, `abs` | large, `relu` |"
+    )
+    assert lines[1] == "|---" * 8 + "|"
+    links = "[small](results/small/figures/useful.png), [large](results/large/figures/useful.png)"
+    head = f"| `useful.png`: {links} | {catalogue['useful'].title} (`useful`) "
+    notebook = "| `08_usefulness.ipynb` "
+    assert lines[-2:] == [
+        f"{head}{notebook}| {FULL} | supported | supported | supported | supported |",
+        f"{head}{notebook}| {USUAL} | - | - | contradicted | contradicted |",
+    ]
+    assert [line.split(" | ")[3] for line in lines[2:-2]] == ["initialization", FULL, FULL]
+
+
+def test_without_a_difference_there_is_no_column_for_the_setting(studies, catalogue):
+    alone = scorecard.markdown(studies[:1], catalogue).splitlines()
+    assert alone[0] == "| figure | claim | notebook | `abs` | `relu` |"
+    assert alone[-1].startswith("| [`useful.png`](results/small/figures/useful.png) | νP and")
+    assert alone[-1].endswith("`08_usefulness.ipynb` | supported | supported |")
+
+
+def test_the_command_takes_several_tables(studies, capsys):
+    assert cli.main(["verdicts", *studies]) == 0
+    first, second = capsys.readouterr().out.split("\n\n")
+    assert "useful: " not in first
+    assert f"useful: {USUAL}" in second
+    assert second.rstrip().endswith("8 supported, 2 contradicted")
+    catalogue = str(ROOT / "config" / "claims.yaml")
+    assert cli.main(["verdicts", *studies, "--markdown", "--catalogue", catalogue]) == 0
+    assert "| small, `abs` |" in capsys.readouterr().out
