@@ -140,6 +140,8 @@ def _tidy_notebook(options: argparse.Namespace) -> None:
     from nup import notebook
 
     notebook.tidy(options.notebook, options.out)
+    if options.page is not None:
+        notebook.render(options.out, options.page)
 
 
 def _schema(options: argparse.Namespace) -> None:  # noqa: ARG001
@@ -201,6 +203,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("notebook", type=Path, help="the executed notebook")
     sub.add_argument("--out", type=Path, required=True, help="the notebook to write")
+    sub.add_argument("--page", type=Path, help="the HTML page to write as well")
     add("schema", _schema, "print the documentation of the tables as Markdown")
     return top
 

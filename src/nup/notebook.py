@@ -1,4 +1,4 @@
-"""Notebooks as the workflow sees them: the figures they leave, and executed copies made tidy."""
+"""Notebooks as the workflow sees them: the figures they leave, executed copies made tidy, pages."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def tidy(path: Path, out: Path) -> None:
         if PARAMETERS_ID in cell["metadata"].get("tags", []):
             cell["id"] = PARAMETERS_ID
     store.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", out)
+
+
+def render(path: Path, page: Path) -> None:
+    """Write the executed notebook ``path`` as an HTML page, as ``jupyter nbconvert --to html`` does.
+
+    In this process: starting another would cost more than the rendering.
+
+    Raises:
+        UserError: there is no such notebook.
+    """
+    from nbconvert import HTMLExporter
+
+    if not path.is_file():
+        raise UserError(f"{path}: expected an executed notebook, got no such file")
+    text, _ = HTMLExporter().from_filename(str(path))
+    store.write_text(text, page)
 
 
 def figures(source: Path, catalogue: Catalogue) -> list[str]:

@@ -48,7 +48,7 @@ class Job:
         """Estimated wall time on one core, start of the process included."""
         return cost.START_SECONDS + training_seconds(self.runs, gflops)
 
-    @property
+    @cached_property
     def memory_mb(self) -> int:
         """Estimated peak memory."""
         return math.ceil(cost.memory_bytes(self.runs) / 1e6)

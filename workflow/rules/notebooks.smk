@@ -54,8 +54,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
             " trap 'rm -rf $IPYTHONDIR' EXIT &&"
             " papermill -k python3 --no-progress-bar {input.source} {log.notebook}"
             " -p tables {params.tables} -p figures {params.figures} -p claims {input.claims} &&"
-            " python -m nup tidy-notebook {log.notebook} --out {output.notebook} &&"
-            " jupyter nbconvert --to html --log-level WARN {output.notebook}"
+            " python -m nup tidy-notebook {log.notebook} --out {output.notebook} --page {output.page}"
             ") > {log.messages} 2>&1 || (tail -n 30 {log.messages} >&2; exit 1)"
 
 
