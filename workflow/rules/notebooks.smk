@@ -38,6 +38,8 @@ for NAME, SOURCE in NOTEBOOKS.items():
         log:
             messages=f"{RESULTS}/logs/notebooks/{NAME}.log",
             notebook=f"{RESULTS}/logs/notebooks/{NAME}.ipynb",
+        # The longest first.
+        priority: len(notebook.figures(SOURCE, CATALOGUE))
         # Kernels that start at once may pick the same port.
         retries: 2
         conda:

@@ -18,6 +18,8 @@ rule train:
         layers=f"{RESULTS}/runs/{{job}}/layers.parquet",
     log:
         f"{RESULTS}/logs/train/{{job}}.log",
+    # Long jobs first, so that no core waits for the last of them.
+    priority: lambda wildcards: round(planned(wildcards.job).seconds(STUDY.jobs.gflops))
     conda:
         "../../environment.yml"
     threads: STUDY.jobs.threads
