@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.problem import Shape
 
@@ -26,7 +27,8 @@ class Effort:
     ``repetitions`` rounds are timed, in each of which every peer trains for about ``seconds``.
     ``horizon`` is the number of steps over which peers must agree before they are timed.
     ``measured`` names the shapes of which curvature and jets are timed. ``growth`` lists the values
-    of depth, width, members and samples.
+    of depth, width, members and samples. ``study`` is run by Snakemake from nothing, or only as far
+    as ``targets`` if there are any.
     """
 
     shapes: tuple[Shape, ...]
@@ -36,6 +38,8 @@ class Effort:
     measured: tuple[str, ...]
     centre: Shape
     growth: Mapping[str, tuple[int, ...]]
+    study: str
+    targets: tuple[str, ...] = ()
 
 
 FULL = Effort(
@@ -51,6 +55,7 @@ FULL = Effort(
         "members": (1, 4, 8, 16, 32, 64),
         "samples": (64, 128, 256, 512, 1024),
     },
+    study="laptop",
 )
 
 QUICK = Effort(
@@ -66,6 +71,7 @@ QUICK = Effort(
         "members": (8, 16, 32),
         "samples": (128, 256, 512),
     },
+    study="ci",
 )
 
 _SMALL = Shape("tiny", "nup", depth=3, width=4, options={"r": 1.0}, samples=16, rates=2, seeds=2)
@@ -83,6 +89,8 @@ TINY = Effort(
         "members": (1, 2, 4),
         "samples": (8, 16, 32),
     },
+    study=str(Path(__file__).parent / "tiny.yaml"),
+    targets=("results/tiny/tables/runs.parquet",),
 )
 
 EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}

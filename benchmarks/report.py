@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, growth
+from benchmarks import goals, growth, pipeline
 from benchmarks.peers import DESCRIPTIONS, PEERS
 
 BEGIN = "<!-- Written by `make bench`: begin -->"
@@ -173,6 +173,27 @@ def _growth(records: Records) -> list[str]:
     return [text, _table(head, rows)]
 
 
+def _pipeline(records: Records) -> list[str]:
+    cores, wall = records["cores"], records["wall"]
+    rows = [
+        [part, f"{seconds:.1f}", f"{seconds / (cores * wall):.1%}"]
+        for part, seconds in pipeline.split(records).items()
+    ]
+    total = ["all", f"{cores * wall:.1f}", "100.0%"]
+    share = records["training"] / (cores * wall)
+    goal = pipeline.LEAST_SHARE
+    verdict = "met" if share >= goal else "missed"
+    start = _median_and_range(records["help"])
+    return [
+        f"The study `{records['study']}` from nothing to its report: {wall:.0f} s on {cores} "
+        f"cores, which worked {records['processor'] / (cores * wall):.0%} of that time. "
+        f"Training math has {share:.0%} of it, goal {goal:.0%}: **{verdict}**.",
+        _table(["what", "core-seconds", "share"], [*rows, total]),
+        f"`nup --help` takes {start} s, goal at most {pipeline.MOST_START:g} s: "
+        f"**{'met' if median(records['help']) <= pipeline.MOST_START else 'missed'}**.",
+    ]
+
+
 def _median_and_range(values: Sequence[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
@@ -187,4 +208,5 @@ BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
     "measurements": ("Curvature and Taylor jets", _measurements),
     "subnormals": ("Subnormal numbers", _subnormals),
     "growth": ("Growth", _growth),
+    "pipeline": ("Around the training", _pipeline),
 }

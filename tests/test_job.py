@@ -119,6 +119,7 @@ def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
     blocks = [[run_spec()], [run_spec(seed=1)]]
     bar = progress.Progress("abc", blocks)
     bar.start(blocks[0])
+    bar.step(0, 10, 1)  # the first step alone may take longer than the time between two lines
     bar.start(blocks[1])
     bar.step(5, 10, 1)
     bar.end()

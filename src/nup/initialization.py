@@ -70,9 +70,7 @@ class _Drawn:
         key = _weights_key(spec)
         if key != self._key:
             self._key = key
-            self._weights = initial_weights(
-                shape, [spec.seed], spec.weight_variance, torch.float64
-            )
+            self._weights = initial_weights(shape, [spec.seed], spec.weight_variance, torch.float64)
         return self._weights
 
 

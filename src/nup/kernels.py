@@ -1,8 +1,8 @@
 """Neural tangent kernels at initialization: finite networks against the limit, and its spectrum.
 
 The kernel is that of ``observables.neural_tangent_kernel``: averaged over outputs, each layer with
-its c_k, on the probe set. All in float64. Thousands of nets are measured one by one, so it is formed
-here with one product a layer for all outputs instead of one for each.
+its c_k, on the probe set. All in float64. Thousands of nets are measured one by one, so here it is
+formed with one product a layer for all outputs instead of one for each.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def neural_tangent_kernel(network: Network, weights: Sequence[Tensor], trace: Tr
     deltas = network.backward(weights, repeated, cotangent[None])  # [1, m_l · n, m_k]
     kernel = cotangent.new_zeros(samples, samples)
     factors = network.parameterization.lr_factors
-    for k, (delta, features, factor) in enumerate(zip(deltas, trace.features, factors, strict=True)):
+    for k, (delta, features, factor) in enumerate(
+        zip(deltas, trace.features, factors, strict=True)
+    ):
         by_sample = delta.view(d_out, samples, -1).transpose(0, 1).reshape(samples, -1)
         gram = features[0] @ features[0].mT
         kernel += (by_sample @ by_sample.mT) * gram * (network.gains[k] ** 2 * factor / d_out)

@@ -38,7 +38,7 @@ def tidy(path: Path, out: Path) -> None:
 
 
 def render(path: Path, page: Path) -> None:
-    """Write the executed notebook ``path`` as an HTML page, as ``jupyter nbconvert --to html`` does.
+    """Write the executed notebook ``path`` as the HTML page that ``jupyter nbconvert`` makes of it.
 
     In this process: starting another would cost more than the rendering.
 
@@ -49,7 +49,8 @@ def render(path: Path, page: Path) -> None:
 
     if not path.is_file():
         raise UserError(f"{path}: expected an executed notebook, got no such file")
-    text, _ = HTMLExporter().from_filename(str(path))
+    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    text, _ = exporter.from_filename(str(path))
     store.write_text(text, page)
 
 

@@ -40,13 +40,13 @@ class Progress:
     def step(self, done: int, steps: int, running: int) -> None:
         """``done`` of ``steps`` are behind ``running`` runs of the block."""
         now = time.monotonic()
-        if now - self._reported < REPORT_EVERY:
-            return
-        self._reported = now
         earlier, current = sum(self._costs[: self._number - 1]), self._costs[self._number - 1]
         share = (earlier + current * done / max(1, steps)) / sum(self._costs)
+        if now - self._reported < REPORT_EVERY or share == 0:  # of which nothing follows yet
+            return
+        self._reported = now
         elapsed = now - self._began
-        left = elapsed * (1 - share) / share if share > 0 else float("nan")
+        left = elapsed * (1 - share) / share
         log.info(
             "%s: %.0f %%, %s elapsed, about %s left; "
             "block %d of %d (%s), step %d of %d, %d still training",
