@@ -1,8 +1,8 @@
 """How much memory a job holds: predicted from the shapes of its runs, and measured.
 
-The prediction adds up the named items of ``kept`` and the largest of ``passing``: to be brought into
-line whenever ``training`` keeps another tensor. Temporaries that no item names, and what allocators
-do not give back, are within ``MARGIN``.
+The prediction adds up the named items of ``kept`` and the largest of ``passing``, and has to follow
+when ``training`` keeps another tensor. Temporaries that no item names, and what allocators do not
+give back, are within ``MARGIN``.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import math
 import re
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from nup import cost, data
 from nup.errors import UserError
-from nup.records import due
 from nup.schedules import SCHEDULES
 from nup.schema import LAYERS, STEPS
 from nup.specification import RunSpec
+
+Blocks = Sequence[Sequence[RunSpec]]
 
 #: A process with torch, Arrow and pandas, before its first block.
 START_BYTES = 3.35e8
@@ -57,7 +59,7 @@ def kept(spec: RunSpec) -> dict[str, float]:
         "records": float(record_bytes(spec)),
     }
     if spec.batch_size is not None:
-        found["all samples, at the end"] = BATCH_COPIES * item * units * full
+        found["all samples, in between and at the end"] = BATCH_COPIES * item * units * full
     if spec.record.hessian:
         found["eigenvectors"] += 2 * item * net.n_parameters
     return {name: float(value) for name, value in found.items()}
@@ -75,15 +77,13 @@ def passing(spec: RunSpec) -> dict[str, float]:
     }
     if spec.record.probe or spec.record.features:
         found["probe"] = item * (BATCH_COPIES * units * sizes.n_probe + 2 * largest)
-    measured = spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness"
-    if measured:
-        deltas = units * sizes.n_train
+    if spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness":
         krylov = 2 * MOST_PRODUCTS * sizes.n_train * outputs
-        again = TRACE_COPIES * units * sizes.n_train if spec.batch_size is not None else 0
-        found["curvature"] = item * (deltas + krylov + again)
+        found["curvature"] = item * (units * sizes.n_train + krylov)
     order = 3 if spec.record.taylor else 2
     if spec.record.taylor or SCHEDULES[spec.schedule.name].needs == "taylor":
-        found["jets"] = item * JET_COPIES * (order + 1) * sizes.n_train * max(net.widths[1:])
+        samples = spec.batch_size or sizes.n_train
+        found["jets"] = item * JET_COPIES * (order + 1) * samples * max(net.widths[1:])
     if spec.record.hessian:
         vectors = 2 * MOST_PRODUCTS + HESSIAN_COPIES
         tangents = TRACE_COPIES * units * sizes.n_train
@@ -102,14 +102,67 @@ def run_bytes(spec: RunSpec) -> float:
     return sum(kept(spec).values()) + max(passing(spec).values())
 
 
-def job_bytes(blocks: Sequence[Sequence[RunSpec]]) -> float:
+def job_bytes(blocks: Blocks) -> float:
     """Predicted peak memory of a process that trains these blocks one after the other."""
-    peak, done = START_BYTES, 0.0
+    peak = done = 0.0
     for block in blocks:
         held = data_bytes(block[0]) + len(block) * run_bytes(block[0])
-        peak = max(peak, START_BYTES + done + held)
-        done += len(block) * (record_bytes(block[0]) + ARROW_KEY_BYTES * sum(_rows(block[0])))
-    return max(peak, START_BYTES + TABLE_COPIES * done)
+        peak = max(peak, done + held)
+        done += _table_bytes([block])
+    return START_BYTES + max(peak, TABLE_COPIES * done)
+
+
+def requested_mb(blocks: Blocks) -> int:
+    """What a job with these blocks should be given: the prediction and ``MARGIN`` of it."""
+    return math.ceil((1 + MARGIN) * job_bytes(blocks) / 1e6)
+
+
+def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
+    """The blocks, those cut evenly that a job of ``limit_mb`` (None: no limit) could not hold.
+
+    Raises:
+        UserError: the records of all runs, or one run alone, are more than the limit.
+    """
+    if limit_mb is None:
+        return [list(block) for block in blocks]
+    room = limit_mb * 1e6 / (1 + MARGIN) - START_BYTES
+    tables = _table_bytes(blocks)
+    if TABLE_COPIES * tables > room:
+        raise _too_little(limit_mb, requested_mb(blocks), "the records of a job with these runs")
+    pieces = []
+    for block in blocks:
+        spec = block[0]
+        most = int((room - tables - data_bytes(spec)) // run_bytes(spec))
+        if most < 1:
+            what = f"a run of {spec.parameterization}, depth {spec.depth}, width {spec.width}"
+            raise _too_little(limit_mb, requested_mb([[spec]]), what)
+        size = math.ceil(len(block) / math.ceil(len(block) / most))
+        pieces += [list(block[start : start + size]) for start in range(0, len(block), size)]
+    return pieces
+
+
+def fits(blocks: Blocks, limit_mb: float | None) -> bool:
+    """Whether a job of ``limit_mb`` can train these blocks, however small they are cut."""
+    try:
+        cut(blocks, limit_mb)
+    except UserError:
+        return False
+    return True
+
+
+def _too_little(limit_mb: float, needed_mb: float, what: str) -> UserError:
+    return UserError(
+        f"memory of a job: expected about {needed_mb:g} MB for {what}, got {limit_mb:g} MB; "
+        "raise jobs.memory_mb, or leave it out"
+    )
+
+
+def _table_bytes(blocks: Blocks) -> float:
+    """Bytes of the records of all runs as Arrow tables."""
+    return sum(
+        len(block) * (record_bytes(block[0]) + ARROW_KEY_BYTES * sum(_rows(block[0])))
+        for block in blocks
+    )
 
 
 def data_bytes(spec: RunSpec) -> float:
@@ -141,8 +194,13 @@ def _rows(spec: RunSpec) -> tuple[int, int]:
     record = spec.record
     of_steps = (record.steps, record.curvature, record.taylor, record.features, record.hessian)
     of_layers = (record.layers, record.probe, record.features)
-    counts = [
-        sum(any(due(each, step, spec.steps) for each in group) for step in range(spec.steps + 1))
-        for group in (of_steps, of_layers)
-    ]
-    return counts[0], spec.depth * counts[1]
+    return _count(of_steps, spec.steps), spec.depth * _count(of_layers, spec.steps)
+
+
+@lru_cache
+def _count(cadences: tuple[int, ...], steps: int) -> int:
+    """How many steps are recorded where any of the cadences is due, as in ``records.due``."""
+    recorded: set[int] = set()
+    for cadence in filter(None, cadences):
+        recorded.update(range(0, steps + 1, cadence), [steps])
+    return len(recorded)
