@@ -39,7 +39,9 @@ def measure(
 
 def cosines(inputs: Array) -> Array:
     """Cosines of inputs of unit RMS. [n, n]"""
-    return np.asarray(inputs @ inputs.T / inputs.shape[1], dtype=np.float64)
+    found = np.asarray(inputs @ inputs.T / inputs.shape[1], dtype=np.float64)
+    np.fill_diagonal(found, 1.0)  # arccos makes of a rounding error there its square root
+    return found
 
 
 def concentration_error(
