@@ -17,7 +17,7 @@ SHAPES = (
 )
 
 #: Growth is measured around this shape; small rates keep even the deepest nets from diverging.
-CENTRE = Shape("centre", "mup", depth=8, width=128, top_rate=2.0**-8)
+CENTRE = Shape("centre", "mup", depth=8, width=128, rates=2, top_rate=2.0**-8)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Effort:
     ``horizon`` is the number of steps over which peers must agree before they are timed.
     ``measured`` names the shapes of which curvature and jets are timed. ``growth`` lists the values
     of depth, width, members and samples. ``study`` is run by Snakemake from nothing, or only as far
-    as ``targets`` if there are any.
+    as ``targets`` if there are any. ``memory`` names the jobs whose memory is measured.
     """
 
     shapes: tuple[Shape, ...]
@@ -38,6 +38,7 @@ class Effort:
     measured: tuple[str, ...]
     centre: Shape
     growth: Mapping[str, tuple[int, ...]]
+    memory: tuple[str, ...]
     study: str
     targets: tuple[str, ...] = ()
 
@@ -51,10 +52,22 @@ FULL = Effort(
     centre=CENTRE,
     growth={
         "depth": (4, 8, 16, 32),
-        "width": (32, 64, 128, 256, 512),
-        "members": (1, 4, 8, 16, 32, 64),
+        "width": (32, 64, 128, 256, 512, 1024),
+        "members": (1, 2, 4, 8, 16, 32, 64),
         "samples": (64, 128, 256, 512, 1024),
     },
+    memory=(
+        "small",
+        "wide",
+        "deep",
+        "growing widths",
+        "many samples",
+        "float64",
+        "minibatches",
+        "Hessian",
+        "Taylor schedule",
+        "long records",
+    ),
     study="laptop",
 )
 
@@ -71,6 +84,7 @@ QUICK = Effort(
         "members": (8, 16, 32),
         "samples": (128, 256, 512),
     },
+    memory=("small", "wide", "many samples"),
     study="ci",
 )
 
@@ -89,6 +103,7 @@ TINY = Effort(
         "members": (1, 2, 4),
         "samples": (8, 16, 32),
     },
+    memory=("small",),
     study=str(Path(__file__).parent / "tiny.yaml"),
     targets=("results/tiny/tables/runs.parquet",),
 )
