@@ -47,7 +47,7 @@ compare: $(READY) ## Hold the claims of STUDY against the shipped ones and print
 	$(BIN)/nup compare results/$(STUDY)/tables/claims.parquet \
 	  results/reference/$(STUDY)/tables/claims.parquet
 
-bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: a minute)
+bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: three minutes)
 	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks \
 	  $(if $(QUICK),--effort quick --out build/bench-quick)
 

@@ -1,1 +1,1 @@
-"""How fast stacks train, against what people would write instead: ``make bench``."""
+"""How fast stacks train, against what people would write instead, and the rest: ``make bench``."""

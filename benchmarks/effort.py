@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.problem import Shape
 
@@ -16,7 +17,7 @@ SHAPES = (
 )
 
 #: Growth is measured around this shape; small rates keep even the deepest nets from diverging.
-CENTRE = Shape("centre", "mup", depth=8, width=128, top_rate=2.0**-8)
+CENTRE = Shape("centre", "mup", depth=8, width=128, rates=2, top_rate=2.0**-8)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Effort:
     ``repetitions`` rounds are timed, in each of which every peer trains for about ``seconds``.
     ``horizon`` is the number of steps over which peers must agree before they are timed.
     ``measured`` names the shapes of which curvature and jets are timed. ``growth`` lists the values
-    of depth, width, members and samples.
+    of depth, width, members and samples. ``study`` is run by Snakemake from nothing, or only as far
+    as ``targets`` if there are any. ``memory`` names the jobs whose memory is measured.
     """
 
     shapes: tuple[Shape, ...]
@@ -36,6 +38,9 @@ class Effort:
     measured: tuple[str, ...]
     centre: Shape
     growth: Mapping[str, tuple[int, ...]]
+    memory: tuple[str, ...]
+    study: str
+    targets: tuple[str, ...] = ()
 
 
 FULL = Effort(
@@ -47,10 +52,23 @@ FULL = Effort(
     centre=CENTRE,
     growth={
         "depth": (4, 8, 16, 32),
-        "width": (32, 64, 128, 256, 512),
-        "members": (1, 4, 8, 16, 32, 64),
+        "width": (32, 64, 128, 256, 512, 1024),
+        "members": (1, 2, 4, 8, 16, 32, 64),
         "samples": (64, 128, 256, 512, 1024),
     },
+    memory=(
+        "small",
+        "wide",
+        "deep",
+        "growing widths",
+        "many samples",
+        "float64",
+        "minibatches",
+        "Hessian",
+        "Taylor schedule",
+        "long records",
+    ),
+    study="laptop",
 )
 
 QUICK = Effort(
@@ -66,6 +84,8 @@ QUICK = Effort(
         "members": (8, 16, 32),
         "samples": (128, 256, 512),
     },
+    memory=("small", "wide", "many samples"),
+    study="ci",
 )
 
 _SMALL = Shape("tiny", "nup", depth=3, width=4, options={"r": 1.0}, samples=16, rates=2, seeds=2)
@@ -83,6 +103,9 @@ TINY = Effort(
         "members": (1, 2, 4),
         "samples": (8, 16, 32),
     },
+    memory=("small",),
+    study=str(Path(__file__).parent / "tiny.yaml"),
+    targets=("results/tiny/tables/runs.parquet",),
 )
 
 EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}

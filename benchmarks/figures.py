@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -75,38 +76,58 @@ def training(records: Records) -> Figure:
 
 
 def growth_figure(records: Records) -> Figure:
-    """Cost of a step of one run against each size, with the fitted power."""
+    """Cost of a step of one run against each size, with the power fitted at the upper end.
+
+    Dashed the power that is expected there, dotted the operations, both through the last point.
+    """
     points = pd.DataFrame(records["points"]).explode("seconds").astype({"seconds": float})
+    points["microseconds"] = 1e6 * points["seconds"]
     axes_names = list(dict.fromkeys(points["axis"]))
     with style.theme():
-        figure = Figure(figsize=(3.3 * len(axes_names), 3.2))
+        figure = Figure(figsize=(3.3 * len(axes_names), 3.4))
         axes = figure.subplots(1, len(axes_names), sharey=True, squeeze=False)[0]
         for axis, name in zip(axes, axes_names, strict=True):
-            chosen = points[points["axis"] == name].assign(
-                microseconds=lambda t: 1e6 * t["seconds"]
-            )
-            medians = chosen.groupby("value")["microseconds"].agg(median)
-            power = growth.fit(list(medians.index), list(medians))
-            sns.lineplot(
-                chosen,
-                x="value",
-                y="microseconds",
-                estimator="median",
-                errorbar=("pi", 100),
-                marker="o",
-                color=style.BLUE,
-                ax=axis,
-            )
-            axis.set_xscale("log", base=2)
-            axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_yscale("log")
-            axis.xaxis.set_major_formatter("{x:g}")
-            axis.set(
-                title=f"exponent {power.exponent:.2f} ± {power.error:.2f}",
-                xlabel=LABELS[name],
-                ylabel="µs per step of one run",
-            )
+            _draw_growth(axis, points[points["axis"] == name], name, records["full_block"])
+        axes[0].legend(loc="upper left")
     return figure
+
+
+def _draw_growth(axis: Axes, points: pd.DataFrame, name: str, full_block: int) -> None:
+    medians = points.groupby("value")["microseconds"].agg(median)
+    values = list(medians.index)
+    chosen = growth.upper(name, values, full_block)
+    power = growth.fit([values[i] for i in chosen], [medians.iloc[i] for i in chosen])
+    sns.lineplot(
+        points,
+        x="value",
+        y="microseconds",
+        estimator="median",
+        errorbar=("pi", 100),
+        marker="o",
+        color=style.BLUE,
+        label="measured",
+        legend=False,
+        ax=axis,
+    )
+    operations = points.groupby("value")["flops"].first().astype(float)
+    scaled = operations * medians.iloc[-1] / operations.iloc[-1]
+    axis.plot(values, scaled, ":", color=style.GRAY, linewidth=1.8, label="operations")
+    expected = growth.EXPECTED[name]
+    ends = [values[chosen[0]], values[-1]]
+    reference = [medians.iloc[-1] * (value / values[-1]) ** expected for value in ends]
+    axis.plot(ends, reference, "--", color=style.VERMILION, linewidth=1.8, label="expected power")
+    if name == "members":
+        axis.axvline(full_block, color=style.GRAY, linewidth=0.8)
+        note = axis.get_xaxis_transform()
+        axis.text(full_block, 0.04, " block full", transform=note, fontsize="small")
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_yscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    ends_named = f"{values[chosen[0]]} … {values[chosen[-1]]}"
+    title = f"exponent {power.exponent:.2f} ± {power.error:.2f} at {ends_named}"
+    axis.set_title(f"{title}\n({expected:g} expected)", fontsize="small")
+    axis.set(xlabel=LABELS[name], ylabel="µs per step of one run")
 
 
 FIGURES: dict[str, Callable[[Records], Figure]] = {"training": training, "growth": growth_figure}

@@ -1,4 +1,8 @@
-"""How the cost of a step of one run grows with depth, width, members and samples."""
+"""How the cost of a step of one run grows with depth, width, members and samples.
+
+On one core with one thread, as jobs train. (Several threads share out the members of a block; deep
+and wide nets, whose blocks hold few, would then look worse than they are.)
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,17 @@ from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours
 from benchmarks.problem import Problem, Shape
+from nup import cost
 
 log = logging.getLogger("benchmarks")
 
 #: Rounds are shorter than those of the comparison: what counts is the trend.
 SHARE = 0.3
+#: Exponents that are to be seen where a size is large: nets are deep in proportion to their layers,
+#: wide nets consist of products of their widths, and a full block gains nothing from more members.
+EXPECTED = {"depth": 1.0, "width": 2.0, "members": 0.0, "samples": 1.0}
+#: The upper end of an axis: its last values, by number.
+UPPER = 3
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,23 @@ class Power:
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Raw records of the section: seconds of a step of one run, one a round."""
-    threads = len(workers.cores())
-    points = workers.alone(sweep, threads, effort)
-    return {"threads": threads, "centre": effort.centre.name, "points": points}
+    """Raw records of the section: seconds of a step of one run, one a round.
+
+    ``full_block`` is the number of members from which a stack is cut into blocks.
+    """
+    worker = workers.Worker(workers.cores()[:1])
+    try:
+        points = worker.call(sweep, effort).result()
+    finally:
+        worker.close()
+    many = varied(effort.centre, "members", max(effort.growth["members"]))
+    full = max(len(block) for block in cost.blocks(many.runs()))
+    return {"threads": 1, "centre": effort.centre.name, "full_block": full, "points": points}
 
 
-def sweep(threads: int, effort: Effort) -> list[dict[str, Any]]:
+def sweep(effort: Effort) -> list[dict[str, Any]]:
     """All points, in this process, round after round so that drift hits them alike."""
-    Ours.configure(threads)
+    Ours.configure(1)
     points = []
     for axis, values in effort.growth.items():
         for value in values:
@@ -61,6 +79,15 @@ def varied(centre: Shape, axis: str, value: int) -> Shape:
         return replace(centre, rates=1, seeds=value)
     change: dict[str, Any] = {axis: value}
     return replace(centre, **change)
+
+
+def upper(axis: str, values: Sequence[float], full_block: int) -> list[int]:
+    """Indices of the values at the upper end: of members, those from a full block on."""
+    last = list(range(len(values)))[-UPPER:]
+    if axis != "members":
+        return last
+    full = [index for index, value in enumerate(values) if value >= full_block]
+    return full if len(full) >= UPPER else last
 
 
 def fit(values: Sequence[float], costs: Sequence[float]) -> Power:

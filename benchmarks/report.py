@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, growth
+from benchmarks import goals, growth, memory, pipeline
 from benchmarks.peers import DESCRIPTIONS, PEERS
 
 BEGIN = "<!-- Written by `make bench`: begin -->"
@@ -158,19 +158,76 @@ def _growth(records: Records) -> list[str]:
     for axis in dict.fromkeys(point["axis"] for point in records["points"]):
         points = [point for point in records["points"] if point["axis"] == axis]
         values = [point["value"] for point in points]
-        measured = growth.fit(values, [median(point["seconds"]) for point in points])
-        needed = growth.fit(values, [point["flops"] for point in points])
+        seconds = [median(point["seconds"]) for point in points]
+        chosen = growth.upper(axis, values, records["full_block"])
+        ends = [
+            growth.fit([values[index] for index in chosen], [costs[index] for index in chosen])
+            for costs in (seconds, [point["flops"] for point in points])
+        ]
+        whole = growth.fit(values, seconds)
         rows.append(
             [
                 axis,
                 f"{values[0]} … {values[-1]}",
-                f"{measured.exponent:.2f} ± {measured.error:.2f}",
-                f"{needed.exponent:.2f}",
+                f"{whole.exponent:.2f} ± {whole.error:.2f}",
+                f"{values[chosen[0]]} … {values[chosen[-1]]}",
+                f"{ends[0].exponent:.2f} ± {ends[0].error:.2f}",
+                f"{ends[1].exponent:.2f}",
+                f"{growth.EXPECTED[axis]:g}",
             ]
         )
-    head = ["axis", "values", "exponent of the time", "exponent of the operations"]
-    text = "Time of a step of one run, as a power of one size with the others fixed:"
+    head = [
+        "axis",
+        "values",
+        "exponent",
+        "upper end",
+        "exponent there",
+        "of the operations",
+        "limit",
+    ]
+    text = (
+        "Time of a step of one run on one core, as a power of one size with the others fixed. A "
+        f"block is full with {records['full_block']} members; the input and output layers make "
+        "operations grow faster than in proportion to the depth, and slower than with the square "
+        "of the width:"
+    )
     return [text, _table(head, rows)]
+
+
+def _memory(records: Records) -> list[str]:
+    rows, worst = [], 0.0
+    for job in records["jobs"]:
+        ratio = job["predicted"] / job["measured"]
+        worst = max(worst, abs(ratio - 1))
+        name, predicted, measured = job["job"], job["predicted"], job["measured"]
+        rows.append([name, f"{predicted:.0f}", f"{measured:.0f}", f"{ratio:.2f}"])
+    verdict = "met" if worst <= memory.TOLERANCE else "missed"
+    text = (
+        f"Peak memory of a job's process in MB, of which the start of every process is "
+        f"{records['start']:.0f}. Goal: predicted within {memory.TOLERANCE:.0%}: **{verdict}**."
+    )
+    return [text, _table(["job", "predicted", "measured", "ratio"], rows)]
+
+
+def _pipeline(records: Records) -> list[str]:
+    cores, wall = records["cores"], records["wall"]
+    rows = [
+        [part, f"{seconds:.1f}", f"{seconds / (cores * wall):.1%}"]
+        for part, seconds in pipeline.split(records).items()
+    ]
+    total = ["all", f"{cores * wall:.1f}", "100.0%"]
+    share = records["training"] / (cores * wall)
+    goal = pipeline.LEAST_SHARE
+    verdict = "met" if share >= goal else "missed"
+    start = _median_and_range(records["help"])
+    return [
+        f"The study `{records['study']}` from nothing to its report: {wall:.0f} s on {cores} "
+        f"cores, which worked {records['processor'] / (cores * wall):.0%} of that time. "
+        f"Training math has {share:.0%} of it, goal {goal:.0%}: **{verdict}**.",
+        _table(["what", "core-seconds", "share"], [*rows, total]),
+        f"`nup --help` takes {start} s, goal at most {pipeline.MOST_START:g} s: "
+        f"**{'met' if median(records['help']) <= pipeline.MOST_START else 'missed'}**.",
+    ]
 
 
 def _median_and_range(values: Sequence[float]) -> str:
@@ -187,4 +244,6 @@ BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
     "measurements": ("Curvature and Taylor jets", _measurements),
     "subnormals": ("Subnormal numbers", _subnormals),
     "growth": ("Growth", _growth),
+    "memory": ("Memory", _memory),
+    "pipeline": ("Around the training", _pipeline),
 }

@@ -1,5 +1,6 @@
 """The benchmark end to end on tiny nets, and what it makes of known timings; no clock is judged."""
 
+import json
 import math
 import os
 import re
@@ -10,7 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import goals, growth, measurements, raw, report, subnormals, training, workers
+from benchmarks import (
+    goals,
+    growth,
+    measurements,
+    memory,
+    pipeline,
+    raw,
+    report,
+    subnormals,
+    training,
+    workers,
+)
 from benchmarks.effort import FULL, TINY
 from benchmarks.peers import PEERS, peer
 from benchmarks.peers.peer import COLUMNS
@@ -81,6 +93,56 @@ def test_a_power_is_fitted():
 def test_growth_varies_one_size():
     assert growth.varied(SHAPE, "depth", 7).net.depth == 7
     assert growth.varied(SHAPE, "members", 5).members == 5
+
+
+def test_the_upper_end_of_an_axis():
+    assert growth.upper("depth", [4, 8, 16, 32], full_block=4) == [1, 2, 3]
+    assert growth.upper("members", [1, 2, 4, 8, 16, 32], full_block=4) == [2, 3, 4, 5]
+    assert growth.upper("members", [1, 2, 4], full_block=64) == [0, 1, 2]
+
+
+def test_every_job_of_the_memory_table_can_be_asked_for():
+    assert set(FULL.memory) == set(memory.JOBS)
+
+
+#: Two cores for 100 s: 2 s of start, 20 s of training jobs of 15 s of math each, and so on.
+RUN = {
+    "study": "s",
+    "cores": 2,
+    "wall": 100.0,
+    "processor": 90.0,
+    "training": 30.0,
+    "help": [0.1, 0.2, 0.4],
+    "jobs": [
+        {"rule": "train", "start": 2.0, "end": 22.0},
+        {"rule": "train", "start": 2.0, "end": 22.0},
+        {"rule": "init", "start": 22.0, "end": 32.0},
+        {"rule": "tables", "start": 32.0, "end": 35.0},
+        {"rule": "claims", "start": 35.0, "end": 39.0},
+        {"rule": "notebook_00", "start": 40.0, "end": 70.0},
+        {"rule": "notebook_01", "start": 40.0, "end": 90.0},
+    ],
+}
+
+
+def test_core_seconds_are_told_apart_and_add_up():
+    parts = pipeline.split(RUN)
+    assert list(parts.values()) == pytest.approx([30, 10, 10, 3, 4, 80, 4, 20, 39])
+    assert sum(parts.values()) == pytest.approx(200)
+    text = "\n".join(report.BODIES["pipeline"][1](RUN))
+    assert "Training math has 15% of it, goal 80%: **missed**." in text
+    assert "| notebooks | 80.0 | 40.0% |" in text
+    assert "takes 0.20 (0.10–0.40) s, goal at most 0.3 s: **met**" in text
+
+
+def test_jobs_are_read_from_the_records_of_their_outputs(tmp_path):
+    for number, (rule, log_file, start, end) in enumerate(
+        [("train", "a", 12, 15), ("train", "a", 12, 16), ("train", "b", 11, 13)]
+    ):
+        record = {"rule": rule, "log": [log_file], "starttime": start, "endtime": end}
+        (tmp_path / str(number)).write_text(json.dumps(record))
+    found = pipeline.jobs(tmp_path, 10.0)
+    assert [(job["start"], job["end"]) for job in found] == [(1, 3), (2, 6)]
 
 
 def timing(peer_name, rates, processes=1, **changes):
@@ -167,6 +229,10 @@ def test_end_to_end_on_one_core(tmp_path):
         assert (row["status"] == "agrees") == (len(row["rates"]) == TINY.repetitions)
         assert row["status"] == "agrees" or re.search("jax", row["remark"])
     assert sections["growth"]["environment"]["versions"]["torch"]
+    (job,) = sections["memory"]["records"]["jobs"]
+    assert job["predicted"] == pytest.approx(job["measured"], rel=memory.TOLERANCE)
+    rules = {job["rule"] for job in sections["pipeline"]["records"]["jobs"]}
+    assert rules == {"train", "tables"}
     (measured,) = sections["measurements"]["records"]["shapes"]
     assert measured["steps"] == measurements.CADENCE * measured["measurements"]
     assert 1 <= measured["products"] <= 24

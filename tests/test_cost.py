@@ -14,7 +14,6 @@ def test_arithmetic_of_plain_training():
     # teacher: 16 inputs, 1 output; depth 3, width 4: 16·4 + 4·4 + 4·1 = 84 weights, 16 samples.
     assert cost.network(spec).n_parameters == 84
     assert cost.run_cost(spec).flops == 6 * 84 * 16 * 10
-    assert cost.run_cost(spec).record_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -60,18 +59,7 @@ def test_a_run_larger_than_the_cache_is_a_block_of_its_own():
     assert [len(block) for block in blocks] == [1, 1, 1]
 
 
-def test_memory_grows_with_the_records():
-    light, heavy = run_spec(record=NOTHING), run_spec(record=RecordSpec(), steps=10**6)
-    assert cost.memory_bytes([heavy]) - 4e8 > cost.memory_bytes([light]) > cost.START_BYTES
-
-
 def test_an_optimizer_holds_its_moments():
     plain, adamw = run_spec(), run_spec(optimizer=OptimizerSpec("adamw"))
     more = cost.run_cost(adamw).state_bytes - cost.run_cost(plain).state_bytes
     assert more == 2 * 84 * 4
-
-
-def test_the_hessian_needs_its_krylov_vectors():
-    plain, hessian = run_spec(record=NOTHING), run_spec(record=replace(NOTHING, hessian=5))
-    more = cost.memory_bytes([hessian]) - cost.memory_bytes([plain])
-    assert more == pytest.approx(2 * 24 * 84 * 4, abs=1)

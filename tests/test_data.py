@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from nup import data
 from nup.errors import UserError
@@ -50,6 +51,13 @@ def test_classes_are_one_hot(spec):
             dataset.targets[split].argmax(axis=1), dataset.labels[split], strict=True
         )
     assert set(dataset.labels["train"]) == set(range(10))
+
+
+def test_digits_are_those_of_scikit_learn():
+    found = data.digits({}, 0)
+    inputs, labels = load_digits(return_X_y=True)
+    np.testing.assert_array_equal(found.inputs, inputs)
+    np.testing.assert_array_equal(found.labels, labels)
 
 
 def test_splits_are_disjoint():

@@ -3,6 +3,7 @@ import logging
 import subprocess
 import sys
 
+import nbformat
 import pyarrow.compute as pc
 import pytest
 
@@ -119,6 +120,7 @@ def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
     blocks = [[run_spec()], [run_spec(seed=1)]]
     bar = progress.Progress("abc", blocks)
     bar.start(blocks[0])
+    bar.step(0, 10, 1)  # the first step alone may take longer than the time between two lines
     bar.start(blocks[1])
     bar.step(5, 10, 1)
     bar.end()
@@ -210,6 +212,17 @@ def test_executed_notebooks_lose_times_and_random_ids(tmp_path):
     assert json.loads(text)["metadata"] == {"kernelspec": {"name": "python3"}}
     with pytest.raises(UserError, match="expected an executed notebook"):
         notebook.tidy(tmp_path / "absent.ipynb", tmp_path / "out.ipynb")
+
+
+def test_notebooks_are_rendered_as_pages(tmp_path):
+    cell = nbformat.v4.new_markdown_cell("# A *title* and $x^2$")
+    path, page = tmp_path / "executed.ipynb", tmp_path / "executed.html"
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])))
+    notebook.render(path, page)
+    assert "<title>executed</title>" in page.read_text()
+    assert "A <em>title</em>" in page.read_text()
+    with pytest.raises(UserError, match="expected an executed notebook"):
+        notebook.render(tmp_path / "absent.ipynb", page)
 
 
 def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):

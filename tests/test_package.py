@@ -22,6 +22,24 @@ def test_import_is_light():
     assert run_python(code) == "[]"
 
 
+def test_a_job_imports_nothing_that_it_does_not_use():
+    others = ["scipy", "sklearn", "matplotlib", "seaborn", "pydantic", "yaml", "sympy"]
+    code = (
+        "import sys\nfrom nup import data, job, specification, training\n"
+        "data.load(specification.DataSpec('digits'))\n"
+        f"print([name for name in {others} if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_planning_imports_neither_torch_nor_pandas():
+    code = (
+        "import sys\nfrom nup import configuration, grid, plan, provenance\n"
+        "print([name for name in ['torch', 'pandas', 'pyarrow'] if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
 def test_parameterization_is_the_function_and_its_module_stays_importable():
     assert isinstance(nup.parameterization, types.FunctionType)
     from nup.parameterization import names, parameterization

@@ -1,9 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from fake_training import DATA, run_spec, runs_by_id
-from nup import cost, plan
+from nup import memory, plan
 from nup.errors import UserError
 from nup.specification import InitSpec
 
@@ -16,8 +17,9 @@ def study(tmp_path):
         jobs = tmp_path / "plan"
         runs = tmp_path / "runs"
 
-        def plan(self, specs, seconds=0.01):
-            return plan.reconcile(runs_by_id(specs), self.jobs, self.runs, seconds, gflops=50)
+        def plan(self, specs, seconds=0.01, memory_mb=None):
+            runs = runs_by_id(specs)
+            return plan.reconcile(runs, self.jobs, self.runs, seconds, 50, memory_mb)
 
         def finish(self, job):
             folder = self.runs / job
@@ -129,7 +131,23 @@ def test_a_run_longer_than_a_job_has_one_of_its_own():
 def test_limits_leave_room():
     job = plan.Job((run_spec(),))
     assert job.limit_minutes(50) >= 5
-    assert job.memory_mb > cost.START_BYTES / 1e6
+    assert job.memory_mb() > memory.START_BYTES / 1e6
+
+
+def test_jobs_keep_to_the_memory_they_are_given(study):
+    runs = [replace(run, steps=200_000) for run in specs(range(8))]
+    (free,) = study.plan(runs, seconds=1e6).jobs.values()
+    limit = 700
+    assert free.memory_mb() > limit
+    planned = study.plan(runs, seconds=1e6, memory_mb=limit)
+    assert free.id not in planned.jobs  # planned without the limit, and not yet run
+    assert selected(planned) == ids(runs)
+    assert all(job.memory_mb(limit) <= limit for job in planned.jobs.values())
+    assert 2 <= len(planned.jobs) < len(runs)
+    study.finish(free.id)
+    assert set(study.plan(runs, seconds=1e6, memory_mb=limit).jobs) == {free.id}
+    with pytest.raises(UserError, match=r"about \d+ MB for .*, got 430 MB; raise jobs.memory_mb"):
+        plan.pack(runs, 1e6, 50, memory_mb=430)
 
 
 def test_selections_and_initializations_are_named_by_content(study, tmp_path):

@@ -64,7 +64,7 @@ def _plan(options: argparse.Namespace) -> None:
     study = configuration.load(path)
     runs = grid.runs(study, path)
     gflops = study.jobs.gflops
-    jobs = plan.pack(runs.values(), 60 * study.jobs.minutes, gflops)
+    jobs = plan.pack(runs.values(), 60 * study.jobs.minutes, gflops, study.jobs.memory_mb)
     seconds = sum(job.seconds(gflops) for job in jobs)
     print(f"{'experiment':<20} {'runs':>7} {'core minutes':>13}")
     for name in study.experiments:
@@ -88,7 +88,9 @@ def _job(options: argparse.Namespace) -> None:
     frozen = Job.read(options.plan)
     job.prepare_torch(options.threads)
     with device(options.device) as name:
-        session = job.Session(frozen.id, frozen.digest, name, options.checkpoints)
+        session = job.Session(
+            frozen.id, frozen.digest, name, options.checkpoints, memory_mb=options.memory
+        )
         job.run(frozen, options.out, session)
 
 
@@ -182,6 +184,8 @@ def _tidy_notebook(options: argparse.Namespace) -> None:
     from nup import notebook
 
     notebook.tidy(options.notebook, options.out)
+    if options.page is not None:
+        notebook.render(options.out, options.page)
 
 
 def _schema(options: argparse.Namespace) -> None:  # noqa: ARG001
@@ -216,6 +220,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("plan", type=Path, help="the job's file")
     sub.add_argument("--out", type=Path, required=True, help="folder of the job's tables")
     sub.add_argument("--checkpoints", type=Path, help="folder that keeps finished blocks")
+    sub.add_argument("--memory", type=float, help="megabytes that the process may hold")
     _add_process_options(sub)
     sub = add("tables", _tables, "collect the tables of jobs into those of the study")
     sub.add_argument("selection", type=Path, help="file of the runs to take, by job")
@@ -260,6 +265,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("notebook", type=Path, help="the executed notebook")
     sub.add_argument("--out", type=Path, required=True, help="the notebook to write")
+    sub.add_argument("--page", type=Path, help="the HTML page to write as well")
     add("schema", _schema, "print the documentation of the tables as Markdown")
     return top
 

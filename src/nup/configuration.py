@@ -244,6 +244,7 @@ class Jobs(Strict):
     gflops: PositiveFloat = GFLOPS
     threads: PositiveInt = 1
     gpus: Annotated[int, Field(ge=0, le=1)] = 0
+    memory_mb: PositiveFloat | None = None
 
 
 class Study(Strict):

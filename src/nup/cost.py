@@ -1,4 +1,4 @@
-"""What training costs: arithmetic, time and memory of runs, and stacks cut to the cache's size.
+"""What training costs: arithmetic and time of runs, and stacks cut to the cache's size.
 
 The times are estimates for packing jobs and asking a cluster for limits; no result depends on them.
 The constants were fitted to measured wall times of stacks of several shapes on one x86-64 core.
@@ -31,30 +31,24 @@ ELEMENT_SECONDS = 2.5e-9
 PRODUCTS = 8
 #: Products of one measurement of the Hessian's top eigenvalue.
 HESSIAN_PRODUCTS = 20
-#: The most products of any such measurement.
-MOST_PRODUCTS = 24
 #: What one core delivers in the matrix products of training, where a study says nothing else.
 GFLOPS = 120.0
 #: Seconds to start a process, import torch and draw the data.
 START_SECONDS = 4.0
-#: Memory of a process before it trains, in bytes.
-START_BYTES = 6e8
 
 
 @dataclass(frozen=True)
 class RunCost:
     """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
 
-    ``state_bytes`` are its weights and activations, ``krylov_bytes`` what measuring the Hessian
-    holds, ``record_bytes`` what it leaves in the tables.
+    ``state_bytes`` are its weights and activations, what the passes of a step go through; for all
+    that a job holds see ``nup.memory``.
     """
 
     passes: float
     flops: float
     elements: float
     state_bytes: float
-    record_bytes: float
-    krylov_bytes: float = 0.0
 
 
 def network(spec: RunSpec) -> Parameterization:
@@ -88,15 +82,11 @@ def run_cost(spec: RunSpec) -> RunCost:
     sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
     moments = OPTIMIZERS[spec.optimizer.name].moments
     units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
-    groups = (record.layers, record.probe, record.features)
-    layer_rows = sum(_times(cadence, spec.steps) for cadence in groups)
     return RunCost(
         passes=on_batch + products + probing,
         flops=6.0 * net.n_parameters * sample_passes,
         elements=units * sample_passes + (net.n_parameters * spec.steps if moments else 0),
         state_bytes=itemsize * ((4.0 + moments) * net.n_parameters + 2.0 * units * full),
-        record_bytes=60.0 * (_times(record.steps, spec.steps) + spec.depth * layer_rows),
-        krylov_bytes=2.0 * MOST_PRODUCTS * itemsize * net.n_parameters if record.hessian else 0.0,
     )
 
 
@@ -123,16 +113,6 @@ def seconds(block: Sequence[RunSpec], gflops: float = GFLOPS) -> float:
     cost = run_cost(block[0])
     arithmetic = cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
     return PASS_OVERHEAD * cost.passes * block[0].depth + len(block) * arithmetic
-
-
-def memory_bytes(specs: Iterable[RunSpec]) -> float:
-    """Estimated peak memory of a process that trains these runs block by block."""
-    peak = records = 0.0
-    for block in blocks(specs):
-        cost = run_cost(block[0])
-        peak = max(peak, len(block) * (4 * cost.state_bytes + cost.krylov_bytes))
-        records += len(block) * cost.record_bytes
-    return START_BYTES + peak + 6 * records
 
 
 def _times(cadence: int, steps: int) -> int:

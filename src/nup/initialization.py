@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nup import kernels, theory
 from nup.activations import Activation, activation
@@ -14,7 +17,7 @@ from nup.data import Dataset
 from nup.ensemble import Network, Trace, initial_weights
 from nup.losses import MeanSquaredError
 from nup.parameterization import Parameterization, parameterization
-from nup.specification import InitSpec
+from nup.specification import InitSpec, canonical_json
 
 #: Columns of the net's NTK, null in all other rows.
 _OF_THE_NET = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")
@@ -25,8 +28,12 @@ def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]
 
     What belongs to a net as a whole (its NTK) stands in the row of its last layer.
     """
-    columns: dict[str, list[Any]] = {}
-    for spec in specs:
+    probe = _Probe(dataset)
+    weights = _Drawn()
+    rows: dict[int, list[dict[str, Any]]] = {}
+    # Nets that differ in the activation alone have the same weights: one after the other.
+    for index in sorted(range(len(specs)), key=lambda index: _weights_key(specs[index])):
+        spec = specs[index]
         shape = parameterization(
             spec.parameterization,
             depth=spec.depth,
@@ -35,25 +42,72 @@ def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]
             d_out=dataset.d_out,
             **spec.options,
         )
-        phi = activation(spec.activation)
-        for row in _rows(spec, shape, phi, dataset):
+        network = Network(shape, activation(spec.activation))
+        rows[index] = _rows(spec, network, weights.of(spec, shape), probe)
+    columns: dict[str, list[Any]] = {}
+    for index in range(len(specs)):
+        for row in rows[index]:
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
     return columns
 
 
+def _weights_key(spec: InitSpec) -> str:
+    """Equal for nets whose weights are drawn alike."""
+    shape = [spec.parameterization, dict(spec.options), spec.depth, spec.width]
+    return canonical_json([*shape, spec.weight_variance, spec.seed])
+
+
+class _Drawn:
+    """The weights drawn last, kept for the nets that share them."""
+
+    def __init__(self) -> None:
+        self._key = ""
+        self._weights: list[Tensor] = []
+
+    def of(self, spec: InitSpec, shape: Parameterization) -> list[Tensor]:
+        """W_k [1, m_k, m_{k-1}] of a net."""
+        key = _weights_key(spec)
+        if key != self._key:
+            self._key = key
+            self._weights = initial_weights(shape, [spec.seed], spec.weight_variance, torch.float64)
+        return self._weights
+
+
+@dataclass
+class _Probe:
+    """The probe set, and what theory says of it: the same for all seeds of a net."""
+
+    dataset: Dataset
+
+    def __post_init__(self) -> None:
+        self.expected_cosines = lru_cache(maxsize=64)(self._expected_cosines)
+
+    @cached_property
+    def inputs(self) -> Any:
+        """[n, m_0]"""
+        return self.dataset.inputs["probe"]
+
+    @cached_property
+    def pairs(self) -> tuple[Any, Any]:
+        """Indices of the pairs of different samples."""
+        return np.triu_indices(len(self.inputs), 1)
+
+    def _expected_cosines(self, phi: Activation, depth: int) -> Any:
+        """Mean cosine of h_1 … h_l over pairs, in the limit of infinite width. [l]"""
+        cosines = (self.inputs @ self.inputs.T / self.inputs.shape[1])[self.pairs]
+        return theory.layer_cosines(cosines, phi, depth).mean(-1)
+
+
 def _rows(
-    spec: InitSpec, shape: Parameterization, phi: Activation, dataset: Dataset
+    spec: InitSpec, network: Network, weights: Sequence[Tensor], probe: _Probe
 ) -> list[dict[str, Any]]:
-    network = Network(shape, phi)
-    weights = initial_weights(shape, [spec.seed], spec.weight_variance, torch.float64)
-    inputs, targets = dataset.inputs["probe"], dataset.targets["probe"]
-    trace = network.forward(weights, torch.from_numpy(inputs))
-    cotangent = MeanSquaredError().cotangent(network.outputs(trace), torch.from_numpy(targets))
+    shape, phi = network.parameterization, network.activation
+    targets = torch.from_numpy(probe.dataset.targets["probe"])
+    trace = network.forward(weights, torch.from_numpy(probe.inputs))
+    cotangent = MeanSquaredError().cotangent(network.outputs(trace), targets)
     deltas = network.backward(weights, trace, cotangent)
-    pairs = np.triu_indices(len(inputs), 1)
-    input_cosines = (inputs @ inputs.T / inputs.shape[1])[pairs]
-    expected = theory.layer_cosines(input_cosines, phi, shape.depth).mean(-1)
+    expected = probe.expected_cosines(phi, shape.depth)
     log_variance = float(np.log(spec.weight_variance))
     factors = {
         "experiment": spec.experiment,
@@ -75,13 +129,13 @@ def _rows(
             "forward_theory": layer / 2 * log_variance,
             "backward_log_norm": float((deltas[layer - 1].norm() / deltas[-1].norm()).log()),
             "backward_theory": (shape.depth - layer) / 2 * log_variance,
-            "cosine": _mean_cosine(trace, layer, pairs),
+            "cosine": _mean_cosine(trace, layer, probe.pairs),
             "cosine_theory": float(expected[layer - 1]),
         }
         for layer in range(1, shape.depth + 1)
     ]
     if spec.kernel:
-        rows[-1] |= kernels.measure(network, weights, trace, inputs, spec.seed)
+        rows[-1] |= kernels.measure(network, weights, trace, probe.inputs, spec.seed)
     return rows
 
 

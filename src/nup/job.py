@@ -9,6 +9,7 @@ device.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 import uuid
@@ -18,10 +19,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nup import cost, data, optimizers, provenance, store
+from nup import cost, data, memory, optimizers, provenance, store
 from nup.activations import activation
 from nup.plan import Job
 from nup.progress import Progress
+from nup.schema import RUNS
 from nup.specification import DataSpec, RunSpec, canonical_json, digest
 
 if TYPE_CHECKING:
@@ -35,13 +37,15 @@ TABLES = ("runs", "steps", "layers")
 Tables = dict[str, "pyarrow.Table"]
 Train = Callable[..., "Records"]
 
+log = logging.getLogger("nup")
+
 
 @dataclass
 class Session:
     """How a process trains: for which job, on which device, keeping finished blocks where.
 
     Without ``checkpoints`` or a ``job`` nothing is kept. ``train`` is ``nup.training.train`` unless
-    another is given.
+    another is given. Blocks are cut so that the process holds at most ``memory_mb``, if given.
     """
 
     job: str = ""
@@ -49,6 +53,7 @@ class Session:
     device: str = "cpu"
     checkpoints: Path | None = None
     train: Train | None = None
+    memory_mb: float | None = None
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -63,8 +68,9 @@ class Session:
 
     def blocks(self, runs: Sequence[RunSpec]) -> list[list[RunSpec]]:
         """Runs in the blocks that train together on this device."""
-        on_gpu = self.device.startswith("cuda")
-        return cost.blocks(runs, cost.GPU_BLOCK_BYTES if on_gpu else cost.BLOCK_BYTES)
+        if self.device.startswith("cuda"):
+            return cost.blocks(runs, cost.GPU_BLOCK_BYTES)
+        return memory.cut(cost.blocks(runs), self.memory_mb)
 
     def checkpoint(self, block: Sequence[RunSpec]) -> Path | None:
         """The folder where the tables of a block are kept."""
@@ -96,6 +102,7 @@ def run(job: Job, out: Path, session: Session) -> None:
         store.write_table(name, tables[name], out / f"{name}.parquet")
     if session.checkpoints is not None and session.job:
         shutil.rmtree(session.checkpoints / session.job, ignore_errors=True)
+    log.info("peak memory: %.0f MB", memory.peak_bytes() / 1e6)
 
 
 def train_runs(runs: Sequence[RunSpec], session: Session) -> Tables:
@@ -104,6 +111,8 @@ def train_runs(runs: Sequence[RunSpec], session: Session) -> Tables:
     Rows are sorted by run, step and layer, whatever the blocks were.
     """
     blocks = session.blocks(runs)
+    # Arrow and pandas now: with the first tables they would come on top of what training has held.
+    store.as_table("runs", {name: [] for name in RUNS})
     progress = Progress(session.job, blocks)
     parts = []
     for block in blocks:

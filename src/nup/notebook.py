@@ -1,4 +1,4 @@
-"""Notebooks as the workflow sees them: the figures they leave, and executed copies made tidy."""
+"""Notebooks as the workflow sees them: the figures they leave, executed copies made tidy, pages."""
 
 from __future__ import annotations
 
@@ -46,6 +46,23 @@ def tables(source: Path) -> list[str]:
 def _code(source: Path) -> str:
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def render(path: Path, page: Path) -> None:
+    """Write the executed notebook ``path`` as the HTML page that ``jupyter nbconvert`` makes of it.
+
+    In this process: starting another would cost more than the rendering.
+
+    Raises:
+        UserError: there is no such notebook.
+    """
+    from nbconvert import HTMLExporter
+
+    if not path.is_file():
+        raise UserError(f"{path}: expected an executed notebook, got no such file")
+    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    text, _ = exporter.from_filename(str(path))
+    store.write_text(text, page)
 
 
 def figures(source: Path, catalogue: Catalogue) -> list[str]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from nup import cost, phase_runs, plan, store
+from nup import cost, memory, phase_runs, plan, store
 from nup.errors import UserError
 from nup.specification import PhaseSpec, digest
 
@@ -39,7 +39,7 @@ class PhaseJob:
     def memory_mb(self) -> int:
         """Estimated peak memory."""
         runs = [run for cell in self.cells for run in phase_runs.scan(cell)]
-        return math.ceil(cost.memory_bytes(runs) / 1e6)
+        return memory.requested_mb(cost.blocks(runs))
 
     def limit_minutes(self, gflops: float) -> int:
         """A generous time limit, as for training."""

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nup import cost, store
+from nup import cost, memory, store
 from nup.errors import UserError
 from nup.specification import DataSpec, InitSpec, RunSpec, digest
 
@@ -48,10 +48,13 @@ class Job:
         """Estimated wall time on one core, start of the process included."""
         return cost.START_SECONDS + training_seconds(self.runs, gflops)
 
-    @property
-    def memory_mb(self) -> int:
-        """Estimated peak memory."""
-        return math.ceil(cost.memory_bytes(self.runs) / 1e6)
+    def memory_mb(self, limit_mb: float | None = None) -> int:
+        """Memory to ask for: the predicted peak and a margin, within the limit if there is one."""
+        return memory.requested_mb(memory.cut(cost.blocks(self.runs), limit_mb))
+
+    def fits(self, limit_mb: float | None) -> bool:
+        """Whether a process with this much memory can train the job."""
+        return memory.fits(cost.blocks(self.runs), limit_mb)
 
     def limit_minutes(self, gflops: float) -> int:
         """A time limit that is generous even where a machine is three times slower than thought."""
@@ -100,28 +103,42 @@ class Plan:
 
 
 def reconcile(
-    runs: Mapping[str, RunSpec], plan_dir: Path, runs_dir: Path, seconds: float, gflops: float
+    runs: Mapping[str, RunSpec],
+    plan_dir: Path,
+    runs_dir: Path,
+    seconds: float,
+    gflops: float,
+    memory_mb: float | None = None,
 ) -> Plan:
     """Plan the wanted ``runs`` (by id), keeping earlier jobs, and write the files of new jobs.
 
     Kept are jobs with output that hold any wanted run, then planned jobs all of whose runs are
-    wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``. It
-    may be called at any time and at once by several processes: every call sees the same plan.
+    wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``
+    within ``memory_mb``. It may be called at any time and at once by several processes: every call
+    sees the same plan.
     """
     with alone(plan_dir):
-        return _reconcile(runs, plan_dir, runs_dir, seconds, gflops)
+        return _reconcile(runs, plan_dir, runs_dir, seconds, gflops, memory_mb)
 
 
 def _reconcile(
-    runs: Mapping[str, RunSpec], plan_dir: Path, runs_dir: Path, seconds: float, gflops: float
+    runs: Mapping[str, RunSpec],
+    plan_dir: Path,
+    runs_dir: Path,
+    seconds: float,
+    gflops: float,
+    memory_mb: float | None,
 ) -> Plan:
     earlier = _planned(plan_dir)
     done = {job for job in earlier if (runs_dir / job / "runs.parquet").exists()}
-    selection = keep({name: job.run_ids for name, job in earlier.items()}, done, runs)
+    serving = {
+        name: job.run_ids for name, job in earlier.items() if name in done or job.fits(memory_mb)
+    }
+    selection = keep(serving, done, runs)
     kept = {job: earlier[job] for job in selection}
     covered = {run for chosen in selection.values() for run in chosen}
     missing = [spec for run, spec in runs.items() if run not in covered]
-    for job in pack(missing, seconds, gflops):
+    for job in pack(missing, seconds, gflops, memory_mb):
         job.write(plan_dir)
         kept[job.id], selection[job.id] = job, list(job.run_ids)
     return Plan(kept, selection)
@@ -150,30 +167,47 @@ def training_seconds(runs: Iterable[RunSpec], gflops: float) -> float:
     return sum(cost.seconds(block, gflops) for block in cost.blocks(runs))
 
 
-def pack(runs: Iterable[RunSpec], seconds: float, gflops: float) -> list[Job]:
-    """Runs in jobs of at most about ``seconds``, each of whole blocks where one fits.
+def pack(
+    runs: Iterable[RunSpec], seconds: float, gflops: float, memory_mb: float | None = None
+) -> list[Job]:
+    """Runs in jobs of at most about ``seconds`` and ``memory_mb``, of whole blocks where one fits.
 
     Longest blocks first, each into the first job with room: few jobs of nearly equal length, and
     the long ones come first, so that the last to finish are short.
+
+    Raises:
+        UserError: a single run needs more memory.
     """
-    bins: list[tuple[float, list[RunSpec]]] = []
-    pieces = [piece for block in cost.blocks(runs) for piece in _pieces(block, seconds, gflops)]
+    bins: list[tuple[float, list[list[RunSpec]]]] = []
+    pieces = [
+        piece for block in cost.blocks(runs) for piece in _pieces(block, seconds, gflops, memory_mb)
+    ]
     estimates = [cost.seconds(piece, gflops) for piece in pieces]
     for index in sorted(range(len(pieces)), key=lambda i: -estimates[i]):
         estimate, piece = estimates[index], pieces[index]
         for number, (load, content) in enumerate(bins):
-            if load + estimate <= seconds:
-                bins[number] = (load + estimate, content + piece)
+            if load + estimate <= seconds and memory.fits([*content, piece], memory_mb):
+                bins[number] = (load + estimate, [*content, piece])
                 break
         else:
-            bins.append((estimate, list(piece)))
-    return [Job(tuple(content)) for _, content in bins]
+            bins.append((estimate, [piece]))
+    return [Job(tuple(run for piece in content for run in piece)) for _, content in bins]
 
 
-def _pieces(block: list[RunSpec], seconds: float, gflops: float) -> list[list[RunSpec]]:
-    """A block cut evenly so that no piece takes longer than a job may (a single run may)."""
+def _pieces(
+    block: list[RunSpec], seconds: float, gflops: float, memory_mb: float | None
+) -> list[list[RunSpec]]:
+    """A block cut evenly so that no piece takes longer than a job may (a single run may).
+
+    Nor may its records be more than a job can hold.
+    """
     count = min(len(block), math.ceil(cost.seconds(block, gflops) / seconds))
-    size = math.ceil(len(block) / count)
+    while True:
+        size = math.ceil(len(block) / count)
+        if size == 1 or memory.fits([block[:size]], memory_mb):
+            break
+        count = min(2 * count, len(block))
+    memory.cut([block[:size]], memory_mb)  # says what is wrong where one run is too large
     return [block[start : start + size] for start in range(0, len(block), size)]
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 #: Divergence rule: a run whose loss is not finite, or exceeds this multiple of the larger of its
@@ -142,12 +143,14 @@ class RunSpec:
         }
         return cls(**{**values, **nested})
 
-    @property
+    # Planning asks thousands of runs for these again and again.
+
+    @cached_property
     def id(self) -> str:
         """12 hex digits, stable across machines and versions of the grid around the run."""
         return digest(self.to_dict())
 
-    @property
+    @cached_property
     def stack_key(self) -> str:
         """Runs with equal keys have equal shapes and measurements and can train as one stack.
 

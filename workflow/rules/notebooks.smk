@@ -35,6 +35,8 @@ for NAME, SOURCE in NOTEBOOKS.items():
         log:
             messages=f"{RESULTS}/logs/notebooks/{NAME}.log",
             notebook=f"{RESULTS}/logs/notebooks/{NAME}.ipynb",
+        # The longest first.
+        priority: len(notebook.figures(SOURCE, CATALOGUE))
         # Kernels that start at once may pick the same port.
         retries: 2
         conda:
@@ -51,8 +53,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
             " trap 'rm -rf $IPYTHONDIR' EXIT &&"
             " papermill -k python3 --no-progress-bar {input.source} {log.notebook}"
             " -p tables {params.tables} -p figures {params.figures} -p claims {input.claims} &&"
-            " python -m nup tidy-notebook {log.notebook} --out {output.notebook} &&"
-            " jupyter nbconvert --to html --log-level WARN {output.notebook}"
+            " python -m nup tidy-notebook {log.notebook} --out {output.notebook} --page {output.page}"
             ") > {log.messages} 2>&1 || (tail -n 30 {log.messages} >&2; exit 1)"
 
 

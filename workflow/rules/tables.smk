@@ -40,6 +40,8 @@ rule init:
         f"{TABLES}/init.parquet",
     log:
         f"{RESULTS}/logs/init.log",
+    # Before any training: it is one job, and nothing else could run beside its end.
+    priority: 10**6
     conda:
         "../../environment.yml"
     resources:

@@ -6,6 +6,7 @@ PLAN = plan.reconcile(
     Path(RESULTS) / "runs",
     seconds=60 * STUDY.jobs.minutes,
     gflops=STUDY.jobs.gflops,
+    memory_mb=STUDY.jobs.memory_mb,
 )
 
 
@@ -18,19 +19,23 @@ rule train:
         layers=f"{RESULTS}/runs/{{job}}/layers.parquet",
     log:
         f"{RESULTS}/logs/train/{{job}}.log",
+    # Long jobs first, so that no core waits for the last of them.
+    priority: lambda wildcards: round(planned(wildcards.job).seconds(STUDY.jobs.gflops))
     conda:
         "../../environment.yml"
     threads: STUDY.jobs.threads
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * planned(wildcards.job).memory_mb,
+        mem_mb=lambda wildcards, attempt: attempt
+        * planned(wildcards.job).memory_mb(STUDY.jobs.memory_mb),
         runtime=lambda wildcards, attempt: attempt
         * planned(wildcards.job).limit_minutes(STUDY.jobs.gflops),
         gpu=STUDY.jobs.gpus,
     params:
         out=lambda wildcards, output: Path(output.runs).parent,
         checkpoints=f"{RESULTS}/checkpoints",
+        memory=f"--memory {STUDY.jobs.memory_mb:g}" if STUDY.jobs.memory_mb else "",
         device="auto" if STUDY.jobs.gpus else "cpu",
         code=provenance.code_digest("nup.job"),
     shell:
         "python -m nup job {input} --out {params.out} --checkpoints {params.checkpoints}"
-        " --device {params.device} --threads {threads} --log {log}"
+        " {params.memory} --device {params.device} --threads {threads} --log {log}"

@@ -1,0 +1,130 @@
+"""What a job is said to hold: against what processes do hold, and within a limit."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fake_training import run_spec
+from nup import cost, memory
+from nup.errors import UserError
+from nup.plan import Job
+from nup.records import Recorder
+from nup.specification import DataSpec, RecordSpec, ScheduleSpec
+
+NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
+
+
+def teacher(n_train):
+    options = {"samples": n_train + 64, "width": 64, "d_in": 64, "d_out": 10}
+    return DataSpec("teacher", n_train, **FEW, options=options)
+
+
+def seeds(count, **changes):
+    return [run_spec(seed=seed, learning_rate=2.0**-10, **changes) for seed in range(count)]
+
+
+JOBS = {
+    "wide": seeds(1, data=teacher(16), width=2400, depth=4, steps=3, record=NOTHING),
+    "many samples": seeds(2, data=teacher(6000), width=128, depth=6, steps=3),
+    "records": seeds(400, width=2, depth=2, steps=800, record=replace(NOTHING, steps=1)),
+}
+HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=replace(NOTHING, hessian=2))
+
+
+def peak_mb(runs, folder, *options):
+    """Peak memory that ``nup job`` reports of itself."""
+    path = Job(tuple(runs)).write(folder)
+    command = [sys.executable, "-m", "nup", "job", str(path), "--out", str(folder / "out")]
+    done = subprocess.run(
+        [*command, "--device", "cpu", *options], capture_output=True, text=True, check=True
+    )
+    return float(re.search(r"peak memory: (\d+) MB", done.stderr)[1])
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_peak_is_predicted_within_a_fifth(name, tmp_path):
+    runs = JOBS[name]
+    predicted = memory.job_bytes(cost.blocks(runs)) / 1e6
+    assert predicted > 1.15 * memory.START_BYTES / 1e6  # or the start alone would be tested
+    assert predicted == pytest.approx(peak_mb(runs, tmp_path), rel=0.2)
+
+
+def test_a_job_keeps_to_its_limit(tmp_path):
+    free = memory.requested_mb(cost.blocks(HESSIAN))
+    limit = memory.requested_mb([HESSIAN[:2]]) + 5
+    assert limit < 0.85 * free
+    blocks = memory.cut(cost.blocks(HESSIAN), limit)
+    assert [len(block) for block in blocks] == [2, 2, 2, 2]
+    assert memory.requested_mb(blocks) <= limit
+    assert peak_mb(HESSIAN, tmp_path, "--memory", str(limit)) < limit
+
+
+def test_items_add_up_by_hand():
+    # teacher: 16 → 4 → 4 → 1, 84 weights, 9 units; 16 samples, 4 of the probe set, 8 of the others.
+    spec = run_spec(record=replace(NOTHING, hessian=5))
+    assert memory.kept(spec) == {
+        "weights": 4 * 3 * 84,
+        "batch": 4 * 3 * 9 * 16,
+        "initial probe": 4 * 2 * 9 * 4,
+        "eigenvectors": 4 * 2 * (16 * 1 + 84),
+        "records": 4 * 3 * 20,  # steps 0, 5 and 10, of 20 numbers each
+    }
+    assert memory.passing(spec) == {
+        "a split's outputs": 4 * 2 * 9 * 16,
+        "columns": 3 * (4 * 20 + 56),
+        "Hessian": 4 * ((2 * 24 + 3) * 84 + 2 * 9 * 16),
+    }
+    double = replace(spec, dtype="float64")
+    assert memory.kept(double)["weights"] == 2 * memory.kept(spec)["weights"]
+
+
+@pytest.mark.parametrize(
+    ("more", "item"),
+    [
+        ({"record": replace(NOTHING, probe=5)}, "probe"),
+        ({"record": replace(NOTHING, curvature=5)}, "curvature"),
+        ({"record": replace(NOTHING, taylor=5)}, "jets"),
+        ({"schedule": ScheduleSpec("taylor", {"c": 1.0}), "learning_rate": None}, "jets"),
+        ({"schedule": ScheduleSpec("sharpness", {"c": 1.0}), "learning_rate": None}, "curvature"),
+    ],
+)
+def test_what_is_measured_takes_room(more, item):
+    assert item not in memory.passing(run_spec(record=NOTHING))
+    assert memory.passing(run_spec(**{"record": NOTHING, **more}))[item] > 0
+
+
+def test_minibatches_hold_all_samples_only_in_between():
+    small = memory.kept(run_spec(batch_size=4))
+    assert small["batch"] == memory.kept(run_spec())["batch"] / 4
+    assert small["all samples, in between and at the end"] == memory.kept(run_spec())["batch"]
+
+
+@pytest.mark.parametrize(
+    "record", [RecordSpec(), RecordSpec(3, 4, 0, 7, 5, 6, 9), replace(NOTHING, layers=4)]
+)
+@pytest.mark.parametrize("steps", [1, 10, 12])
+def test_records_are_those_of_the_recorder(record, steps):
+    spec = run_spec(record=record, steps=steps)
+    recorder = Recorder([spec], spec.depth)
+    arrays = [*recorder._step_values.values(), *recorder._layer_values.values()]
+    assert memory.record_bytes(spec) == sum(array.nbytes for array in arrays)
+
+
+def test_a_limit_without_room_says_what_is_needed():
+    with pytest.raises(UserError, match=r"about \d+ MB for a run of mup, depth 3, width 256, got"):
+        memory.cut([HESSIAN], memory.START_BYTES * (1 + memory.MARGIN) / 1e6 + 1)
+    with pytest.raises(UserError, match="for the records of a job with these runs, got 400 MB"):
+        memory.cut([JOBS["records"]], 400)
+    assert memory.cut([HESSIAN], None) == [HESSIAN]
+
+
+def test_the_peak_of_a_process_grows_with_what_it_holds():
+    before = memory.peak_bytes()
+    held = np.ones(200_000_000 // 8)
+    assert memory.peak_bytes() >= held.nbytes
+    assert memory.peak_bytes() - before <= held.nbytes + 5e7
