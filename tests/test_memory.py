@@ -30,8 +30,8 @@ def seeds(count, **changes):
 
 
 JOBS = {
-    "wide": seeds(1, data=teacher(16), width=3600, depth=4, steps=1, record=NOTHING),
-    "many samples": seeds(2, data=teacher(12000), width=128, depth=6, steps=1),
+    "wide": seeds(1, data=teacher(16), width=3600, depth=4, steps=3, record=NOTHING),
+    "many samples": seeds(2, data=teacher(12000), width=128, depth=6, steps=3),
     "records": seeds(400, width=2, depth=2, steps=800, record=replace(NOTHING, steps=1)),
 }
 HESSIAN = seeds(8, data=teacher(64), width=256, steps=4, record=replace(NOTHING, hessian=1))
