@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
-import torch
+import numpy as np
 
 from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours, timed_training, with_steps
 from benchmarks.problem import EVERY_STEP, Problem, Shape
-from nup import cost, training
-from nup.curvature import Operator, gauss_newton_operator
+from nup import cost
 from nup.specification import RecordSpec
 
 log = logging.getLogger("benchmarks")
 
-#: Both groups are timed at the cadence at which λ_t is recorded unless a study says otherwise.
+#: The cadence at which λ_t is recorded unless a study says otherwise.
 CADENCE = RecordSpec().curvature
 
-RECORDS = {
+RECORDS: Mapping[str, RecordSpec] = {
     "plain": EVERY_STEP,
-    "curvature": replace(EVERY_STEP, curvature=CADENCE),
-    "taylor": replace(EVERY_STEP, taylor=CADENCE),
+    "curvature": replace(EVERY_STEP, curvature=1),
+    "curvature at its cadence": replace(EVERY_STEP, curvature=CADENCE),
+    "taylor": replace(EVERY_STEP, taylor=1),
 }
 
-
-@dataclass
-class Tally:
-    """Measurements of λ_t, and the products that they took."""
-
-    measurements: int = 0
-    products: int = 0
-    open: bool = False
-
-    def watch(self, *arguments: Any) -> Operator:
-        """In place of ``gauss_newton_operator``: an operator that counts its applications."""
-        operator = gauss_newton_operator(*arguments)
-        self.measurements += self.open
-
-        def apply(vectors: torch.Tensor) -> torch.Tensor:
-            self.products += self.open
-            return operator(vectors)
-
-        return apply
+#: Goals: the most that each may add, in steps of training per step.
+GOALS: Mapping[str, float] = {"curvature": 1.0, "curvature at its cadence": 0.1, "taylor": 0.35}
 
 
 def measure(effort: Effort) -> dict[str, Any]:
@@ -63,32 +46,35 @@ def measure(effort: Effort) -> dict[str, Any]:
 def compare(shape: Shape, threads: int, effort: Effort) -> dict[str, Any]:
     """Rounds of training with each of the records, in this process."""
     Ours.configure(threads)
-    problem, tally = Problem(shape), Tally()
-    taken = _seconds(problem, "plain", CADENCE, tally)
-    measurements = max(1, round(effort.seconds / taken))
-    steps = CADENCE * measurements
+    problem = Problem(shape)
+    for name in RECORDS:
+        _seconds(problem, name, 2)
+    taken, _ = _seconds(problem, "plain", CADENCE)
+    steps = CADENCE * max(1, round(effort.seconds / taken))
     seconds: dict[str, list[float]] = {name: [] for name in RECORDS}
+    products: list[float] = []
     for _ in range(effort.repetitions):
         for name in RECORDS:
-            seconds[name].append(_seconds(problem, name, steps, tally))
+            spent, used = _seconds(problem, name, steps)
+            seconds[name].append(spent)
+            if name == "curvature":
+                products.append(used)
     return {
         "shape": shape.name,
         "threads": threads,
         "steps": steps,
-        "measurements": measurements,
-        "products": tally.products / tally.measurements,
+        "products": float(np.mean(products)),
         "seconds": seconds,
     }
 
 
-def _seconds(problem: Problem, record: str, steps: int, tally: Tally) -> float:
-    """Seconds of ``steps`` steps of all runs."""
+def _seconds(problem: Problem, record: str, steps: int) -> tuple[float, float]:
+    """Seconds of ``steps`` steps of all runs, and the mean number of products of their λ_t."""
     runs = [with_steps(replace(run, record=RECORDS[record]), steps) for run in problem.runs]
-
-    def after(step: int) -> None:
-        tally.open = step < steps  # the timed steps are 1 … steps
-
-    with patch.object(training, "gauss_newton_operator", tally.watch):
-        return sum(
-            timed_training(block, problem.dataset, steps, after)[0] for block in cost.blocks(runs)
-        )
+    seconds, products = 0.0, []
+    for block in cost.blocks(runs):
+        spent, records = timed_training(block, problem.dataset, steps)
+        seconds += spent
+        products.append(records.steps["sharpness_products"])
+    used = np.concatenate(products)
+    return seconds, float(np.nanmean(used)) if np.isfinite(used).any() else 0.0

@@ -74,13 +74,13 @@ def run(study: str, targets: list[str]) -> dict[str, Any]:
 
 
 def copy(root: Path, folder: Path) -> None:
-    """What the workflow needs of a checkout."""
+    """What the workflow needs of a checkout, and the kernels that were compiled there already."""
     for name in COPIED:
         source = root / name
         if source.is_symlink():
             (folder / name).symlink_to(source.readlink())
         elif source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc"))
         else:
             shutil.copy(source, folder / name)
 
@@ -142,8 +142,9 @@ def split(records: Mapping[str, Any]) -> dict[str, float]:
         "training math": records["training"],
         "training jobs: process start, imports, data, tables": train - records["training"],
         "measurements at initialization": _duration(records, ["init"]),
-        "tables": _duration(records, ["tables"]),
-        "claims": _duration(records, ["claims"]),
+        "phase diagrams: training math, process start": _duration(records, ["search"]),
+        "tables": _duration(records, ["tables", "phases"]),
+        "claims and readings": _duration(records, ["claims", "readings"]),
         "notebooks": _duration(records, _notebooks(records)),
         "Snakemake: start and plan": cores * first,
         "Snakemake: report and end": cores * (wall - last),
