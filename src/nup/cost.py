@@ -17,9 +17,9 @@ from nup.parameterization import Parameterization, parameterization
 from nup.schedules import SCHEDULES
 from nup.specification import RunSpec
 
-#: Weights and activations of a block of runs are kept near this many bytes, so that they stay in
-#: the processor's cache between the passes of a step.
-BLOCK_BYTES = 16e6
+#: Weights and activations of a block of runs are kept near this many bytes: enough runs to share
+#: what is done once a block, and few enough for the last cache where steps are taken on stacks.
+BLOCK_BYTES = 64e6
 #: On a GPU a block is as large as its memory comfortably holds: small kernels would leave it idle.
 GPU_BLOCK_BYTES = 2e9
 #: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.

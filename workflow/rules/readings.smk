@@ -13,6 +13,8 @@ rule readings:
         f"{TABLES}/readings.parquet",
     log:
         f"{RESULTS}/logs/readings.log",
+    # The longest of what follows training.
+    priority: 10**3
     conda:
         "../../environment.yml"
     resources:
