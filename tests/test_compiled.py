@@ -1,6 +1,10 @@
 """Compiled steps against the same steps by torch on stacks, in float64."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,3 +179,44 @@ def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_pa
         monkeypatch.undo()
         jit._folder.cache_clear()
     assert jit._folder() == folder
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_subnormal_numbers_are_flushed_in_kernels_on_every_thread(threads):
+    """Weights of 1e-20 make preactivations of 1e-40: subnormal, and zeros in a prepared process."""
+    script = f"""
+import sys
+import numpy as np
+import torch
+import problems
+from nup import job, stack, training
+from nup.compiled_steps import CompiledSteps
+
+if sys.argv[1] == "prepared":
+    job.prepare_torch({threads})
+torch.set_num_threads({threads})
+drawn = stack.initial_weights
+stack.initial_weights = lambda *arguments: [weight * 1e-20 for weight in drawn(*arguments)]
+runs = [problems.run(seed=seed, dtype="float32", steps=6) for seed in range(8)]
+with torch.inference_mode():
+    made = stack.Stack(runs, problems.dataset(), "cpu")
+    training._step(made, 0)
+    steps = CompiledSteps(made)
+    steps.take(1, 5)
+rooms = [steps._stretches._workspaces.get() for _ in range({threads})]
+tiny = np.finfo(np.float32).tiny
+bits = [np.abs(room.memory.h[6 * 5 : 6 * 10]).view(np.int32) for room in rooms]  # layer 2
+print(sum(int(((found > 0) & (found < np.float32(tiny).view(np.int32))).sum()) for found in bits))
+"""
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    found = {}
+    for how in ("prepared", "plain"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, how],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        assert done.returncode == 0, done.stderr
+        found[how] = int(done.stdout)
+    assert found["prepared"] == 0 < found["plain"]
