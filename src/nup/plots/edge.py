@@ -53,15 +53,16 @@ def _draw_histories(axis: Axes, evidence: Evidence) -> None:
     handles = []
     for color, (_, run) in style.colored(runs, "learning_rate"):
         history = hessian_history(evidence, run["run_id"])
-        both = history.dropna(subset=["edge"])
-        axis.plot(history["step"], history["hessian_edge"], color=color, linewidth=1.2)
-        axis.plot(both["step"], both["edge"], color=color, linewidth=1.0, linestyle=":")
+        # Each on its own cadence.
+        other = evidence.steps_of(run["run_id"]).dropna(subset=["edge"])
+        axis.plot(other["step"], other["edge"], color=color, linewidth=0.8, linestyle=":")
+        axis.plot(history["step"], history["hessian_edge"], color=color, linewidth=1.4)
         handles.append(Line2D([], [], color=color, label=f"η = {run['learning_rate']:.3g}"))
     handles.append(Line2D([], [], color="0.3", label="Hessian"))
     handles.append(Line2D([], [], color="0.3", linestyle=":", label="Gauss–Newton"))
     axis.set_xlabel("step t")
     axis.set_ylabel(r"$\eta\lambda_t$")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
     axis.legend(handles=handles, loc="upper right", ncols=2, fontsize="x-small")
 
 
