@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -50,7 +49,7 @@ def run(study: str, targets: list[str]) -> dict[str, Any]:
         copy(ROOT, folder)
         settings = ["--cores", str(cores), "--config", f"study={study}"]
         command = [sys.executable, "-m", "snakemake", *targets, *settings]
-        before, began = _children(), time.time()
+        began = time.time()
         done = subprocess.run(
             command,
             cwd=folder,
@@ -59,7 +58,7 @@ def run(study: str, targets: list[str]) -> dict[str, Any]:
             text=True,
             check=False,
         )
-        wall, busy = time.time() - began, _children() - before
+        wall = time.time() - began
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
         (results,) = (path for path in (folder / "results").iterdir() if path.is_dir())
@@ -67,7 +66,6 @@ def run(study: str, targets: list[str]) -> dict[str, Any]:
             "study": results.name,
             "cores": cores,
             "wall": wall,
-            "processor": busy,
             "jobs": jobs(folder / ".snakemake" / "metadata", began),
             "training": training_seconds(results / "runs"),
         }
@@ -160,9 +158,3 @@ def _notebooks(records: Mapping[str, Any]) -> set[str]:
 def _duration(records: Mapping[str, Any], rules: Iterable[str]) -> float:
     names = set(rules)
     return float(sum(job["end"] - job["start"] for job in records["jobs"] if job["rule"] in names))
-
-
-def _children() -> float:
-    """Processor seconds of all ended child processes, and of theirs."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime

@@ -210,8 +210,7 @@ def _pipeline(records: Records) -> list[str]:
     start = _median_and_range(records["help"])
     return [
         f"The study `{records['study']}` from nothing to its report: {wall:.0f} s on {cores} "
-        f"cores, which worked {records['processor'] / (cores * wall):.0%} of that time. "
-        f"Training math has {share:.0%} of it, goal {goal:.0%}: **{verdict}**.",
+        f"cores. Training math has {share:.0%} of it, goal {goal:.0%}: **{verdict}**.",
         _table(["what", "core-seconds", "share"], [*rows, total]),
         f"`nup --help` takes {start} s, goal at most {pipeline.MOST_START:g} s: "
         f"**{'met' if median(records['help']) <= pipeline.MOST_START else 'missed'}**.",

@@ -110,7 +110,6 @@ RUN = {
     "study": "s",
     "cores": 2,
     "wall": 100.0,
-    "processor": 90.0,
     "training": 30.0,
     "help": [0.1, 0.2, 0.4],
     "jobs": [
