@@ -50,7 +50,8 @@ rule phases:
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=30,
     params:
-        jobs=f"{RESULTS}/phases",
+        # A function, since a study without phase diagrams has no job to infer the folder from.
+        jobs=lambda wildcards: f"{RESULTS}/phases",
         code=provenance.code_digest("nup.tables"),
     shell:
         "python -m nup collect-phases {input.selection} --jobs {params.jobs} --out {output} --log {log}"
