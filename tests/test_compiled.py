@@ -12,7 +12,7 @@ import torch
 
 import problems
 from nup import training
-from nup.compiled import jit
+from nup.compiled import jit, stretch
 from nup.compiled_steps import LONGEST, can_compile
 from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.stack import Stack
@@ -84,6 +84,35 @@ def test_networks(name, activation):
     )
     records = assert_same([spec], problems.dataset())
     assert records.runs["status"][0] == "ok"
+
+
+@pytest.mark.parametrize("schedule", ["constant", "sharpness", "taylor"])
+def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
+    """Room full of NaN: what is not written before it is read would spread it."""
+
+    def spoil(part):
+        for each in part:
+            if isinstance(each, tuple):
+                spoil(each)
+            else:
+                each.fill(np.nan)
+
+    make = stretch._workspace
+
+    def spoiled(*arguments):
+        room = make(*arguments)
+        spoil(room)
+        return room
+
+    monkeypatch.setattr(stretch, "_workspace", spoiled)
+    spec, rate = SCHEDULES[schedule]
+    for dtype in ("float64", "float32"):
+        run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS, dtype=dtype)
+        records = train([run], problems.dataset())
+        due = np.isfinite(records.steps["sharpness"])
+        assert np.isfinite(records.steps["sharpness_residual"][due]).all()
+        assert np.isfinite(records.steps["taylor_3"][3])
+    assert_same([replace(run, dtype="float64")], problems.dataset())
 
 
 def test_runs_that_diverge_within_a_stretch_leave_alone():

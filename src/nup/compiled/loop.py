@@ -197,7 +197,7 @@ def _sharpness(
     work: Workspace,
 ) -> float:
     """λ_t, recorded, from the start vector of two measurements ago."""
-    found = np.empty(run.start.shape[1], run.start.dtype)
+    found = work.krylov.found
     value, residual, products = spectrum.top_eigenvalue(
         run.weights,
         inputs,

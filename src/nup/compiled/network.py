@@ -153,7 +153,7 @@ def jets(
         np.dot(features, update.T, first.reshape(n, fan_out))
         if k == 0:
             passes.scale(first, pull)
-            passes.scale(second, shape.gains.dtype.type(0))
+            passes.clear(second)
         else:
             delta = samples_of(memory.delta, shape, k, n).reshape(-1)
             inner = memory.scratch[5][: n * fan_in]

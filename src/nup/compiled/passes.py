@@ -88,6 +88,13 @@ def differentiate(delta: Array, h: Array, gain: Scalar, slopes: Slopes) -> float
 
 
 @jit
+def clear(out: Array) -> None:
+    """out ← 0, whatever it held: memory that is fresh may hold NaN, which no factor clears."""
+    for i in range(out.size):
+        out[i] = 0
+
+
+@jit
 def copy(out: Array, values: Array) -> None:
     """out ← values."""
     for i in range(out.size):

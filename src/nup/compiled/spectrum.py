@@ -29,6 +29,7 @@ class Krylov(NamedTuple):
     images: Array  # [products, n·d_out]
     grams: Array  # [l, n²] or [l, 0]
     narrow: Array  # largest m_k·m_{k-1}
+    found: Array  # [n·d_out]: the vector found last
 
 
 @jit
@@ -165,13 +166,14 @@ def _ritz(projected: Array, krylov: Krylov, used: int, found: Array) -> tuple[fl
     A space that is not finite has no value, and nothing left to converge.
     """
     if not passes.all_finite(projected.reshape(-1)):
-        passes.scale(found, found.dtype.type(np.nan))
+        for i in range(found.size):
+            found[i] = np.nan
         return np.nan, 0.0
     values, vectors = np.linalg.eigh(projected)
     top = values[used - 1]
     # The image of the Ritz vector, less λ times that vector.
     error = np.zeros(found.size, found.dtype)
-    passes.scale(found, found.dtype.type(0))
+    passes.clear(found)
     for i in range(used):
         weight = -vectors[i, used - 1]
         passes.subtract(found, krylov.images[i], weight)

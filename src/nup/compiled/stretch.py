@@ -188,6 +188,7 @@ def _workspace(shape: Shape, inputs: Array, settings: Settings) -> Workspace:
             images=empty(min(settings.products, outputs), outputs),
             grams=empty(depth, batch * batch),
             narrow=empty(int(np.diff(shape.weight_at).max())),
+            found=empty(outputs),
         ),
         gradient=empty(int(shape.weight_at[-1])),
         factors=empty(depth),
