@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup import cost, data, memory, optimizers, provenance, store
-from nup.activations import activation
+from nup.factors import of_net
 from nup.plan import Job
 from nup.progress import Progress
 from nup.schema import RUNS
@@ -178,31 +178,14 @@ def _dataset(spec: DataSpec) -> Dataset:
 
 def factors(spec: RunSpec) -> dict[str, Any]:
     """The columns of the table ``runs`` that say what a run is."""
-    net = cost.network(spec)
     return {
-        "experiment": spec.experiment,
-        "dataset": spec.data.name,
-        "n_train": spec.data.n_train,
-        "data_seed": spec.data.seed,
-        "loss_name": spec.loss,
+        **of_net(spec, cost.network(spec)),
         "batch_size": spec.batch_size,
-        "parameterization": spec.parameterization,
-        "width_exponent": net.width_exponent,
-        "depth": spec.depth,
-        "base_width": spec.base_width or spec.width,
-        "width": spec.width,
-        "matched_to": spec.matched_to,
-        "n_parameters": net.n_parameters,
-        "activation": spec.activation,
-        "delta_phi": activation(spec.activation).delta_phi,
-        "weight_variance": spec.weight_variance,
         "schedule": spec.schedule.label,
         "schedule_name": spec.schedule.name,
         "schedule_c": spec.schedule.options.get("c"),
         "gradient_scaling": spec.schedule.gradient_scaling,
         "optimizer": optimizers.label(spec.optimizer),
         "learning_rate": spec.learning_rate,
-        "seed": spec.seed,
         "steps": spec.steps,
-        "dtype": spec.dtype,
     }

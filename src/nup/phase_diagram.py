@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from nup import cost, phase_runs
-from nup.activations import activation
 from nup.critical import (
     LINES,
     LOSS_MARGIN,
@@ -24,6 +23,7 @@ from nup.critical import (
     rises,
 )
 from nup.data import Dataset
+from nup.factors import of_net
 from nup.phase_runs import SHARPNESS, Kind
 from nup.records import Columns
 from nup.specification import PhaseSpec, RunSpec
@@ -166,30 +166,13 @@ class _Cell:
 
 def _factors(spec: PhaseSpec) -> dict[str, Any]:
     """The columns that say what net a row belongs to and how its lines were looked for."""
-    net = cost.network(phase_runs.run(spec, "initial"))
     return {
+        **of_net(spec, cost.network(phase_runs.run(spec, "initial"))),
         "cell_id": spec.id,
-        "experiment": spec.experiment,
-        "dataset": spec.data.name,
-        "n_train": spec.data.n_train,
-        "data_seed": spec.data.seed,
-        "loss_name": spec.loss,
-        "parameterization": spec.parameterization,
-        "width_exponent": net.width_exponent,
-        "depth": spec.depth,
-        "base_width": spec.base_width or spec.width,
-        "width": spec.width,
-        "matched_to": spec.matched_to,
-        "n_parameters": net.n_parameters,
-        "activation": spec.activation,
-        "delta_phi": activation(spec.activation).delta_phi,
-        "weight_variance": spec.weight_variance,
-        "seed": spec.seed,
         "sharpness": spec.sharpness,
         "steps": spec.steps,
         "early": spec.early,
         "lowest_c": phase_runs.ladder(spec).lowest,
         "highest_c": phase_runs.ladder(spec).highest,
         "resolution": spec.resolution,
-        "dtype": spec.dtype,
     }
