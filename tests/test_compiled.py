@@ -14,6 +14,8 @@ import problems
 from nup import training
 from nup.compiled import jit, stretch
 from nup.compiled_steps import LONGEST, can_compile
+from nup.schedules import SCHEDULES as SCHEDULES_BY_NAME
+from nup.schedules import Schedule
 from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.stack import Stack
 from nup.training import train
@@ -190,6 +192,28 @@ def test_what_kernels_cannot_do_is_done_by_torch():
         False,
         False,
     ]
+
+
+def test_a_schedule_of_ones_own_is_kept_to(monkeypatch):
+    """One that measures is not taken for ours; one that looks back sees the rates before."""
+    halving = Schedule(
+        "halving",
+        lambda moment: moment.learning_rate if moment.previous is None else moment.previous / 2,
+    )
+    gentle = Schedule("gentle", lambda moment: 0.1 / moment.sharpness, needs="sharpness")
+    for schedule, rate in ((halving, 0.1), (gentle, None)):
+        monkeypatch.setitem(SCHEDULES_BY_NAME, schedule.name, schedule)
+        spec = problems.run(
+            schedule=ScheduleSpec(schedule.name), learning_rate=rate, steps=6, record=KERNELS
+        )
+        records = assert_same([spec], problems.dataset())
+        assert can_compile(Stack([spec], problems.dataset(), "cpu")) == (not schedule.needs)
+        rates = records.steps["learning_rate"][:6]
+        if schedule is halving:
+            np.testing.assert_allclose(rates, 0.1 * 0.5 ** np.arange(6), rtol=1e-6)
+        else:
+            measured = records.steps["sharpness"][[0, 2, 4]]
+            np.testing.assert_allclose(rates[::2] * measured, 0.1, rtol=1e-6)
 
 
 def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nup.compiled.stretch import Plan, Settings, State, Stretches
+from nup.compiled.stretch import LOSSES, MEASURING, Plan, Settings, State, Stretches
 from nup.curvature import MOST_PRODUCTS, TOLERANCE
 from nup.schedules import Moment
 from nup.stack import Stack
@@ -17,12 +17,14 @@ LONGEST = 100
 def can_compile(stack: Stack) -> bool:
     """Whether compiled kernels know how to train this stack.
 
-    They do not know other devices than the CPU, other optimizers than ``sgd``, or a schedule that
-    wants λ_t, which is that of all training data, beside a minibatch.
+    They do not know other devices than the CPU, other optimizers than ``sgd``, losses and measuring
+    schedules but their own, or λ_t, which is that of all training data, beside a minibatch.
     """
-    beside_batch = stack.schedule.needs == "sharpness" and stack.spec.batch_size is not None
+    schedule = stack.schedule
+    known = stack.spec.loss in LOSSES and (not schedule.needs or schedule.name in MEASURING)
+    beside_batch = schedule.needs == "sharpness" and stack.spec.batch_size is not None
     on_cpu = stack.parameters.device.type == "cpu"
-    return on_cpu and stack.spec.optimizer.name == "sgd" and not beside_batch
+    return on_cpu and stack.spec.optimizer.name == "sgd" and known and not beside_batch
 
 
 class CompiledSteps:
@@ -32,8 +34,8 @@ class CompiledSteps:
         self._stack = stack
         settings = Settings(
             stack.spec.loss,
-            stack.spec.schedule.gradient_scaling == "depthwise",
-            stack.schedule.needs,
+            stack.spec.schedule.gradient_scaling != "none",
+            stack.schedule.name,
             TOLERANCE,
             MOST_PRODUCTS,
             stack.spec.batch_size,
@@ -95,9 +97,13 @@ class CompiledSteps:
         )
         rates = np.full((len(stack.members), len(steps)), np.nan)
         if not needs:
+            rate = stack.previous
             for t, step in enumerate(steps):
-                moment = Moment(step, stack.spec.steps, stack.learning_rate, stack.options)
-                rates[:, t] = stack.schedule.rule(moment).numpy()
+                moment = Moment(
+                    step, stack.spec.steps, stack.learning_rate, stack.options, previous=rate
+                )
+                rate = stack.schedule.rule(moment)
+                rates[:, t] = rate.numpy()
         return Plan(
             curvature | (needs == "sharpness"),
             taylor,

@@ -24,8 +24,10 @@ from nup.ensemble import Network
 
 Array = npt.NDArray[Any]
 
-#: Rules of the compiled steps by what a schedule measures.
-_RULES = {"": loop.GIVEN, "sharpness": loop.BY_SHARPNESS, "taylor": loop.BY_TAYLOR}
+#: The losses that the kernels have, and whether their targets are classes.
+LOSSES = {"mse": False, "cross_entropy": True}
+#: The schedules that measure, by name, of which the kernels have the rule.
+MEASURING = {"sharpness": loop.BY_SHARPNESS, "taylor": loop.BY_TAYLOR}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Settings:
 
     loss: str
     depthwise: bool
-    needs: str  # of the schedule: "", "sharpness" or "taylor"
+    schedule: str  # name of the schedule; rates are given where it is not in ``MEASURING``
     tolerance: float
     products: int
     batch_size: int | None
@@ -105,9 +107,9 @@ class Stretches:
             targets=self._targets,
             factors=self._factors,
             powers=self._powers,
-            classes=self._settings.loss == "cross_entropy",
+            classes=LOSSES[self._settings.loss],
             depthwise=self._settings.depthwise,
-            rule=_RULES[self._settings.needs],
+            rule=MEASURING.get(self._settings.schedule, loop.GIVEN),
             tolerance=self._settings.tolerance,
             curvature=plan.curvature,
             taylor=plan.taylor,
