@@ -252,6 +252,11 @@ def test_shipped_studies_are_valid(pytestconfig, name):
     assert study.study == name
     runs = grid.runs(study, path)
     assert {"depth", "catapult"} <= {run.experiment for run in runs.values()}
+    # A claim is judged on one data set and base width; one experiment is about the width.
+    for experiment in {run.experiment for run in runs.values()}:
+        of_it = [run for run in runs.values() if run.experiment == experiment]
+        assert len({run.data.name for run in of_it}) == 1
+        assert len({run.base_width for run in of_it}) == 1 or experiment == "width", experiment
     assert set(study.phase_diagrams) in (set(), {"depth", "width"})  # as the notebook has them
     assert bool(study.phase_diagrams) == bool(grid.phase_diagrams(study, path))
     kernels = {"ntk-width", "ntk-depth", "ntk-spectrum"}
