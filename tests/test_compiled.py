@@ -20,7 +20,7 @@ from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.stack import Stack
 from nup.training import train
 
-#: Everything that kernels record; the first step and the final state are torch's in any case.
+#: Everything that kernels record.
 KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0)
 
 SCHEDULES = {
@@ -71,6 +71,46 @@ def test_schedules_losses_and_batches(schedule, loss, batch_size):
         for seed in (0, 1)
     ]
     assert_same(specs, problems.dataset("classes"))
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("schedule", ["constant", "sharpness+depthwise"])
+def test_what_torch_measures_beside_them(schedule, batch_size):
+    """On cadences that meet one another and the kernels' own, and not."""
+    spec, rate = SCHEDULES[schedule]
+    record = replace(KERNELS, probe=3, features=0 if batch_size else 4, accuracy=5)
+    if not batch_size or spec.gradient_scaling == "none":
+        record = replace(record, features=4, hessian=6)
+    specs = [
+        problems.run(
+            schedule=spec,
+            learning_rate=rate,
+            seed=seed,
+            steps=13,
+            record=record,
+            batch_size=batch_size,
+        )
+        for seed in (0, 1)
+    ]
+    assert can_compile(Stack(specs, problems.dataset("classes"), "cpu"))
+    records = assert_same(specs, problems.dataset("classes"))
+    measured = np.isfinite(records.steps["test_accuracy"]).reshape(2, -1).nonzero()[1]
+    assert set(records.steps["step"][measured]) >= {0, 5, 10, 13}
+
+
+def test_the_first_loss_sets_the_limit_and_the_final_state_can_exceed_it():
+    """Divergence is seen in a state whether it is updated or not."""
+    fast = problems.run(learning_rate=1.0, steps=30, record=KERNELS)
+    diverged = train([fast], problems.dataset()).runs["last_step"][0] + 1
+    specs = [
+        replace(fast, steps=int(diverged), learning_rate=rate, record=replace(KERNELS, probe=1))
+        for rate in (0.05, 1.0)
+    ]
+    records = assert_same(specs, problems.dataset())
+    assert list(records.runs["status"]) == ["ok", "diverged"]
+    assert records.runs["last_step"].tolist() == [diverged, diverged - 1]
+    assert np.isnan(records.runs["test_accuracy"]).tolist() == [True, True]  # a regression
+    assert np.isnan(records.runs["validation_loss"]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("activation", ["abs", "relu", "linear", "(-1,1)", "(2,1)"])
@@ -143,19 +183,21 @@ def test_stretches_end_where_something_else_is_due_and_are_not_too_long(monkeypa
     taken = []
     take = training.CompiledSteps.take
 
-    def spy(self, first, until):
-        taken.append((first, until))
-        take(self, first, until)
+    def spy(self, first):
+        following = take(self, first)
+        taken.append((first, following))
+        return following
 
     monkeypatch.setattr(training.CompiledSteps, "take", spy)
     data = problems.dataset()
     train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5, accuracy=8))], data)
-    assert taken == [(1, 5), (6, 7), (9, 10), (11, 14), (17, 20)]
+    starts = [0, 1, 5, 7, 8, 10, 14, 15, 16, 20]
+    assert taken == list(zip(starts, [*starts[1:], 21], strict=True))
     taken.clear()
     steps = 2 * LONGEST + 10
     train([problems.run(steps=steps, record=RecordSpec(10, 0, 0, 10, 0, 0))], data)
-    ends = [(1, LONGEST + 1), (LONGEST + 1, 2 * LONGEST + 1), (2 * LONGEST + 1, steps)]
-    assert taken == ends
+    starts = [0, 1, LONGEST + 1, 2 * LONGEST + 1, steps]
+    assert taken == list(zip(starts, [*starts[1:], steps + 1], strict=True))
 
 
 def test_progress_tells_every_stretch():
@@ -181,7 +223,8 @@ def test_threads_change_nothing():
 def test_what_kernels_cannot_do_is_done_by_torch():
     data = problems.dataset()
     plain = problems.run()
-    beside = problems.sharpness(1.0, batch_size=4)
+    scaled = ScheduleSpec(gradient_scaling="depthwise")
+    beside = problems.run(schedule=scaled, batch_size=4, record=replace(KERNELS, features=2))
     adamw = problems.run(
         parameterization="sp",
         optimizer=OptimizerSpec("adamw"),
@@ -242,7 +285,7 @@ import sys
 import numpy as np
 import torch
 import problems
-from nup import job, stack, training
+from nup import job, stack
 from nup.compiled_steps import CompiledSteps
 
 if sys.argv[1] == "prepared":
@@ -253,9 +296,8 @@ stack.initial_weights = lambda *arguments: [weight * 1e-20 for weight in drawn(*
 runs = [problems.run(seed=seed, dtype="float32", steps=6) for seed in range(8)]
 with torch.inference_mode():
     made = stack.Stack(runs, problems.dataset(), "cpu")
-    training._step(made, 0)
     steps = CompiledSteps(made)
-    steps.take(1, 5)
+    steps.take(steps.take(0))
 rooms = [steps._stretches._workspaces.get() for _ in range({threads})]
 tiny = np.finfo(np.float32).tiny
 bits = [np.abs(room.memory.h[6 * 5 : 6 * 10]).view(np.int32) for room in rooms]  # layer 2

@@ -82,8 +82,8 @@ def test_cosine_signs():
 @pytest.mark.parametrize(("name", "phi"), CASES)
 def test_movement(name, phi):
     _, initial = make(name, phi)
-    weights, displacement = moved(initial)
-    found = observables.movement(weights, displacement)
+    _, displacement = moved(initial)
+    found = observables.Movement(initial).measure(displacement)
     for k, (w0, d) in enumerate(zip(initial, displacement, strict=True)):
         for norm, order, rtol in [("frobenius", "fro", 1e-10), ("spectral", 2, 0.01)]:
             sizes = [torch.linalg.matrix_norm(x, ord=order) for x in (d, w0)]

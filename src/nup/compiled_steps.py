@@ -1,13 +1,17 @@
-"""Steps of a stack by compiled kernels: all between two measurements of its state."""
+"""Steps of a stack by compiled kernels, and beside them torch's measurements of its state."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from nup import measurements, observables
 from nup.compiled.stretch import LOSSES, MEASURING, Plan, Settings, State, Stretches
 from nup.curvature import MOST_PRODUCTS, TOLERANCE
+from nup.ensemble import LayerFactors
 from nup.schedules import Moment
+from nup.specification import DIVERGENCE_RATIO
 from nup.stack import Stack
 
 #: Steps taken at once at most, so that progress is seen.
@@ -18,17 +22,18 @@ def can_compile(stack: Stack) -> bool:
     """Whether compiled kernels know how to train this stack.
 
     They do not know other devices than the CPU, other optimizers than ``sgd``, losses and measuring
-    schedules but their own, or λ_t, which is that of all training data, beside a minibatch.
+    schedules but their own, or ξ of a minibatch where it is asked for beside them.
     """
-    schedule = stack.schedule
-    known = stack.spec.loss in LOSSES and (not schedule.needs or schedule.name in MEASURING)
-    beside_batch = schedule.needs == "sharpness" and stack.spec.batch_size is not None
+    spec, schedule = stack.spec, stack.schedule
+    known = spec.loss in LOSSES and (not schedule.needs or schedule.name in MEASURING)
+    scaled_by_batch = spec.batch_size is not None and spec.schedule.gradient_scaling != "none"
+    xi_beside = scaled_by_batch and bool(spec.record.hessian or spec.record.features)
     on_cpu = stack.parameters.device.type == "cpu"
-    return on_cpu and stack.spec.optimizer.name == "sgd" and known and not beside_batch
+    return on_cpu and spec.optimizer.name == "sgd" and known and not xi_beside
 
 
 class CompiledSteps:
-    """Takes the steps of a stack in which nothing is due but what the kernels record."""
+    """Takes the steps of a stack: in stretches, each of which ends where torch is to measure."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -43,60 +48,101 @@ class CompiledSteps:
         inputs, targets = stack.data.inputs["train"], stack.data.targets["train"]
         self._stretches = Stretches(stack.network, inputs, targets, settings)
 
-    def until(self, step: int) -> int:
-        """The first step from ``step`` on that is not for the kernels, or at which they pause.
+    def take(self, first: int) -> int:
+        """Take steps from ``first`` on and return the next one; runs that diverge leave the stack.
 
-        The first step and the final state never are.
+        The final state is a step of its own, and so is the first, whose loss sets the limit.
         """
-        if step == 0:
-            return 0
-        until, most = step, min(step + LONGEST, self._stack.spec.steps)
-        while until < most and not self._measures_state(until):
-            until += 1
-        return until
+        stack, steps = self._stack, range(first, self._end(first))
+        hessian = self._measure_state(first)
+        members = stack.members.numpy()
+        measured = self._stretches.run(self._state(), self._plan(steps))
+        columns, final = measured.columns, first == stack.spec.steps
+        spent = stack.operations.stretch(members, columns.sharpness[..., 2], measured.done)
+        stack.recorder.put_stretch(first, members, measured, spent)
+        sharpness = torch.from_numpy(columns.sharpness[:, -1, 0])
+        if first == 0:
+            stack.recorder.initial_sharpness[members] = sharpness.numpy()
+            stack.sharpness.fresh = False
+            loss = torch.from_numpy(columns.loss[:, 0]).to(stack.parameters)
+            stack.limit = DIVERGENCE_RATIO * loss.clamp_min(stack.null_loss)
+        if final:
+            stack.put(first, {"displacement": observables.norm(stack.displacement)})
+        else:
+            stack.remark(torch.from_numpy((np.isfinite(columns.rate) | ~measured.known).all(1)))
+            rate = torch.from_numpy(columns.rate).to(stack.parameters)
+            stack.previous = rate[:, -1]
+            if hessian is not None:
+                stack.put(first, {"hessian_edge": rate[:, 0] * hessian})
+        good = torch.from_numpy(measured.done == len(steps))
+        if not bool(good.all()):
+            last = np.minimum(measured.done, len(steps) - 1)
+            value = torch.from_numpy(columns.loss[np.arange(len(last)), last])
+            stack.drop(good, value, first + measured.done)
+        if final and len(stack.members):
+            measurements.finish(stack, sharpness[good], self._outputs)
+        return steps.stop
 
-    def take(self, first: int, until: int) -> None:
-        """Take the steps ``first`` … ``until`` − 1; runs that diverge leave the stack."""
+    def _end(self, first: int) -> int:
+        """The step before which the stretch from ``first`` ends."""
+        final = self._stack.spec.steps
+        if first in (0, final):
+            return first + 1
+        record = self._stack.spec.record
+        cadences = [record.probe, record.features, record.hessian, record.accuracy]
+        following = range(first + 1, min(first + LONGEST, final))
+        due = (t for t in following if any(self._stack.due(each, t) for each in cadences))
+        return next(due, following.stop)
+
+    def _measure_state(self, step: int) -> Tensor | None:
+        """What torch measures of the state where due; returns the Hessian's top eigenvalue. [E]
+
+        A run that is found to have diverged at this very step has no row of it.
+        """
+        stack, record = self._stack, self._stack.spec.record
+        factors: LayerFactors = stack.network.parameterization.lr_factors
+        hessian = None
+        with_hessian = stack.due(record.hessian, step)
+        scaled = stack.spec.schedule.gradient_scaling != "none"
+        if with_hessian or (scaled and stack.due(record.features, step)):
+            trace, deltas = measurements.passes(stack)
+            factors, _ = measurements.layer_factors(stack, trace, deltas)
+            hessian = measurements.hessian(stack, step, trace, deltas, factors)
+        values = measurements.probe(stack, step, factors)
+        values |= measurements.generalization(stack, step, self._outputs)
+        stack.put(step, values)
+        return hessian
+
+    def _outputs(self, stack: Stack, inputs: Tensor) -> Tensor:
+        return self._stretches.outputs(stack.parameters, inputs)
+
+    def _state(self) -> State:
         stack = self._stack
-        assert stack.limit is not None and stack.previous is not None
-        state = State(
+        unknown = torch.full((len(stack.members),), torch.nan)
+        limits = torch.full_like(unknown, torch.inf) if stack.limit is None else stack.limit
+        return State(
             stack.parameters,
             stack.moved,
             stack.sharpness.starts,
-            stack.options.get("c", stack.limit).numpy(),
-            stack.limit.numpy(),
-            stack.previous.numpy(),
+            stack.options.get("c", unknown).numpy(),
+            limits.numpy(),
+            (unknown if stack.previous is None else stack.previous).numpy(),
         )
-        measured = self._stretches.run(state, self._plan(range(first, until)))
-        members, columns = stack.members.numpy(), measured.columns
-        spent = stack.operations.stretch(members, columns.sharpness[..., 2], measured.done)
-        stack.recorder.put_stretch(first, members, measured, self._stretches.sizes, spent)
-        stack.remark(torch.from_numpy((np.isfinite(columns.rate) | ~measured.known).all(1)))
-        stack.previous = torch.from_numpy(columns.rate[:, -1]).to(stack.previous)
-        good = torch.from_numpy(measured.done == until - first)
-        if not bool(good.all()):
-            last = np.minimum(measured.done, until - first - 1)
-            value = torch.from_numpy(columns.loss[np.arange(len(last)), last])
-            stack.drop(good, value, first + measured.done)
-
-    def _measures_state(self, step: int) -> bool:
-        """Whether something is due that the kernels do not measure."""
-        record = self._stack.spec.record
-        cadences = [record.probe, record.features, record.hessian, record.accuracy]
-        if self._stack.spec.batch_size is not None:
-            cadences.append(record.curvature)
-        return any(self._stack.due(cadence, step) for cadence in cadences)
 
     def _plan(self, steps: range) -> Plan:
         """What is due in these steps, and the rates and batches that are known beforehand."""
         stack = self._stack
         record, needs = stack.spec.record, stack.schedule.needs
+        final = steps.start == stack.spec.steps
         curvature, taylor = (
             np.array([stack.due(cadence, step) for step in steps])
             for cadence in (record.curvature, record.taylor)
         )
         rates = np.full((len(stack.members), len(steps)), np.nan)
-        if not needs:
+        batches = torch.empty(*rates.shape, 0, dtype=torch.long)  # of the final state: all samples
+        if not final:
+            batches = stack.data.indices(steps, stack.members)
+        if not needs and not final:
             rate = stack.previous
             for t, step in enumerate(steps):
                 moment = Moment(
@@ -104,9 +150,4 @@ class CompiledSteps:
                 )
                 rate = stack.schedule.rule(moment)
                 rates[:, t] = rate.numpy()
-        return Plan(
-            curvature | (needs == "sharpness"),
-            taylor,
-            rates,
-            stack.data.indices(steps, stack.members).numpy(),
-        )
+        return Plan(curvature | (needs == "sharpness"), taylor, rates, batches.numpy(), final)

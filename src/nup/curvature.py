@@ -209,7 +209,8 @@ class Sharpness:
         ]
         #: Start vectors of the next measurement and of the one after it. [E, 2, N]
         self.starts = torch.stack([torch.stack(starts)] * 2, 1).to(like)
-        self._fresh = True
+        #: Nothing was measured yet.
+        self.fresh = True
         self._tolerance, self._products = tolerance, min(products, size)
         self._definite = definite
 
@@ -219,9 +220,9 @@ class Sharpness:
         pair = top_eigenpair(operator, start, self._tolerance, self._products, self._definite)
         finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
         found = torch.where(finite, pair.vector, start)
-        following = found if self._fresh else self.starts[:, 1]
+        following = found if self.fresh else self.starts[:, 1]
         self.starts = torch.stack([following, found], 1)
-        self._fresh = False
+        self.fresh = False
         return pair
 
     def keep(self, members: Tensor) -> None:

@@ -1,8 +1,7 @@
 """Neural tangent kernels at initialization: finite networks against the limit, and its spectrum.
 
 The kernel is that of ``observables.neural_tangent_kernel``: averaged over outputs, each layer with
-its c_k, on the probe set. All in float64. Thousands of nets are measured one by one, so here it is
-formed with one product a layer for all outputs instead of one for each.
+its c_k, on the probe set. All in float64.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from nup import theory
 from nup.ensemble import Network, Trace, generator
+from nup.observables import neural_tangent_kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -52,33 +52,10 @@ def concentration_error(
     The companion bounds the deviation [comp]; the norm and the average over outputs are ours
     [operational].
     """
-    kernel = neural_tangent_kernel(network, weights, trace)
-    limit = theory.infinite_width_ntk(cosine, network.parameterization, network.activation)
-    return float(np.linalg.norm(kernel.numpy() - limit) / np.linalg.norm(limit))
-
-
-def neural_tangent_kernel(network: Network, weights: Sequence[Tensor], trace: Trace) -> Tensor:
-    """Σ_k c_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs, of one network (E = 1). [n, n]
-
-    The samples are repeated for each output, so that one backward pass carries the derivatives of
-    all of them.
-    """
-    _, samples, d_out = trace.preactivations[-1].shape
-    repeated = Trace(
-        [x.repeat(1, d_out, 1) for x in trace.features],
-        [h.repeat(1, d_out, 1) for h in trace.preactivations],
-    )
-    cotangent = torch.eye(d_out).to(repeated.preactivations[-1]).repeat_interleave(samples, 0)
-    deltas = network.backward(weights, repeated, cotangent[None])  # [1, m_l · n, m_k]
-    kernel = cotangent.new_zeros(samples, samples)
-    factors = network.parameterization.lr_factors
-    for k, (delta, features, factor) in enumerate(
-        zip(deltas, trace.features, factors, strict=True)
-    ):
-        by_sample = delta.view(d_out, samples, -1).transpose(0, 1).reshape(samples, -1)
-        gram = features[0] @ features[0].mT
-        kernel += (by_sample @ by_sample.mT) * gram * (network.gains[k] ** 2 * factor / d_out)
-    return kernel
+    shape = network.parameterization
+    kernel = neural_tangent_kernel(network, weights, trace, shape.lr_factors)[0].numpy()
+    limit = theory.infinite_width_ntk(cosine, shape, network.activation)
+    return float(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
 
 
 def spectrum(network: Network, cosine: Array) -> dict[str, float]:

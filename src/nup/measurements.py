@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from nup import observables
 from nup.curvature import gauss_newton_operator
-from nup.ensemble import Trace
+from nup.ensemble import LayerFactors, Trace
 from nup.hessian import hessian_operator
+from nup.schedules import depthwise_scale
 from nup.stack import Stack
 
+#: What a network says to inputs [n, m_0], for every member of a stack. [E, n, m_l]
+Outputs = Callable[[Stack, Tensor], Tensor]
 
-def sharpness(
-    stack: Stack, step: int, trace: Trace, factors: Sequence[float | Tensor]
-) -> Tensor | None:
+
+def passes(stack: Stack) -> tuple[Trace, list[Tensor]]:
+    """Forward and backward pass of all training data: the trace, and ∂L/∂h_k. [E, n, m_k]"""
+    trace = stack.network.forward(stack.weights, stack.data.inputs["train"])
+    outputs, targets = stack.network.outputs(trace), stack.data.targets["train"]
+    cotangent = stack.loss.cotangent(outputs, targets)
+    return trace, stack.network.backward(stack.weights, trace, cotangent)
+
+
+def layer_factors(
+    stack: Stack, trace: Trace, deltas: Sequence[Tensor]
+) -> tuple[list[float | Tensor], Tensor]:
+    """c_k ξ_k of each layer, and ξ_k alone. [E, l]"""
+    factors: list[float | Tensor] = list(stack.network.parameterization.lr_factors)
+    ones = deltas[0].new_ones(len(stack.members), stack.network.depth)
+    if stack.spec.schedule.gradient_scaling == "none":
+        return factors, ones
+    powers = observables.powers(stack.network, trace, deltas)
+    scales = [depthwise_scale(f, b, powers[-1][1]) for f, b in powers]
+    return [c * xi for c, xi in zip(factors, scales, strict=True)], torch.stack(scales, -1)
+
+
+def sharpness(stack: Stack, step: int, trace: Trace, factors: LayerFactors) -> Tensor | None:
     """λ_t on all training data, where the cadence or the schedule asks for it. [E]"""
     on_cadence = stack.due(stack.spec.record.curvature, step)
     if not on_cadence and stack.schedule.needs != "sharpness":
@@ -39,16 +62,13 @@ def hessian(
     step: int,
     trace: Trace,
     deltas: Sequence[Tensor],
-    factors: Sequence[float | Tensor],
+    factors: LayerFactors,
 ) -> Tensor | None:
     """Top eigenvalue of the preconditioned Hessian on all training data, where due. [E]"""
     if stack.hessian is None or not stack.due(stack.spec.record.hessian, step):
         return None
     if stack.spec.batch_size is not None and step < stack.spec.steps:
-        trace = stack.network.forward(stack.weights, stack.data.inputs["train"])
-        outputs, targets = stack.network.outputs(trace), stack.data.targets["train"]
-        cotangent = stack.loss.cotangent(outputs, targets)
-        deltas = stack.network.backward(stack.weights, trace, cotangent)
+        trace, deltas = passes(stack)
     operator = hessian_operator(stack.network, stack.weights, trace, deltas, stack.loss, factors)
     pair = stack.hessian.measure(operator)
     stack.put(step, {"hessian_sharpness": pair.value, "hessian_residual": pair.residual})
@@ -89,48 +109,51 @@ def motion(stack: Stack, step: int, rate: Tensor, direction: Sequence[Tensor]) -
     return values
 
 
-def probe(stack: Stack, step: int, factors: Sequence[float | Tensor]) -> dict[str, Tensor]:
+def probe(stack: Stack, step: int, factors: LayerFactors) -> dict[str, Tensor]:
     """Preactivations and features of the probe set where due. Each [E] or [E, l]"""
     with_features = stack.due(stack.spec.record.features, step)
     if not with_features and not stack.due(stack.spec.record.probe, step):
         return {}
     trace = stack.evolution.trace(stack.weights)
     values = stack.evolution.measure(stack.weights, stack.displacement, trace)
-    if with_features:
+    if with_features and stack.movement is not None:
         targets = stack.data.targets["probe"]
         values |= observables.features(trace, targets)
-        values |= observables.movement(stack.weights, stack.displacement)
+        values |= stack.movement.measure(stack.displacement)
         kernel = observables.neural_tangent_kernel(stack.network, stack.weights, trace, factors)
         alignment = observables.kernel_alignment(kernel, targets @ targets.mT)
         values["ntk_alignment"] = alignment
     return values
 
 
-def generalization(stack: Stack, step: int) -> dict[str, Tensor]:
+def generalization(stack: Stack, step: int, outputs: Outputs) -> dict[str, Tensor]:
     """Accuracies and loss on held-out data where due. Each [E]"""
     record = stack.spec.record
     if not stack.due(record.features, step) and not stack.due(record.accuracy, step):
         return {}
-    return _held_out(stack, ("validation", "test"))
+    return _held_out(stack, ("validation", "test"), outputs)
 
 
-def _held_out(stack: Stack, splits: Sequence[str]) -> dict[str, Tensor]:
+def outputs(stack: Stack, inputs: Tensor) -> Tensor:
+    """f of every member on ``inputs`` [n, m_0]. [E, n, m_l]"""
+    return stack.network.outputs(stack.network.forward(stack.weights, inputs))
+
+
+def _held_out(stack: Stack, splits: Sequence[str], outputs: Outputs) -> dict[str, Tensor]:
     """Accuracies on these splits, unless it is a regression, and the loss on validation data."""
     values = {}
     for split in splits:
-        trace = stack.network.forward(stack.weights, stack.data.inputs[split])
-        outputs = stack.network.outputs(trace)
+        found = outputs(stack, stack.data.inputs[split])
         if stack.data.labels:
-            correct = observables.accuracy(outputs, stack.data.labels[split])
-            values[f"{split}_accuracy"] = correct
+            values[f"{split}_accuracy"] = observables.accuracy(found, stack.data.labels[split])
         if split == "validation":
-            values["validation_loss"] = stack.loss.value(outputs, stack.data.targets[split])
+            values["validation_loss"] = stack.loss.value(found, stack.data.targets[split])
     return values
 
 
-def finish(stack: Stack, sharpness: Tensor | None) -> None:
+def finish(stack: Stack, sharpness: Tensor | None, outputs: Outputs) -> None:
     """Summary of the final state."""
-    values = _held_out(stack, ("train", "validation", "test"))
+    values = _held_out(stack, ("train", "validation", "test"), outputs)
     if sharpness is not None:
         values["final_sharpness"] = sharpness
     stack.recorder.put_final(stack.members.cpu().numpy(), values)

@@ -165,29 +165,46 @@ def neural_tangent_kernel(
     """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs. [E, n, n]"""
     last = trace.preactivations[-1]
     members, samples, d_out = last.shape
-    kernel = last.new_zeros(members, samples, samples)
-    grams = [x @ x.mT for x in trace.features]
+    backward = [last.new_zeros(members, samples, samples) for _ in factors]  # Σ over outputs of δδᵀ
     for output in range(d_out):
         cotangent = torch.zeros_like(last)
         cotangent[..., output] = 1.0
         deltas = network.backward(weights, trace, cotangent)
-        for k, (delta, gram, factor) in enumerate(zip(deltas, grams, factors, strict=True)):
-            scale = network.gains[k] ** 2 * factor / d_out
-            part = (delta @ delta.mT) * gram
-            kernel += part * (scale[:, None, None] if isinstance(scale, Tensor) else scale)
+        for total, delta in zip(backward, deltas, strict=True):
+            total.baddbmm_(delta, delta.mT)
+    kernel = last.new_zeros(members, samples, samples)
+    for k, (total, features, factor) in enumerate(
+        zip(backward, trace.features, factors, strict=True)
+    ):
+        scale = network.gains[k] ** 2 * factor / d_out
+        part = total.mul_(features @ features.mT)
+        kernel += part.mul_(scale[:, None, None] if isinstance(scale, Tensor) else scale)
     return kernel
 
 
-def movement(weights: Sequence[Tensor], displacement: Sequence[Tensor]) -> dict[str, Tensor]:
-    """‖W−W_0‖ over ‖W_0‖ per layer, in Frobenius and spectral norm, each [E, l]."""
-    frobenius, spectral = [], []
-    for weight, moved in zip(weights, displacement, strict=True):
-        initial = weight - moved
-        frobenius.append((square(moved) / square(initial)).sqrt())
-        spectral.append(spectral_norm(moved) / spectral_norm(initial))
+class Movement:
+    """‖W−W_0‖ over ‖W_0‖ per layer, in Frobenius and spectral norm."""
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        self._initial = _norms(weights)
+
+    def measure(self, displacement: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Columns of the layers table, each [E, l]."""
+        return {
+            f"movement_{name}": moved / self._initial[name]
+            for name, moved in _norms(displacement).items()
+        }
+
+    def keep(self, members: Tensor) -> None:
+        """Keep only the members with these indices."""
+        self._initial = {name: norms[members] for name, norms in self._initial.items()}
+
+
+def _norms(matrices: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Frobenius and spectral norm of every layer's matrix. Each [E, l]"""
     return {
-        "movement_frobenius": torch.stack(frobenius, -1),
-        "movement_spectral": torch.stack(spectral, -1),
+        "frobenius": torch.stack([square(matrix).sqrt() for matrix in matrices], -1),
+        "spectral": torch.stack([spectral_norm(matrix) for matrix in matrices], -1),
     }
 
 

@@ -70,13 +70,10 @@ class Recorder:
             if step in rows:
                 store[name][rows[step], members] = tensor.to("cpu", torch.float32).numpy()
 
-    def put_stretch(
-        self, first: int, members: Array, measured: Measured, sizes: Array, flops: Array
-    ) -> None:
+    def put_stretch(self, first: int, members: Array, measured: Measured, flops: Array) -> None:
         """Record consecutive steps from ``first`` on that compiled kernels have done.
 
-        ``sizes`` [l] are the numbers of preactivations whose squares were summed, ``flops`` [E, T]
-        the operations before each step.
+        ``flops`` [E, T] are the operations before each step.
         """
         columns = measured.columns
         loss = np.where(measured.known, columns.loss, np.nan)
@@ -92,7 +89,7 @@ class Recorder:
                 "update_norm": rate[..., None] * np.sqrt(update),
                 "cosine": -product / np.sqrt(update * moved),
                 "gradient_scale": xi,
-                "preactivation_rms": np.sqrt(height / sizes),
+                "preactivation_rms": np.sqrt(height / measured.sizes),
             }
             of_all = {
                 "update_norm": rate * np.sqrt(update.sum(-1)),

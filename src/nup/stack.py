@@ -70,6 +70,7 @@ class Stack:
         self.evolution = observables.Evolution(
             self.network, self.weights, self.data.inputs["probe"]
         )
+        self.movement = observables.Movement(self.weights) if spec.record.features else None
         size = self.data.samples * dataset.d_out
         self.sharpness = Sharpness(seeds, size, like)
         self.hessian: Sharpness | None = None
@@ -110,6 +111,8 @@ class Stack:
         if self.hessian is not None:
             self.hessian.keep(kept)
         self.evolution.keep(kept)
+        if self.movement is not None:
+            self.movement.keep(kept)
 
     def remark(self, finite: Tensor) -> None:
         """Note the members whose rate was not ``finite``: why their loss will not be either."""

@@ -5,9 +5,8 @@ scaled gradient U_k = c_k ξ_k ∂L/∂W_k; the optimizer's direction D_k, which
 curvature and Taylor coefficients where due; the schedule's η_t; records; W_k ← W_k − η_t D_k. Row t
 of the records describes the state before update t.
 
-On a CPU the steps between two measurements of the state are compiled (``nup.compiled_steps``): the
-same arithmetic, one run after another instead of all at once. The steps here, on stacks, are the
-rule.
+On a CPU compiled kernels take the steps (``nup.compiled_steps``): the same arithmetic, one run
+after another instead of all at once. The steps here, on stacks, are the rule.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from nup.data import Dataset
 from nup.ensemble import Trace
 from nup.errors import UserError
 from nup.records import Records
-from nup.schedules import Moment, depthwise_scale
+from nup.schedules import Moment
 from nup.specification import DIVERGENCE_RATIO, RunSpec
 from nup.stack import Stack
 
@@ -57,13 +56,11 @@ def train(
         kernels = CompiledSteps(stack) if compiled and can_compile(stack) else None
         step, steps = 0, specs[0].steps
         while step <= steps and len(stack.members) > 0:
-            until = kernels.until(step) if kernels else step
-            if kernels and until > step:
-                kernels.take(step, until)
+            if kernels is not None:
+                step = kernels.take(step)
             else:
                 _step(stack, step)
-                until = step + 1
-            step = until
+                step += 1
             if progress is not None:
                 progress(step - 1, steps, len(stack.members))
         return stack.recorder.records(stack.null_loss)
@@ -77,20 +74,21 @@ def _step(stack: Stack, step: int) -> None:
         return
     outputs = stack.network.outputs(trace)
     deltas = stack.network.backward(stack.weights, trace, stack.loss.cotangent(outputs, targets))
-    factors, scales = _factors(stack, trace, deltas)
+    factors, scales = measurements.layer_factors(stack, trace, deltas)
     gradients = stack.network.weight_gradients(trace, deltas, factors, stack.gradients)
     direction = stack.optimizer.direction(stack.weights, gradients)
     sharpness = measurements.sharpness(stack, step, trace, factors)
     hessian = measurements.hessian(stack, step, trace, deltas, factors)
     taylor = measurements.taylor(stack, step, trace, direction, targets)
-    values = measurements.probe(stack, step, factors) | measurements.generalization(stack, step)
+    values = measurements.probe(stack, step, factors)
+    values |= measurements.generalization(stack, step, measurements.outputs)
     if stack.due(stack.spec.record.layers, step):
         values["gradient_scale"] = scales
         values["preactivation_rms"] = observables.preactivation_rms(trace)
     if final:
         values["displacement"] = observables.norm(stack.displacement)
         stack.put(step, values)
-        measurements.finish(stack, sharpness)
+        measurements.finish(stack, sharpness, measurements.outputs)
         return
     rate = _rate(stack, step, sharpness, taylor)
     values |= measurements.motion(stack, step, rate, direction)
@@ -129,19 +127,6 @@ def _forward(stack: Stack, step: int, final: bool) -> tuple[Trace, Tensor]:
     spent = stack.recorder.flops[indices] = stack.operations.total[indices]
     stack.put(step, {"loss": value, "flops": torch.from_numpy(spent)})
     return trace, targets
-
-
-def _factors(
-    stack: Stack, trace: Trace, deltas: Sequence[Tensor]
-) -> tuple[list[float | Tensor], Tensor]:
-    """c_k ξ_k of each layer, and ξ_k alone. [E, l]"""
-    factors: list[float | Tensor] = list(stack.network.parameterization.lr_factors)
-    ones = deltas[0].new_ones(len(stack.members), stack.network.depth)
-    if stack.spec.schedule.gradient_scaling == "none":
-        return factors, ones
-    powers = observables.powers(stack.network, trace, deltas)
-    scales = [depthwise_scale(f, b, powers[-1][1]) for f, b in powers]
-    return [c * xi for c, xi in zip(factors, scales, strict=True)], torch.stack(scales, -1)
 
 
 def _rate(

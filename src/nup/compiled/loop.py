@@ -32,6 +32,7 @@ class Problem(NamedTuple):
     tolerance: float  # of λ_t
     curvature: Flags  # [T]: λ_t is due
     taylor: Flags  # [T]: T1 … T3 are due
+    final: bool  # the last of the steps is the final state: it is measured and stays
 
 
 class Run(NamedTuple):
@@ -43,7 +44,7 @@ class Run(NamedTuple):
     batches: Integers  # indices of the samples of each step [T, batch size], or [T, 0]: all
     c: float  # of the schedules that measure
     limit: float  # loss beyond which the run has diverged
-    previous: float  # η_{t−1}
+    previous: float  # η_{t−1}, NaN before the first step
     start: Array  # start vectors of the next measurement of λ_t, and of the one after. [2, n·d_out]
 
 
@@ -65,7 +66,7 @@ class Workspace(NamedTuple):
     krylov: Krylov
     gradient: Array  # [N]
     factors: Array  # c_k ξ_k [l]
-    p: Array  # softmax of the outputs [n, d_out]
+    p: Array  # softmax of the outputs, of as many samples as there are [n, d_out]
     series: Array  # [2, n, d_out]
     batch_inputs: Array  # [batch size, m_0]
     batch_targets: Array  # [batch size, d_out]
@@ -75,13 +76,14 @@ class Workspace(NamedTuple):
 def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Workspace) -> int:
     """Train for T steps; returns how many were done: less than T if the run diverged there.
 
-    The loss at which it diverged is in ``columns.loss`` then.
+    The loss at which it diverged is in ``columns.loss`` then. λ_t is that of all samples.
     """
     previous = run.previous
     count = run.rates.size
     inputs, targets = problem.inputs, problem.targets
     minibatch = run.batches.shape[1] > 0
     for t in range(count):
+        final = problem.final and t + 1 == count
         if minibatch:
             inputs, targets = work.batch_inputs, work.batch_targets
             _gather(problem.inputs, run.batches[t], inputs)
@@ -94,18 +96,39 @@ def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Work
         _scale_factors(problem, inputs.shape[0], shape, work, columns.layers[t])
         # The jets want the cotangents, which the Krylov space overwrites.
         rate = run.rates[t]
-        if problem.taylor[t] or problem.rule == BY_TAYLOR:
-            rate = _taylor(problem, run, inputs, targets, t, previous, shape, columns, work)
+        by_taylor = problem.rule == BY_TAYLOR and not final
+        if problem.taylor[t] or by_taylor:
+            order = 3 if problem.taylor[t] else 2
+            coefficients = _taylor(problem, run, inputs, targets, order, shape, work)
+            if problem.taylor[t]:
+                columns.taylor[t] = coefficients[:3]
+            if by_taylor:
+                columns.fallback[t] = coefficients[1] <= 0
+                rate = _rate_by_taylor(run.c, coefficients, previous)
         if problem.curvature[t]:
-            sharpness = _sharpness(problem, run, inputs, t, shape, columns, work)
+            _sharpness(problem, run, minibatch, t, shape, columns.sharpness[t], work)
             if problem.rule == BY_SHARPNESS:
-                rate = run.c / sharpness
-        if problem.rule == GIVEN:
-            rate = run.rates[t]
+                rate = run.c / columns.sharpness[t, 0]
+        if final:
+            break
         columns.rate[t] = rate
         previous = rate
         _update(run, rate, shape, work, columns.layers[t])
     return count
+
+
+@entry
+def outputs(
+    weights: Array, inputs: Array, shape: Shape, memory: Memory, samples: int, out: Array
+) -> None:
+    """f = γ h_l of one network on ``inputs`` [·, m_0], at most ``samples`` of them at a time."""
+    for start in range(0, inputs.shape[0], samples):
+        chosen = inputs[start : start + samples]
+        n = chosen.shape[0]
+        forward(weights, chosen, shape, memory)
+        h = samples_of(memory.h, shape, shape.gains.size - 1, n)
+        passes.copy(out[start : start + n].reshape(-1), h.reshape(-1))
+        passes.scale(out[start : start + n].reshape(-1), shape.multiplier)
 
 
 @jit
@@ -150,20 +173,16 @@ def _taylor(
     run: Run,
     inputs: Array,
     targets: Array,
-    t: int,
-    previous: float,
+    order: int,
     shape: Shape,
-    columns: Columns,
     work: Workspace,
-) -> float:
-    """Taylor coefficients along the update where due; η_t of the schedule `taylor`."""
-    n, depth = inputs.shape[0], shape.gains.size
-    order = 3 if problem.taylor[t] else 2
+) -> Doubles:
+    """T1 … T3 along the update up to ``order``, and T2 of the linearized network. [4]"""
     adjoint = jets(
         run.weights, inputs, work.gradient, work.factors, order, shape, work.memory, work.series
     )
     coefficients = np.empty(4)
-    h = samples_of(work.memory.h, shape, depth - 1, n)
+    h = samples_of(work.memory.h, shape, shape.gains.size - 1, inputs.shape[0])
     losses.taylor(
         h,
         targets,
@@ -175,14 +194,16 @@ def _taylor(
         adjoint,
         coefficients,
     )
-    if problem.taylor[t]:
-        for j in range(3):
-            columns.taylor[t, j] = coefficients[j]
-    if problem.rule != BY_TAYLOR:
-        return run.rates[t]
-    columns.fallback[t] = coefficients[1] <= 0
+    return coefficients
+
+
+@jit
+def _rate_by_taylor(c: float, coefficients: Doubles, previous: float) -> float:
+    """η_t of the schedule ``taylor``, see ``nup.schedules``."""
     if coefficients[1] > 0:
-        return -run.c * coefficients[0] / (2 * coefficients[1])
+        return -c * coefficients[0] / (2 * coefficients[1])
+    if np.isnan(previous):
+        return -c * coefficients[0] / (2 * coefficients[3])
     return previous
 
 
@@ -190,17 +211,23 @@ def _taylor(
 def _sharpness(
     problem: Problem,
     run: Run,
-    inputs: Array,
+    minibatch: bool,
     t: int,
     shape: Shape,
-    columns: Columns,
+    found: Doubles,
     work: Workspace,
-) -> float:
-    """λ_t, recorded, from the start vector of two measurements ago."""
-    found = work.krylov.found
-    value, residual, products = spectrum.top_eigenvalue(
+) -> None:
+    """λ_t of all samples, left in ``found`` with its residual and products.
+
+    It starts from the vector of two measurements ago; the very first leaves its to the next two.
+    """
+    if minibatch:
+        forward(run.weights, problem.inputs, shape, work.memory)
+        _loss(problem.targets, problem.classes, shape, work)
+    vector = work.krylov.found
+    found[0], found[1], found[2] = spectrum.top_eigenvalue(
         run.weights,
-        inputs,
+        problem.inputs,
         work.factors,
         problem.classes,
         work.p,
@@ -209,15 +236,12 @@ def _sharpness(
         work.krylov,
         run.start[0],
         problem.tolerance,
-        found,
+        vector,
     )
-    columns.sharpness[t, 0] = value
-    columns.sharpness[t, 1] = residual
-    columns.sharpness[t, 2] = products
-    if passes.all_finite(found):
-        passes.copy(run.start[0], run.start[1])
-        passes.copy(run.start[1], found)
-    return value
+    if passes.all_finite(vector):
+        very_first = t == 0 and np.isnan(run.previous)
+        passes.copy(run.start[0], vector if very_first else run.start[1])
+        passes.copy(run.start[1], vector)
 
 
 @jit

@@ -131,7 +131,7 @@ def jets(
 ) -> float:
     """Power series of f along −U, U_k = gain_k factors_k · gradient_k, up to ``order`` 2 or 3.
 
-    Leaves f_1 … f_{order-1} in ``out`` [2, n, m_l] and returns ⟨∂L/∂f, f_order⟩. [derived]
+    Leaves f_1 … f_{order-1} in ``out`` [2, ≥ n, m_l] and returns ⟨∂L/∂f, f_order⟩. [derived]
 
     The last coefficient enters a Taylor coefficient of the loss only through that product, and is
     linear in its sources −gain_k U_k x_{k-1}^{(order-1)}: so the cotangents δ_k, which are there
@@ -182,5 +182,5 @@ def jets(
     for j in range(order - 1):
         series = memory.scratch[2 * last + j][: n * width]
         passes.scale(series, shape.multiplier)
-        passes.copy(out[j].reshape(-1), series)
+        passes.copy(out[j, :n].reshape(-1), series)
     return adjoint

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from nup.compiled.spectrum import Krylov
 from nup.ensemble import Network
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 #: The losses that the kernels have, and whether their targets are classes.
 LOSSES = {"mse": False, "cross_entropy": True}
@@ -50,6 +52,7 @@ class Plan:
     taylor: Array  # [T]
     rates: Array  # [E, T]; NaN where the schedule finds them
     batches: Array  # [E, T, batch size], or [E, T, 0] for full batch
+    final: bool  # the last of the steps is the final state
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,14 @@ class State:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stretch leaves: ``done`` steps of each run, and columns [E, T, …] of ``Columns``."""
+    """What a stretch leaves: ``done`` steps of each run, and columns [E, T, …] of ``Columns``.
+
+    ``sizes`` are the numbers of preactivations of a step whose squares were summed.
+    """
 
     done: Array  # [E]
     columns: Columns
+    sizes: Array  # [l]
 
     @property
     def known(self) -> Array:
@@ -91,8 +98,6 @@ class Stretches:
         gains, betas = np.array(network.gains), np.array(parameterization.branch_multipliers)
         self._factors = np.array(parameterization.lr_factors, dtype)
         self._powers = ((gains / betas) ** 2).astype(dtype)
-        #: Preactivations of each layer in a step, of which sums of squares are recorded. [l]
-        self.sizes = (settings.batch_size or len(self._inputs)) * self._shape.widths[1:]
         self._threads = torch.get_num_threads()
         self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
         for _ in range(self._threads):
@@ -113,12 +118,13 @@ class Stretches:
             tolerance=self._settings.tolerance,
             curvature=plan.curvature,
             taylor=plan.taylor,
+            final=plan.final,
         )
         weights, moved, starts = (
             tensor.numpy() for tensor in (state.weights, state.moved, state.starts)
         )
 
-        def train(member: int) -> int:
+        def train(member: int, workspace: Workspace) -> int:
             run = Run(
                 weights=weights[member],
                 moved=moved[member],
@@ -130,20 +136,41 @@ class Stretches:
                 start=starts[member],
             )
             own = Columns(*(column[member] for column in columns))
+            return int(loop.steps(problem, self._shape, run, own, workspace))
+
+        done = self._for_each(members, train)
+        samples = plan.batches.shape[-1] or len(self._inputs)
+        return Measured(np.array(done), columns, samples * self._shape.widths[1:])
+
+    def outputs(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        """f of every run on ``inputs`` [n, m_0], with its weights [E, N]. [E, n, m_l]"""
+        members, samples = len(weights), len(self._inputs)
+        found = weights.new_empty(members, len(inputs), int(self._shape.widths[-1]))
+        arrays, at, out = weights.numpy(), inputs.numpy(), found.numpy()
+
+        def evaluate(member: int, workspace: Workspace) -> None:
+            memory = workspace.memory
+            loop.outputs(arrays[member], at, self._shape, memory, samples, out[member])
+
+        self._for_each(members, evaluate)
+        return found
+
+    def _for_each(self, members: int, task: Callable[[int, Workspace], T]) -> list[T]:
+        """Results of a task for each run, on as many threads as torch has."""
+
+        def with_workspace(member: int) -> T:
             workspace = self._workspaces.get()
             try:
-                return int(loop.steps(problem, self._shape, run, own, workspace))
+                return task(member, workspace)
             finally:
                 self._workspaces.put(workspace)
 
         with _blas().limit(limits=1, user_api="blas"):
             if self._threads == 1:
-                done = [train(member) for member in range(members)]
-            else:
-                # Threads inherit how subnormal numbers are treated.
-                with ThreadPoolExecutor(self._threads) as pool:
-                    done = list(pool.map(train, range(members)))
-        return Measured(np.array(done), columns)
+                return [with_workspace(member) for member in range(members)]
+            # Threads inherit how subnormal numbers are treated.
+            with ThreadPoolExecutor(self._threads) as pool:
+                return list(pool.map(with_workspace, range(members)))
 
 
 @cache
@@ -167,37 +194,37 @@ def _shape(network: Network, dtype: Any) -> Shape:
 
 
 def _workspace(shape: Shape, inputs: Array, settings: Settings) -> Workspace:
-    """Room for one run; what is never used never takes memory."""
+    """Room for one run and all samples; what is never used never takes memory."""
     samples, d_in = inputs.shape
-    batch = settings.batch_size or samples
+    batch = settings.batch_size or 0
     depth, d_out = len(shape.gains), int(shape.widths[-1])
     units, widest = int(shape.unit_at[-1]), int(shape.widths.max())
 
     def empty(*sizes: int) -> Array:
         return np.empty(sizes, inputs.dtype)
 
-    outputs = batch * d_out
+    outputs = samples * d_out
     return Workspace(
         memory=Memory(
-            h=empty(batch * units),
-            x=empty(batch * units),
-            delta=empty(batch * units),
-            scratch=empty(6, batch * widest),
+            h=empty(samples * units),
+            x=empty(samples * units),
+            delta=empty(samples * units),
+            scratch=empty(6, samples * widest),
             squares=np.zeros((depth, 3)),
         ),
         krylov=Krylov(
             basis=empty(min(settings.products, outputs), outputs),
             images=empty(min(settings.products, outputs), outputs),
-            grams=empty(depth, batch * batch),
+            grams=empty(depth, samples * samples),
             narrow=empty(int(np.diff(shape.weight_at).max())),
             found=empty(outputs),
         ),
         gradient=empty(int(shape.weight_at[-1])),
         factors=empty(depth),
-        p=empty(batch, d_out),
-        series=empty(2, batch, d_out),
-        batch_inputs=empty(batch if settings.batch_size else 0, d_in),
-        batch_targets=empty(batch if settings.batch_size else 0, d_out),
+        p=empty(samples, d_out),
+        series=empty(2, samples, d_out),
+        batch_inputs=empty(batch, d_in),
+        batch_targets=empty(batch, d_out),
     )
 
 
