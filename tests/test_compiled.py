@@ -13,11 +13,11 @@ import torch
 import problems
 from nup import training
 from nup.compiled import jit, stretch
-from nup.compiled_steps import LONGEST, can_compile
+from nup.compiled.scope import can_compile
+from nup.compiled_steps import LONGEST
 from nup.schedules import SCHEDULES as SCHEDULES_BY_NAME
 from nup.schedules import Schedule
 from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
-from nup.stack import Stack
 from nup.training import train
 
 #: Everything that kernels record.
@@ -92,7 +92,7 @@ def test_what_torch_measures_beside_them(schedule, batch_size):
         )
         for seed in (0, 1)
     ]
-    assert can_compile(Stack(specs, problems.dataset("classes"), "cpu"))
+    assert can_compile(specs[0])
     records = assert_same(specs, problems.dataset("classes"))
     measured = np.isfinite(records.steps["test_accuracy"]).reshape(2, -1).nonzero()[1]
     assert set(records.steps["step"][measured]) >= {0, 5, 10, 13}
@@ -220,8 +220,10 @@ def test_threads_change_nothing():
     assert found[0] == found[1]
 
 
-def test_what_kernels_cannot_do_is_done_by_torch():
-    data = problems.dataset()
+def test_what_kernels_cannot_do_is_done_by_torch(monkeypatch):
+    def refuse(self, first):
+        raise AssertionError("the kernels were asked")
+
     plain = problems.run()
     scaled = ScheduleSpec(gradient_scaling="depthwise")
     beside = problems.run(schedule=scaled, batch_size=4, record=replace(KERNELS, features=2))
@@ -230,11 +232,14 @@ def test_what_kernels_cannot_do_is_done_by_torch():
         optimizer=OptimizerSpec("adamw"),
         record=replace(KERNELS, curvature=0, taylor=0),
     )
-    assert [can_compile(Stack([spec], data, "cpu")) for spec in (plain, beside, adamw)] == [
-        True,
-        False,
-        False,
-    ]
+    assert can_compile(plain)
+    assert not can_compile(plain, "cuda")
+    monkeypatch.setattr(training.CompiledSteps, "take", refuse)
+    for spec in (beside, adamw):
+        assert not can_compile(spec)
+        assert train([spec], problems.dataset()).runs["status"] == ["ok"]
+    with pytest.raises(AssertionError, match="were asked"):
+        train([plain], problems.dataset())
 
 
 def test_a_schedule_of_ones_own_is_kept_to(monkeypatch):
@@ -250,7 +255,7 @@ def test_a_schedule_of_ones_own_is_kept_to(monkeypatch):
             schedule=ScheduleSpec(schedule.name), learning_rate=rate, steps=6, record=KERNELS
         )
         records = assert_same([spec], problems.dataset())
-        assert can_compile(Stack([spec], problems.dataset(), "cpu")) == (not schedule.needs)
+        assert can_compile(spec) == (not schedule.needs)
         rates = records.steps["learning_rate"][:6]
         if schedule is halving:
             np.testing.assert_allclose(rates, 0.1 * 0.5 ** np.arange(6), rtol=1e-6)

@@ -13,7 +13,7 @@ from nup import cost, memory
 from nup.errors import UserError
 from nup.plan import Job
 from nup.records import Recorder
-from nup.specification import DataSpec, RecordSpec, ScheduleSpec
+from nup.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
 
 NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
@@ -68,29 +68,46 @@ def test_items_add_up_by_hand():
     # teacher: 16 → 4 → 4 → 1, 84 weights, 9 units; 16 samples, 4 of the probe set, 8 of the others.
     spec = run_spec(record=replace(NOTHING, hessian=5))
     assert memory.kept(spec) == {
-        "weights": 4 * 3 * 84,
-        "batch": 4 * 3 * 9 * 16,
+        "weights": 4 * 2 * 84,
         "initial probe": 4 * 2 * 9 * 4,
         "eigenvectors": 4 * 2 * (16 * 1 + 84),
         "records": 4 * 3 * 20,  # steps 0, 5 and 10, of 20 numbers each
     }
     assert memory.passing(spec) == {
-        "a split's outputs": 4 * 2 * 9 * 16,
+        "a split's outputs": 4 * 1 * 16,
         "columns": 3 * (4 * 20 + 56),
-        "Hessian": 4 * ((2 * 24 + 3) * 84 + 2 * 9 * 16),
+        "Hessian": 4 * ((2 * 24 + 3) * 84 + (2 + 3) * 9 * 16),
     }
+    # All samples' activations and six times the inputs, which are the widest layer, and a gradient.
+    assert memory.work_bytes(spec) == 4 * (3 * 9 * 16 + 6 * 16 * 16 + 84)
     double = replace(spec, dtype="float64")
     assert memory.kept(double)["weights"] == 2 * memory.kept(spec)["weights"]
+
+
+#: Its steps are torch's, on whole stacks.
+STACKED = {"parameterization": "sp", "optimizer": OptimizerSpec("adamw")}
+
+
+def test_items_of_steps_on_stacks_add_up_by_hand():
+    spec = run_spec(record=NOTHING, **STACKED)
+    assert memory.work_bytes(spec) == 0
+    assert memory.kept(spec) == {
+        "weights": 4 * 3 * 84,
+        "batch": 4 * 3 * 9 * 16,
+        "initial probe": 4 * 2 * 9 * 4,
+        "eigenvectors": 4 * 2 * (16 * 1),
+        "records": 0,
+        "moments": 4 * 2 * 84,
+    }
+    assert memory.passing(spec)["a split's outputs"] == 4 * 2 * 9 * 16
 
 
 @pytest.mark.parametrize(
     ("more", "item"),
     [
         ({"record": replace(NOTHING, probe=5)}, "probe"),
-        ({"record": replace(NOTHING, curvature=5)}, "curvature"),
-        ({"record": replace(NOTHING, taylor=5)}, "jets"),
-        ({"schedule": ScheduleSpec("taylor", {"c": 1.0}), "learning_rate": None}, "jets"),
-        ({"schedule": ScheduleSpec("sharpness", {"c": 1.0}), "learning_rate": None}, "curvature"),
+        ({"record": replace(NOTHING, curvature=5), **STACKED}, "curvature"),
+        ({"record": replace(NOTHING, taylor=5), **STACKED}, "jets"),
     ],
 )
 def test_what_is_measured_takes_room(more, item):
@@ -98,10 +115,23 @@ def test_what_is_measured_takes_room(more, item):
     assert memory.passing(run_spec(**{"record": NOTHING, **more}))[item] > 0
 
 
+def test_kernels_hold_a_krylov_space_once():
+    plain = memory.work_bytes(run_spec(record=NOTHING))
+    krylov = 4 * 2 * 24 * 16 * 1
+    measured = run_spec(record=replace(NOTHING, curvature=5))
+    told = run_spec(
+        record=NOTHING, schedule=ScheduleSpec("sharpness", {"c": 1.0}), learning_rate=None
+    )
+    for spec in (measured, told):
+        assert memory.work_bytes(spec) - plain == krylov
+        assert "curvature" not in memory.passing(spec)
+
+
 def test_minibatches_hold_all_samples_only_in_between():
-    small = memory.kept(run_spec(batch_size=4))
-    assert small["batch"] == memory.kept(run_spec())["batch"] / 4
-    assert small["all samples, in between and at the end"] == memory.kept(run_spec())["batch"]
+    small = memory.kept(run_spec(batch_size=4, **STACKED))
+    full = memory.kept(run_spec(**STACKED))["batch"]
+    assert small["batch"] == full / 4
+    assert small["all samples, in between and at the end"] == full
 
 
 @pytest.mark.parametrize(

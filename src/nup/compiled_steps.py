@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nup import measurements, observables
-from nup.compiled.stretch import LOSSES, MEASURING, Plan, Settings, State, Stretches
+from nup.compiled.stretch import Plan, Settings, State, Stretches
 from nup.curvature import MOST_PRODUCTS, TOLERANCE
 from nup.ensemble import LayerFactors
 from nup.schedules import Moment
@@ -16,20 +16,6 @@ from nup.stack import Stack
 
 #: Steps taken at once at most, so that progress is seen.
 LONGEST = 100
-
-
-def can_compile(stack: Stack) -> bool:
-    """Whether compiled kernels know how to train this stack.
-
-    They do not know other devices than the CPU, other optimizers than ``sgd``, losses and measuring
-    schedules but their own, or ξ of a minibatch where it is asked for beside them.
-    """
-    spec, schedule = stack.spec, stack.schedule
-    known = spec.loss in LOSSES and (not schedule.needs or schedule.name in MEASURING)
-    scaled_by_batch = spec.batch_size is not None and spec.schedule.gradient_scaling != "none"
-    xi_beside = scaled_by_batch and bool(spec.record.hessian or spec.record.features)
-    on_cpu = stack.parameters.device.type == "cpu"
-    return on_cpu and spec.optimizer.name == "sgd" and known and not xi_beside
 
 
 class CompiledSteps:

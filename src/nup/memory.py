@@ -13,9 +13,11 @@ import resource
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
-from nup import cost, data
+from nup import cost, data, operations
+from nup.compiled.scope import can_compile
 from nup.errors import UserError
 from nup.optimizers import OPTIMIZERS
 from nup.schedules import SCHEDULES
@@ -29,11 +31,12 @@ START_BYTES = 4.6e8
 #: What is asked for is the prediction and this share of it.
 MARGIN = 0.25
 
-#: Tensors of the size of the weights: weights, displacement, direction of the update.
-WEIGHT_COPIES = 3
-#: Room of the compiled steps, once a thread: arrays of the size of a batch's activations, and of
-#: its widest layer.
-WORK_BATCHES, WORK_LAYERS = 3, 6
+#: Tensors of the size of the weights: weights and displacement; where torch takes the steps, the
+#: direction of the update as well.
+WEIGHT_COPIES, DIRECTION_COPIES = 2, 1
+#: Room of the kernels, once a thread: arrays of the size of all samples' activations, and of the
+#: widest layer's.
+WORK_COPIES, WORK_LAYERS = 3, 6
 #: Tensors of the size of a batch's activations: preactivations, features, deltas.
 BATCH_COPIES = 3
 #: The same of a forward pass alone.
@@ -57,13 +60,15 @@ def kept(spec: RunSpec) -> dict[str, float]:
     full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
     found = {
         "weights": WEIGHT_COPIES * item * net.n_parameters,
-        "batch": BATCH_COPIES * item * units * batch,
         "initial probe": TRACE_COPIES * item * units * spec.data.n_probe,
         "eigenvectors": 2 * item * full * outputs,
         "records": float(record_bytes(spec)),
     }
-    if spec.batch_size is not None:
-        found["all samples, in between and at the end"] = BATCH_COPIES * item * units * full
+    if not can_compile(spec):
+        found["weights"] += DIRECTION_COPIES * item * net.n_parameters
+        found["batch"] = BATCH_COPIES * item * units * batch
+        if spec.batch_size is not None:
+            found["all samples, in between and at the end"] = BATCH_COPIES * item * units * full
     if moments := OPTIMIZERS[spec.optimizer.name].moments:
         found["moments"] = moments * item * net.n_parameters
     if spec.record.hessian:
@@ -75,26 +80,30 @@ def passing(spec: RunSpec) -> dict[str, float]:
     """Bytes that one run holds now and then, on top: one of these at a time."""
     net, item, sizes = cost.network(spec), _itemsize(spec), spec.data
     units, outputs = sum(net.widths[1:]), net.widths[-1]
-    largest = max(m * n for m, n in zip(net.widths[1:], net.widths[:-1], strict=True))
+    largest = max(m * n for m, n in pairwise(net.widths))
     split = max(sizes.n_train, sizes.n_validation, sizes.n_test)
+    compiled, needs = can_compile(spec), SCHEDULES[spec.schedule.name].needs
     found = {
-        "a split's outputs": TRACE_COPIES * item * units * split,
+        "a split's outputs": item * split * (outputs if compiled else TRACE_COPIES * units),
         "columns": record_bytes(spec) + KEY_BYTES * sum(_rows(spec)),
     }
     if spec.record.probe or spec.record.features:
         found["probe"] = item * (BATCH_COPIES * units * sizes.n_probe + 2 * largest)
-    if spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness":
-        krylov = 2 * MOST_PRODUCTS * sizes.n_train * outputs
-        found["curvature"] = item * (units * sizes.n_train + krylov)
-    order = 3 if spec.record.taylor else 2
-    if spec.record.taylor or SCHEDULES[spec.schedule.name].needs == "taylor":
-        samples = spec.batch_size or sizes.n_train
+    if (spec.record.curvature or needs == "sharpness") and not compiled:
+        found["curvature"] = item * (units * sizes.n_train + _krylov(spec))
+    if (spec.record.taylor or needs == "taylor") and not compiled:
+        order, samples = 3 if spec.record.taylor else 2, spec.batch_size or sizes.n_train
         found["jets"] = item * JET_COPIES * (order + 1) * samples * max(net.widths[1:])
     if spec.record.hessian:
         vectors = 2 * MOST_PRODUCTS + HESSIAN_COPIES
-        tangents = TRACE_COPIES * units * sizes.n_train
-        found["Hessian"] = item * (vectors * net.n_parameters + tangents)
+        traces = (TRACE_COPIES + (BATCH_COPIES if compiled else 0)) * units * sizes.n_train
+        found["Hessian"] = item * (vectors * net.n_parameters + traces)
     return {name: float(value) for name, value in found.items()}
+
+
+def _krylov(spec: RunSpec) -> float:
+    """Numbers in the Krylov space of one measurement of λ_t: basis and images."""
+    return 2.0 * MOST_PRODUCTS * spec.data.n_train * cost.network(spec).widths[-1]
 
 
 def record_bytes(spec: RunSpec) -> float:
@@ -104,11 +113,15 @@ def record_bytes(spec: RunSpec) -> float:
 
 
 def work_bytes(spec: RunSpec) -> float:
-    """Bytes in which one thread takes compiled steps, one run after another."""
-    net, item = cost.network(spec), _itemsize(spec)
-    batch = spec.batch_size or spec.data.n_train
-    values = WORK_BATCHES * sum(net.widths[1:]) * batch + WORK_LAYERS * max(net.widths) * batch
-    return float(item * (values + net.n_parameters))
+    """Bytes in which one thread takes the steps of one run after another."""
+    if not can_compile(spec):
+        return 0.0
+    net, samples = cost.network(spec), spec.data.n_train
+    values = samples * (WORK_COPIES * sum(net.widths[1:]) + WORK_LAYERS * max(net.widths))
+    values += net.n_parameters
+    if spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness":
+        values += int(_krylov(spec)) + len(operations.gram_layers(net, samples)) * samples**2
+    return float(_itemsize(spec) * values)
 
 
 def run_bytes(spec: RunSpec) -> float:

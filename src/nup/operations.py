@@ -49,9 +49,18 @@ def jets(net: Parameterization, samples: int) -> float:
     return 2.0 * samples * (first + 3 * sum(others))
 
 
+def gram_layers(net: Parameterization, samples: int) -> list[tuple[int, int]]:
+    """(m_{k-1}, m_k) of the layers whose Gram matrix saves operations in products of λ_t."""
+    return [
+        (fan_in, fan_out)
+        for fan_in, fan_out in pairwise(net.widths)
+        if samples * (fan_in + fan_out) < 2 * fan_in * fan_out
+    ]
+
+
 def curvature_setup(net: Parameterization, samples: int) -> float:
     """What a measurement of λ_t needs once: Gram matrices x xᵀ of the layers that use theirs."""
-    return 2.0 * samples**2 * sum(fan_in for fan_in, fan_out in _uses_gram(net, samples))
+    return 2.0 * samples**2 * sum(fan_in for fan_in, fan_out in gram_layers(net, samples))
 
 
 def curvature_product(net: Parameterization, samples: int) -> float:
@@ -60,7 +69,7 @@ def curvature_product(net: Parameterization, samples: int) -> float:
     The tangent takes W_k ẋ_{k-1} for k = 2 … l, and (δ_kᵀ x) x in every layer, either in this order
     or through the Gram matrix of x.
     """
-    gram = set(_uses_gram(net, samples))
+    gram = set(gram_layers(net, samples))
     updates = [
         samples * fan_out if (fan_in, fan_out) in gram else 2 * fan_in * fan_out
         for fan_in, fan_out in pairwise(net.widths)
@@ -70,15 +79,6 @@ def curvature_product(net: Parameterization, samples: int) -> float:
 
 def _sizes(net: Parameterization) -> list[int]:
     return [fan_in * fan_out for fan_in, fan_out in pairwise(net.widths)]
-
-
-def _uses_gram(net: Parameterization, samples: int) -> list[tuple[int, int]]:
-    """(m_{k-1}, m_k) of the layers whose Gram matrix saves operations."""
-    return [
-        (fan_in, fan_out)
-        for fan_in, fan_out in pairwise(net.widths)
-        if samples * (fan_in + fan_out) < 2 * fan_in * fan_out
-    ]
 
 
 class Count:

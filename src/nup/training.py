@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from nup import measurements, observables
-from nup.compiled_steps import CompiledSteps, can_compile
+from nup.compiled.scope import can_compile
+from nup.compiled_steps import CompiledSteps
 from nup.data import Dataset
 from nup.ensemble import Trace
 from nup.errors import UserError
@@ -53,7 +54,7 @@ def train(
         )
     with torch.inference_mode():
         stack = Stack(specs, dataset, device)
-        kernels = CompiledSteps(stack) if compiled and can_compile(stack) else None
+        kernels = CompiledSteps(stack) if compiled and can_compile(specs[0], device) else None
         step, steps = 0, specs[0].steps
         while step <= steps and len(stack.members) > 0:
             if kernels is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 
 from nup import schema
 from nup.claims.settings import INITIALIZATION, Setting, matching, settings_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: The sizes of a net that an experiment may vary.
 Axis = Literal["depth", "base_width"]
@@ -44,8 +47,11 @@ class Measurement:
 def net_labels(table: pd.DataFrame) -> pd.Series[str]:
     """Name of each row's net: ``nup(r=2)``, ``mup``, ``sp+adamw matched to nup(r=2)``.
 
-    It says how the net is trained where that is not by gradient descent.
+    It says how the net is trained where that is not by gradient descent. The column ``net`` of a
+    table that has it is taken for these names.
     """
+    if "net" in table:
+        return table["net"]
     labels = []
     matches, optimizers = (
         table[column].fillna("") if column in table else pd.Series("", index=table.index)
@@ -58,6 +64,32 @@ def net_labels(table: pd.DataFrame) -> pd.Series[str]:
         trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
         labels.append(f"{name}{pattern}{trained}{match}")
     return pd.Series(labels, index=table.index, dtype="str")
+
+
+def with_net_labels(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables, ``runs`` and ``init`` with a column ``net``: named once for all that follows."""
+    named = {
+        name: tables[name].assign(net=net_labels(tables[name]))
+        for name in ("runs", "init")
+        if name in tables and not tables[name].empty
+    }
+    return {**tables, **named}
+
+
+def remembered(
+    function: Callable[Concatenate[Evidence, P], T],
+) -> Callable[Concatenate[Evidence, P], T]:
+    """Call a function of the evidence once for each of its further arguments, which are names."""
+
+    @wraps(function)
+    def found(evidence: Evidence, /, *arguments: P.args, **names: P.kwargs) -> T:
+        key = (function.__name__, arguments, tuple(sorted(names.items())))
+        if key not in evidence.found:
+            evidence.found[key] = function(evidence, *arguments, **names)
+        found: T = evidence.found[key]
+        return found
+
+    return found
 
 
 class Evidence:
@@ -85,6 +117,8 @@ class Evidence:
         self._tables = tables
         self._select = select
         self.setting = setting
+        #: What functions of this evidence returned, see ``remembered``.
+        self.found: dict[Any, Any] = {}
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
     def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:

@@ -15,7 +15,14 @@ from nup import schema
 from nup.claims import verdicts
 from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided, by_setting
+from nup.claims.evidence import (
+    Evidence,
+    Measurement,
+    NotRun,
+    Undecided,
+    by_setting,
+    with_net_labels,
+)
 from nup.claims.statistics import Interval, bootstrap_mean, worst
 
 OVERALL = "overall"
@@ -38,6 +45,7 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
     Returns:
         The table ``claims`` with the columns of ``nup.schema.CLAIMS``.
     """
+    tables = with_net_labels(tables)
     rows = [
         row
         for claim in catalogue.claims

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.evidence import Axis, Evidence, NotRun
+from nup.claims.evidence import Axis, Evidence, NotRun, remembered
 
 Rate = Literal["best", "largest stable"]
 
@@ -75,6 +75,7 @@ def undecided(runs: pd.DataFrame, chosen: pd.DataFrame, rate: Rate, axis: Axis =
     return "; ".join(reasons)
 
 
+@remembered
 def grid_runs(
     evidence: Evidence,
     net: str,

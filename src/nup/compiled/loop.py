@@ -11,12 +11,10 @@ from nup.compiled import losses, passes, spectrum
 from nup.compiled.jit import entry, jit
 from nup.compiled.network import Flags, Integers, Memory, Shape, backward, forward, jets, samples_of
 from nup.compiled.passes import Array
+from nup.compiled.scope import BY_SHARPNESS, BY_TAYLOR
 from nup.compiled.spectrum import Krylov
 
 Doubles = npt.NDArray[np.float64]
-
-#: Numbers of the rules by which η_t is found.
-GIVEN, BY_SHARPNESS, BY_TAYLOR = 0, 1, 2
 
 
 class Problem(NamedTuple):

@@ -20,16 +20,12 @@ from nup.compiled import loop
 from nup.compiled.loop import Columns, Problem, Run, Workspace
 from nup.compiled.network import Memory, Shape
 from nup.compiled.passes import Slopes
+from nup.compiled.scope import GIVEN, LOSSES, MEASURING
 from nup.compiled.spectrum import Krylov
 from nup.ensemble import Network
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
-
-#: The losses that the kernels have, and whether their targets are classes.
-LOSSES = {"mse": False, "cross_entropy": True}
-#: The schedules that measure, by name, of which the kernels have the rule.
-MEASURING = {"sharpness": loop.BY_SHARPNESS, "taylor": loop.BY_TAYLOR}
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ class Stretches:
             powers=self._powers,
             classes=LOSSES[self._settings.loss],
             depthwise=self._settings.depthwise,
-            rule=MEASURING.get(self._settings.schedule, loop.GIVEN),
+            rule=MEASURING.get(self._settings.schedule, GIVEN),
             tolerance=self._settings.tolerance,
             curvature=plan.curvature,
             taylor=plan.taylor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided
+from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided, remembered
 from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
 from nup.claims.statistics import slope
 
@@ -20,6 +20,7 @@ def width_slope(evidence: Evidence, net: str, rate: Rate) -> Measurement:
     return _rate_slope(evidence, net, rate, "base_width")
 
 
+@remembered
 def _rate_slope(evidence: Evidence, net: str, rate: Rate, axis: Axis) -> Measurement:
     runs = grid_runs(evidence, net, axis)
     chosen = chosen_runs(runs, rate, axis)

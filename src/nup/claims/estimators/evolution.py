@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.estimators.depth import require_same_depths, shrinkage, slopes_by_seed
-from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided
+from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided, remembered
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
 from nup.claims.statistics import slope
 
@@ -23,13 +23,20 @@ def final_evolution(evidence: Evidence, run_id: str, depth: int) -> pd.Series[fl
     Raises:
         NotRun: if the run has no record of it.
     """
-    layers = evidence.layers_of(run_id)
-    recorded = layers[layers["evolution"].notna() & (layers["layer"] < depth)]
-    if recorded.empty:
+    last = last_evolutions(evidence).get(run_id)
+    if last is None:
         raise NotRun(f"run {run_id} has no recorded evolution of preactivations")
-    last = recorded[recorded["step"] == recorded["step"].max()]
-    evolution: pd.Series[float] = last.set_index("layer")["evolution"].astype("float64")
-    return evolution
+    return last[last.index < depth]
+
+
+@remembered
+def last_evolutions(evidence: Evidence) -> dict[str, pd.Series[float]]:
+    """e_k of all layers at the last step at which a run recorded it, indexed by k; by run."""
+    recorded = evidence.layers[evidence.layers["evolution"].notna()]
+    ids = recorded["run_id"]
+    last = recorded[recorded["step"] == recorded.groupby(ids)["step"].transform("max")]
+    values: pd.Series[float] = last.set_index("layer")["evolution"].astype("float64")
+    return {str(run_id): group for run_id, group in values.groupby(last["run_id"].to_numpy())}
 
 
 def evolution_layer_slope(evidence: Evidence, net: str, first_layer: int = 2) -> Measurement:
@@ -74,6 +81,7 @@ def evolution_depth_slope_gain(evidence: Evidence, net: str, against: str) -> Me
     return shrinkage(own, other, f"{net} and {against}")
 
 
+@remembered
 def _evolution_slope(evidence: Evidence, net: str, axis: Axis) -> Measurement:
     runs = grid_runs(evidence, net, axis)
     chosen = chosen_runs(runs, "best", axis)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nup import schema
 from nup.claims.catalogue import Catalogue, Claim
+from nup.claims.evidence import with_net_labels
 from nup.claims.judgement import judge
 from nup.claims.readings.catalogue import Aspect, Reading, Readings
 from nup.claims.readings.runs import at_common_depths, common_depths, with_further_runs
@@ -30,6 +31,7 @@ def judge_readings(
     Returns:
         The table ``readings`` with the columns of ``nup.schema.READINGS``.
     """
+    tables = with_net_labels(tables)
     parts = [
         _judged(tables, catalogue, aspect, reading, claim)
         for aspect, reading, _, claim in readings.cases(catalogue)
