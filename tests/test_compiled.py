@@ -157,6 +157,18 @@ def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
     assert_same([replace(run, dtype="float64")], problems.dataset())
 
 
+@pytest.mark.parametrize("schedule", ["constant", "sharpness", "taylor"])
+def test_samples_go_to_the_blas_in_pieces_or_at_once(schedule, monkeypatch):
+    """Whatever this machine's BLAS is: two samples a call, and all six."""
+    spec, rate = SCHEDULES[schedule]
+    run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS)
+    for rows in (2, 0):
+        monkeypatch.setattr(
+            stretch, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
+        )
+        assert_same([run], problems.dataset())
+
+
 def test_runs_that_diverge_within_a_stretch_leave_alone():
     rates = (0.05, 1.0, 2.0)
     specs = [problems.run(learning_rate=rate, steps=30, record=KERNELS) for rate in rates]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nup.compiled import passes
+from nup.compiled import blas, passes
 from nup.compiled.jit import jit
 from nup.compiled.passes import Array, Scalar, Slopes
 
@@ -34,6 +34,7 @@ class Shape(NamedTuple):
     skip: Flags  # [l]
     slopes: Slopes
     multiplier: Scalar  # γ
+    rows: Integers  # samples per call of the BLAS, see ``nup.compiled.blas`` [l]
 
 
 class Memory(NamedTuple):
@@ -44,6 +45,7 @@ class Memory(NamedTuple):
     delta: Array  # [n · units]
     scratch: Array  # [6, n · largest width]
     squares: Array  # [l, 3]: Σh², Σ of squared input features, Σδ²
+    turned: Array  # a layer's weights, transposed [largest m_k·m_{k-1}]
 
 
 @jit
@@ -68,7 +70,8 @@ def forward(weights: Array, inputs: Array, shape: Shape, memory: Memory) -> None
     memory.squares[0, 1] = passes.dot(inputs.reshape(-1), inputs.reshape(-1))
     for k in range(depth):
         h = samples_of(memory.h, shape, k, n)
-        np.dot(features, matrix(weights, shape, k).T, h)
+        weight = matrix(weights, shape, k)
+        blas.times_transposed(features, weight, shape.rows[k], memory.turned, h)
         gain = shape.gains[k]
         if shape.skip[k]:
             below = samples_of(memory.h, shape, k - 1, n)
@@ -87,7 +90,7 @@ def backward_step(weights: Array, k: int, n: int, shape: Shape, memory: Memory) 
     """δ_{k-1} from δ_k, which lie in ``memory.delta``."""
     delta = samples_of(memory.delta, shape, k, n)
     below = samples_of(memory.delta, shape, k - 1, n)
-    np.dot(delta, matrix(weights, shape, k), below)
+    blas.times(delta, matrix(weights, shape, k), shape.rows[k], below)
     h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
     flat = below.reshape(-1)
     memory.squares[k - 1, 2] = passes.differentiate(flat, h, shape.gains[k], shape.slopes)
@@ -113,7 +116,7 @@ def backward(weights: Array, inputs: Array, shape: Shape, memory: Memory, gradie
     for k in range(depth - 1, -1, -1):
         delta = samples_of(memory.delta, shape, k, n)
         features = input_features(inputs, k, shape, memory)
-        np.dot(delta.T, features, matrix(gradient, shape, k))
+        blas.over_samples(delta, features, shape.rows[k], matrix(gradient, shape, k))
         if k > 0:
             backward_step(weights, k, n, shape, memory)
 
@@ -149,29 +152,32 @@ def jets(
         first = memory.scratch[2 * new][: n * fan_out]
         second = memory.scratch[2 * new + 1][: n * fan_out]
         product = memory.scratch[4][: n * fan_out]
+        by_sample = product.reshape(n, fan_out)
+        rows, turned = shape.rows[k], memory.turned
         features = input_features(inputs, k, shape, memory)
-        np.dot(features, update.T, first.reshape(n, fan_out))
+        blas.times_transposed(features, update, rows, turned, first.reshape(n, fan_out))
         if k == 0:
             passes.scale(first, pull)
             passes.clear(second)
         else:
             delta = samples_of(memory.delta, shape, k, n).reshape(-1)
             inner = memory.scratch[5][: n * fan_in]
+            tangent = inner.reshape(n, fan_in)
             h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
             passes.masked_copy(inner, memory.scratch[2 * last][: n * fan_in], h, shape.slopes)
-            np.dot(inner.reshape(n, fan_in), weight.T, product.reshape(n, fan_out))
+            blas.times_transposed(tangent, weight, rows, turned, by_sample)
             passes.scale(product, gain)
             passes.add_scaled(first, pull, product)
-            np.dot(inner.reshape(n, fan_in), update.T, second.reshape(n, fan_out))
+            blas.times_transposed(tangent, update, rows, turned, second.reshape(n, fan_out))
             if order == 2:
                 adjoint += pull * passes.dot(delta, second)
             else:
                 h2 = memory.scratch[2 * last + 1][: n * fan_in]
                 passes.masked_copy(inner, h2, h, shape.slopes)
-                np.dot(inner.reshape(n, fan_in), weight.T, product.reshape(n, fan_out))
+                blas.times_transposed(tangent, weight, rows, turned, by_sample)
                 passes.scale(product, gain)
                 passes.add_scaled(second, pull, product)
-                np.dot(inner.reshape(n, fan_in), update.T, product.reshape(n, fan_out))
+                blas.times_transposed(tangent, update, rows, turned, by_sample)
                 adjoint += pull * passes.dot(delta, product)
             if shape.skip[k]:
                 passes.add_scaled(first, one, memory.scratch[2 * last][: n * fan_in])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nup.compiled import losses, passes
+from nup.compiled import blas, losses, passes
 from nup.compiled.jit import jit
 from nup.compiled.network import (
     Memory,
@@ -79,9 +79,9 @@ def product(
         if uses_gram(shape, k, n):
             np.dot(krylov.grams[k].reshape(n, n), delta, tangent.reshape(n, fan_out))
         else:
-            update = krylov.narrow[: fan_out * fan_in].reshape(fan_out, fan_in)
-            np.dot(delta.T, features, update)
-            np.dot(features, update.T, tangent.reshape(n, fan_out))
+            update = krylov.narrow[: fan_out * fan_in].reshape(fan_in, fan_out)
+            blas.over_samples(features, delta, shape.rows[k], update)
+            blas.times(features, update, shape.rows[k], tangent.reshape(n, fan_out))
         scale = shape.gains[k] * shape.gains[k] * factors[k]
         if k == 0:
             passes.scale(tangent, scale)
@@ -91,8 +91,12 @@ def product(
             through = memory.scratch[3][: n * fan_out]
             h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
             passes.masked_copy(inner, below, h, shape.slopes)
-            np.dot(
-                inner.reshape(n, fan_in), matrix(weights, shape, k).T, through.reshape(n, fan_out)
+            blas.times_transposed(
+                inner.reshape(n, fan_in),
+                matrix(weights, shape, k),
+                shape.rows[k],
+                memory.turned,
+                through.reshape(n, fan_out),
             )
             passes.scale(through, shape.gains[k])
             passes.add_scaled(tangent, scale, through)

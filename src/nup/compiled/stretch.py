@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from nup.compiled import loop
+from nup.compiled.blas import rows_per_call
 from nup.compiled.loop import Columns, Problem, Run, Workspace
 from nup.compiled.network import Memory, Shape
 from nup.compiled.passes import Slopes
@@ -175,6 +176,12 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _architecture() -> str:
+    """The processor for which OpenBLAS has chosen its kernels; empty with another BLAS."""
+    found = (library.info() for library in _blas().lib_controllers)
+    return next((str(each["architecture"]) for each in found if "architecture" in each), "")
+
+
 def _shape(network: Network, dtype: Any) -> Shape:
     widths = np.array(network.parameterization.widths, np.int64)
     positive, negative, kink = network.slopes
@@ -186,6 +193,7 @@ def _shape(network: Network, dtype: Any) -> Shape:
         skip=np.array(network.parameterization.skip, np.bool_),
         slopes=Slopes(dtype(positive), dtype(negative), dtype(kink)),
         multiplier=dtype(network.output_multiplier),
+        rows=rows_per_call(widths[:-1], widths[1:], _architecture()),
     )
 
 
@@ -195,6 +203,8 @@ def _workspace(shape: Shape, inputs: Array, settings: Settings) -> Workspace:
     batch = settings.batch_size or 0
     depth, d_out = len(shape.gains), int(shape.widths[-1])
     units, widest = int(shape.unit_at[-1]), int(shape.widths.max())
+
+    largest = int(np.diff(shape.weight_at).max())
 
     def empty(*sizes: int) -> Array:
         return np.empty(sizes, inputs.dtype)
@@ -207,12 +217,13 @@ def _workspace(shape: Shape, inputs: Array, settings: Settings) -> Workspace:
             delta=empty(samples * units),
             scratch=empty(6, samples * widest),
             squares=np.zeros((depth, 3)),
+            turned=empty(largest),
         ),
         krylov=Krylov(
             basis=empty(min(settings.products, outputs), outputs),
             images=empty(min(settings.products, outputs), outputs),
             grams=empty(depth, samples * samples),
-            narrow=empty(int(np.diff(shape.weight_at).max())),
+            narrow=empty(largest),
             found=empty(outputs),
         ),
         gradient=empty(int(shape.weight_at[-1])),
