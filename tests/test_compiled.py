@@ -157,6 +157,21 @@ def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
     assert_same([replace(run, dtype="float64")], problems.dataset())
 
 
+def test_samples_that_are_all_alike_leave_the_krylov_space_complete():
+    """λ_t at rest is found with two products, time after time."""
+    data = problems.dataset()
+    data.inputs["train"][:] = data.inputs["train"][:1]
+    record = replace(KERNELS, curvature=1, taylor=0)
+    for dtype in ("float64", "float32"):
+        run = problems.run(learning_rate=1e-9, steps=30, record=record, dtype=dtype)
+        steps = train([run], data).steps
+        late = steps["sharpness"][10:]
+        np.testing.assert_allclose(late, late[0], rtol=1e-5)
+        assert set(steps["sharpness_products"][10:]) == {2}
+        if dtype == "float64":
+            assert_same([run], data)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "sharpness", "taylor"])
 def test_samples_go_to_the_blas_in_pieces_or_at_once(schedule, monkeypatch):
     """Whatever this machine's BLAS is: two samples a call, and all six."""

@@ -5,7 +5,13 @@ import torch
 
 import references
 from nup.activations import activation
-from nup.curvature import Sharpness, gauss_newton_operator, spectral_norm, top_eigenpair
+from nup.curvature import (
+    Sharpness,
+    gauss_newton_operator,
+    spectral_norm,
+    stacked_spectral_norm,
+    top_eigenpair,
+)
 from nup.data import load
 from nup.ensemble import Network, initial_weights
 from nup.losses import LOSSES
@@ -99,11 +105,52 @@ def test_a_member_that_is_not_finite_leaves_the_others_alone():
 
 
 @pytest.mark.parametrize("shape", [(3, 50, 20), (3, 20, 50), (3, 1, 7)])
-def test_spectral_norm(shape):
-    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+@pytest.mark.parametrize("stacked", [False, True])
+def test_spectral_norm(shape, stacked):
+    """By the kernel, and by torch on stacks."""
+    source = torch.Generator().manual_seed(1)
+    matrices = torch.randn(shape, generator=source, dtype=torch.float64)
+    start = torch.randn(min(shape[1:]), generator=source, dtype=torch.float64)
+
+    def norm(of):
+        return stacked_spectral_norm(of, start, 12) if stacked else spectral_norm(of)
+
     expected = torch.linalg.matrix_norm(matrices, ord=2)
-    torch.testing.assert_close(spectral_norm(matrices), expected, rtol=0.01, atol=0)
-    assert bool((spectral_norm(torch.zeros_like(matrices)) == 0).all())
+    torch.testing.assert_close(norm(matrices), expected, rtol=0.01, atol=0)
+    assert bool((norm(torch.zeros_like(matrices)) == 0).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_spectral_norm_of_matrices_whose_krylov_space_is_complete_at_once(dtype):
+    """Rounding blown up to vectors that are not orthogonal makes norms three times too large."""
+    source = torch.Generator().manual_seed(2)
+    rank_one = torch.outer(torch.arange(1.0, 5), torch.ones(3))
+    for matrix, norm in ((torch.eye(5), 1.0), (2 * torch.eye(64), 2.0), (rank_one, 90**0.5)):
+        alike = matrix.to(dtype)[None]
+        expected = torch.full((1,), norm, dtype=dtype)
+        torch.testing.assert_close(spectral_norm(alike), expected)
+        for _ in range(20):
+            start = torch.randn(min(matrix.shape), generator=source).to(dtype)
+            torch.testing.assert_close(stacked_spectral_norm(alike, start, 12), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_start_that_is_the_eigenvector_already(dtype):
+    """As that of λ_t is where training has come to rest."""
+    values = torch.arange(1.0, 9.0, dtype=dtype)
+    for seed in range(20):
+        start = torch.zeros(1, 8, dtype=dtype)
+        start[0, -1] = 1.0 + seed / 7
+        pair = top_eigenpair(lambda v: v * values, start, tolerance=1e-3, products=8)
+        assert float(pair.value) == pytest.approx(8)
+        assert pair.products == 2
+
+
+def test_a_spectral_norm_that_is_no_number_leaves_the_others_alone():
+    matrices = torch.stack([torch.eye(3), torch.full((3, 3), torch.nan), 2 * torch.eye(3)])
+    found = spectral_norm(matrices)
+    assert bool(found[1].isnan())
+    torch.testing.assert_close(found[[0, 2]], torch.tensor([1.0, 2.0]))
 
 
 def test_one_power_step_falls_short_beyond_the_edge():

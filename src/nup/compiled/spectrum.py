@@ -18,6 +18,9 @@ from nup.compiled.network import (
 )
 from nup.compiled.passes import Array
 
+#: As in ``nup.curvature``.
+ROUNDING = 100
+
 
 class Krylov(NamedTuple):
     """Room for a Krylov space of at most ``products`` vectors of n·d_out outputs.
@@ -136,7 +139,7 @@ def top_eigenvalue(
     after every second product, until the residual is at most ``tolerance`` or the space is full.
     """
     products = krylov.basis.shape[0]
-    projected = np.zeros((products, products))
+    projected, eps = np.zeros((products, products)), np.finfo(start.dtype).eps
     prepare(inputs, shape, memory, krylov)
     passes.copy(krylov.basis[0], start)
     value, residual, used = np.nan, np.inf, 0
@@ -144,9 +147,12 @@ def top_eigenvalue(
         vector = krylov.basis[j]
         if j > 0:
             passes.copy(vector, krylov.images[j - 1])
+            length = np.sqrt(passes.dot(vector, vector))
             for _ in range(2):  # twice is enough for orthogonality to rounding
                 for i in range(j):
                     passes.subtract(vector, krylov.basis[i], passes.dot(krylov.basis[i], vector))
+            if np.sqrt(passes.dot(vector, vector)) <= ROUNDING * eps * length:
+                passes.clear(vector)  # the space is complete
         normalize(vector)
         image = krylov.images[j]
         product(weights, inputs, factors, classes, p, shape, memory, krylov, vector, image)
