@@ -107,16 +107,18 @@ class Recorder:
             "edge": edge,
             **{f"taylor_{j + 1}": columns.taylor[..., j] for j in range(3)},
         }
-        for t in range(rate.shape[1]):
-            step = first + t
-            if (row := self._step_rows.get(step)) is not None:
-                chosen = always | (of_all if due(record.steps, step, self._steps) else {})
-                for name, values in chosen.items():
-                    self._step_values[name][row, members] = values[:, t]
-            if due(record.layers, step, self._steps):
-                row = self._layer_rows[step]
-                for name, values in by_layer.items():
-                    self._layer_values[name][row, members] = values[:, t]
+        # What a run that is about to diverge records may exceed float32: it is infinite there.
+        with np.errstate(over="ignore"):
+            for t in range(rate.shape[1]):
+                step = first + t
+                if (row := self._step_rows.get(step)) is not None:
+                    chosen = always | (of_all if due(record.steps, step, self._steps) else {})
+                    for name, values in chosen.items():
+                        self._step_values[name][row, members] = values[:, t]
+                if due(record.layers, step, self._steps):
+                    row = self._layer_rows[step]
+                    for name, values in by_layer.items():
+                        self._layer_values[name][row, members] = values[:, t]
 
     def put_final(self, members: Array, values: Mapping[str, Tensor]) -> None:
         """Record summary values [E] of the final state for the runs that reached it."""
