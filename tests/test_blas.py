@@ -15,6 +15,11 @@ def products(left, right, other, rows, room, plain, turned, summed):
     blas.over_samples(left, plain, rows, summed)
 
 
+@entry
+def transposed(matrix, out):
+    blas.transpose(matrix, out)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 4, 7, 100])
 @pytest.mark.parametrize(("n", "j", "k"), [(13, 5, 3), (7, 1, 40), (33, 37, 19)])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -31,6 +36,14 @@ def test_pieces_make_the_whole(dtype, n, j, k, rows):
     np.testing.assert_allclose(plain, left @ right, **tolerance)
     np.testing.assert_allclose(turned, left @ other.T, **tolerance)
     np.testing.assert_allclose(summed, left.T @ (left @ right), **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (8, 5), (21, 40), (64, 64)])
+def test_transpose(shape):
+    matrix = np.random.default_rng(0).normal(size=shape)
+    out = np.full(shape[::-1], np.nan)
+    transposed(matrix, out)
+    np.testing.assert_array_equal(out, matrix.T)
 
 
 def test_pieces_are_as_long_as_the_small_kernels_allow():

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from nup import measurements, observables
-from nup.compiled.stretch import Plan, Settings, State, Stretches
+from nup.compiled.loop import Columns
+from nup.compiled.stretch import Measured, Plan, Settings, State, Stretches
 from nup.curvature import MOST_PRODUCTS, TOLERANCE
 from nup.ensemble import LayerFactors
 from nup.schedules import Moment
@@ -40,34 +41,45 @@ class CompiledSteps:
         The final state is a step of its own, and so is the first, whose loss sets the limit.
         """
         stack, steps = self._stack, range(first, self._end(first))
+        final = first == stack.spec.steps
         hessian = self._measure_state(first)
         members = stack.members.numpy()
         measured = self._stretches.run(self._state(), self._plan(steps))
-        columns, final = measured.columns, first == stack.spec.steps
-        spent = stack.operations.stretch(members, columns.sharpness[..., 2], measured.done)
+        products = measured.columns.sharpness[..., 2]
+        spent = stack.operations.stretch(members, products, measured.done)
         stack.recorder.put_stretch(first, members, measured, spent)
-        sharpness = torch.from_numpy(columns.sharpness[:, -1, 0])
         if first == 0:
-            stack.recorder.initial_sharpness[members] = sharpness.numpy()
-            stack.sharpness.fresh = False
-            loss = torch.from_numpy(columns.loss[:, 0]).to(stack.parameters)
-            stack.limit = DIVERGENCE_RATIO * loss.clamp_min(stack.null_loss)
+            self._begin(measured.columns)
         if final:
             stack.put(first, {"displacement": observables.norm(stack.displacement)})
         else:
-            stack.remark(torch.from_numpy((np.isfinite(columns.rate) | ~measured.known).all(1)))
-            rate = torch.from_numpy(columns.rate).to(stack.parameters)
-            stack.previous = rate[:, -1]
-            if hessian is not None:
-                stack.put(first, {"hessian_edge": rate[:, 0] * hessian})
+            self._follow_rates(first, measured, hessian)
         good = torch.from_numpy(measured.done == len(steps))
         if not bool(good.all()):
             last = np.minimum(measured.done, len(steps) - 1)
-            value = torch.from_numpy(columns.loss[np.arange(len(last)), last])
+            value = torch.from_numpy(measured.columns.loss[np.arange(len(last)), last])
             stack.drop(good, value, first + measured.done)
         if final and len(stack.members):
+            sharpness = torch.from_numpy(measured.columns.sharpness[:, -1, 0])
             measurements.finish(stack, sharpness[good], self._outputs)
         return steps.stop
+
+    def _begin(self, columns: Columns) -> None:
+        """What the first step alone tells: λ_0, and the loss beyond which a run has diverged."""
+        stack = self._stack
+        stack.recorder.initial_sharpness[stack.members.numpy()] = columns.sharpness[:, 0, 0]
+        stack.sharpness.fresh = False
+        loss = torch.from_numpy(columns.loss[:, 0]).to(stack.parameters)
+        stack.limit = DIVERGENCE_RATIO * loss.clamp_min(stack.null_loss)
+
+    def _follow_rates(self, first: int, measured: Measured, hessian: Tensor | None) -> None:
+        """What is made of the rates that the kernels found, or were given."""
+        stack, found = self._stack, measured.columns.rate
+        stack.remark(torch.from_numpy((np.isfinite(found) | ~measured.known).all(1)))
+        rate = torch.from_numpy(found).to(stack.parameters)
+        stack.previous = rate[:, -1]
+        if hessian is not None:
+            stack.put(first, {"hessian_edge": rate[:, 0] * hessian})
 
     def _end(self, first: int) -> int:
         """The step before which the stretch from ``first`` ends."""

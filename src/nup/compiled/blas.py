@@ -23,9 +23,6 @@ SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 #: Shorter pieces cost more than they save.
 LEAST_ROWS = 16
 
-#: Side of the squares in which a matrix is transposed.
-_TILE = 16
-
 #: C ← alpha·op(A)·op(B) + beta·C in column-major order: what numba calls for ``np.dot``.
 _gemm: Any = types.ExternalFunction(
     "numba_xxgemm",
@@ -63,6 +60,23 @@ def times(left: Array, right: Array, rows: int, out: Array) -> None:
 
 
 @jit
+def transpose(matrix: Array, out: Array) -> None:
+    """out ← matrixᵀ, eight rows at a time: one vector of each column is written at once."""
+    rows, columns = matrix.shape
+    whole = rows - rows % 8
+    for i in range(0, whole, 8):
+        a, b, c, d = matrix[i], matrix[i + 1], matrix[i + 2], matrix[i + 3]
+        e, f, g, h = matrix[i + 4], matrix[i + 5], matrix[i + 6], matrix[i + 7]
+        for j in range(columns):
+            to = out[j, i : i + 8]
+            to[0], to[1], to[2], to[3] = a[j], b[j], c[j], d[j]
+            to[4], to[5], to[6], to[7] = e[j], f[j], g[j], h[j]
+    for i in range(whole, rows):
+        for j in range(columns):
+            out[j, i] = matrix[i, j]
+
+
+@jit
 def times_transposed(left: Array, right: Array, rows: int, room: Array, out: Array) -> None:
     """out ← left · rightᵀ, of [n, j] and [k, j]; ``room`` is for j·k numbers.
 
@@ -73,11 +87,7 @@ def times_transposed(left: Array, right: Array, rows: int, room: Array, out: Arr
         np.dot(left, right.T, out)
         return
     turned = room[: j * k].reshape(j, k)
-    for above in range(0, k, _TILE):
-        for before in range(0, j, _TILE):
-            for a in range(before, min(before + _TILE, j)):
-                for b in range(above, min(above + _TILE, k)):
-                    turned[a, b] = right[b, a]
+    transpose(right, turned)
     times(left, turned, rows, out)
 
 
