@@ -55,6 +55,9 @@ def main() -> None:
     images = {section: os.path.relpath(path, page.parent) for section, path in drawn.items()}
     report.write(PAGE, page, sections, images)
     log.info("wrote %s", page)
+    if options.sections:
+        measured = {section: sections[section] for section in options.sections}
+        sys.stdout.write(report.body(measured, {}) + "\n")
 
 
 if __name__ == "__main__":

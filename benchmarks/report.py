@@ -25,23 +25,25 @@ def write(template: Path, page: Path, sections: Sections, images: Mapping[str, s
     if not found or not closed:
         raise ValueError(f"{template} must hold the lines {BEGIN!r} and {END!r}")
     page.parent.mkdir(parents=True, exist_ok=True)
-    body = "\n\n".join(_parts(sections, images))
-    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+    text = body(sections, images)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def _parts(sections: Sections, images: Mapping[str, str]) -> list[str]:
+def body(sections: Sections, images: Mapping[str, str]) -> str:
+    """What the page says of these sections, in Markdown."""
     if not sections:
-        return ["Not measured yet."]
-    parts, last = [], None
-    for section, (title, body) in BODIES.items():
+        return "Not measured yet."
+    parts: list[str] = []
+    last = None
+    for section, (title, describe) in BODIES.items():
         if section in sections:
             environment, records = (sections[section][key] for key in ("environment", "records"))
             described = [] if environment == last else [_environment(environment)]
-            parts += [f"## {title}", *described, *body(records)]
+            parts += [f"## {title}", *described, *describe(records)]
             last = environment
             if section in images:
                 parts.append(f"![{title}]({images[section]})")
-    return parts
+    return "\n\n".join(parts)
 
 
 def _environment(values: Records) -> str:

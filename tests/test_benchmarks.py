@@ -239,6 +239,8 @@ def test_end_to_end_on_one_core(tmp_path):
     page = (tmp_path / "benchmarks.md").read_text()
     for title, _ in report.BODIES.values():
         assert f"## {title}" in page
+        assert f"## {title}" in done.stdout
+    assert "| naive loop | " in done.stdout
     for image in re.findall(r"\]\((images/[\w-]+\.png)\)", page):
         assert (tmp_path / image).stat().st_size > 0
 
