@@ -101,9 +101,9 @@ def passing(spec: RunSpec) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _krylov(spec: RunSpec) -> float:
+def _krylov(spec: RunSpec) -> int:
     """Numbers in the Krylov space of one measurement of λ_t: basis and images."""
-    return 2.0 * MOST_PRODUCTS * spec.data.n_train * cost.network(spec).widths[-1]
+    return 2 * MOST_PRODUCTS * spec.data.n_train * cost.network(spec).widths[-1]
 
 
 def record_bytes(spec: RunSpec) -> float:
@@ -120,7 +120,7 @@ def work_bytes(spec: RunSpec) -> float:
     values = samples * (WORK_COPIES * sum(net.widths[1:]) + WORK_LAYERS * max(net.widths))
     values += net.n_parameters
     if spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness":
-        values += int(_krylov(spec)) + len(operations.gram_layers(net, samples)) * samples**2
+        values += _krylov(spec) + len(operations.gram_layers(net, samples)) * samples**2
     return float(_itemsize(spec) * values)
 
 

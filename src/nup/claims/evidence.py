@@ -83,7 +83,7 @@ def remembered(
 
     @wraps(function)
     def found(evidence: Evidence, /, *arguments: P.args, **names: P.kwargs) -> T:
-        key = (function.__name__, arguments, tuple(sorted(names.items())))
+        key = (function, arguments, tuple(sorted(names.items())))
         if key not in evidence.found:
             evidence.found[key] = function(evidence, *arguments, **names)
         found: T = evidence.found[key]

@@ -23,10 +23,11 @@ def final_evolution(evidence: Evidence, run_id: str, depth: int) -> pd.Series[fl
     Raises:
         NotRun: if the run has no record of it.
     """
-    last = last_evolutions(evidence).get(run_id)
-    if last is None:
+    last = last_evolutions(evidence).get(run_id, pd.Series(dtype="float64"))
+    hidden = last[last.index < depth]
+    if hidden.empty:
         raise NotRun(f"run {run_id} has no recorded evolution of preactivations")
-    return last[last.index < depth]
+    return hidden
 
 
 @remembered
