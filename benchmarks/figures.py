@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from benchmarks import growth
 from benchmarks.goals import fastest
-from nup.plots import style
+from nup.figures import style
 
 Records = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours
 from benchmarks.problem import Problem, Shape
-from nup import cost
+from nup.training import costs
 
 log = logging.getLogger("benchmarks")
 
@@ -50,7 +50,7 @@ def measure(effort: Effort) -> dict[str, Any]:
     finally:
         worker.close()
     many = varied(effort.centre, "members", max(effort.growth["members"]))
-    full = max(len(block) for block in cost.blocks(many.runs()))
+    full = max(len(block) for block in costs.blocks(many.runs()))
     return {"threads": 1, "centre": effort.centre.name, "full_block": full, "points": points}
 
 

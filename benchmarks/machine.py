@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.workers import cores
-from nup import provenance
+from nup.jobs import provenance
 
 PACKAGES = ("torch", "numpy", "jax", "jaxlib")
 

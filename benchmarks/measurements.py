@@ -13,8 +13,8 @@ from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours, timed_training, with_steps
 from benchmarks.problem import EVERY_STEP, Problem, Shape
-from nup import cost
-from nup.specification import RecordSpec
+from nup.specs.specification import RecordSpec
+from nup.training import costs
 
 log = logging.getLogger("benchmarks")
 
@@ -72,7 +72,7 @@ def _seconds(problem: Problem, record: str, steps: int) -> tuple[float, float]:
     """Seconds of ``steps`` steps of all runs, and the mean number of products of their λ_t."""
     runs = [with_steps(replace(run, record=RECORDS[record]), steps) for run in problem.runs]
     seconds, products = 0.0, []
-    for block in cost.blocks(runs):
+    for block in costs.blocks(runs):
         spent, records = timed_training(block, problem.dataset, steps)
         seconds += spent
         products.append(records.steps["sharpness_products"])

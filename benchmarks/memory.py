@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.effort import Effort
-from nup import cost, memory
-from nup.plan import Job
-from nup.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.jobs import memory
+from nup.jobs.plan import Job
+from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.training import costs
 
 log = logging.getLogger("benchmarks")
 
@@ -45,7 +46,7 @@ def runs(count: int, samples: int = 256, **changes: Any) -> list[RunSpec]:
     return [replace(spec, seed=seed, **changes) for seed in range(count)]
 
 
-#: Jobs of different shapes; none of the constants of ``nup.memory`` was fitted to them.
+#: Jobs of different shapes; none of the constants of ``nup.jobs.memory`` was fitted to them.
 JOBS: dict[str, Callable[[], list[RunSpec]]] = {
     "small": lambda: runs(40, steps=20),
     "wide": lambda: runs(1, width=2800, steps=2),
@@ -77,7 +78,7 @@ def measure(effort: Effort) -> dict[str, Any]:
     for name in effort.memory:
         log.info("memory  %s", name)
         chosen = JOBS[name]()
-        predicted = memory.job_bytes(cost.blocks(chosen)) / 1e6
+        predicted = memory.job_bytes(costs.blocks(chosen)) / 1e6
         found.append({"job": name, "predicted": predicted, "measured": peak_mb(chosen)})
     return {"start": memory.START_BYTES / 1e6, "jobs": found}
 

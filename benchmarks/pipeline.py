@@ -1,7 +1,7 @@
 """Where the time of all cores goes when Snakemake runs a study from nothing to its report.
 
 The study runs in a copy of the project. Snakemake keeps the times at which jobs began and ended,
-the table ``runs`` how long each run took inside ``nup.training.train``; what is left is told apart
+the table ``runs`` how long each run took inside ``nup.training.loop.train``; what is left is told apart
 by subtraction.
 """
 
@@ -102,8 +102,8 @@ def jobs(metadata: Path, began: float) -> list[dict[str, Any]]:
 
 
 def training_seconds(runs: Path) -> float:
-    """Seconds inside ``nup.training.train``, of all jobs together."""
-    from nup import store
+    """Seconds inside ``nup.training.loop.train``, of all jobs together."""
+    from nup.tables import store
 
     tables = (
         store.read_table("runs", path, ["wall_time_s"]) for path in runs.glob("*/runs.parquet")

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nup import data
-from nup.data import Dataset
-from nup.ensemble import initial_weights
-from nup.parameterization import Parameterization, parameterization
-from nup.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.data import datasets
+from nup.data.datasets import Dataset
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import Parameterization, parameterization
+from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +54,7 @@ class Shape:
     @property
     def net(self) -> Parameterization:
         """The resolved parameterization."""
-        d_in, d_out = data.dimensions(self.data)
+        d_in, d_out = datasets.dimensions(self.data)
         return parameterization(
             self.parameterization,
             depth=self.depth,
@@ -117,7 +117,7 @@ class Problem:
     @cached_property
     def dataset(self) -> Dataset:
         """Inputs and targets of all splits."""
-        return data.load(self.shape.data)
+        return datasets.load(self.shape.data)
 
     @cached_property
     def inputs(self) -> Array:

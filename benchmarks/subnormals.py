@@ -11,10 +11,10 @@ import torch
 from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.problem import Array, Problem, Shape
-from nup.activations import activation
-from nup.ensemble import Network
-from nup.job import prepare_torch
-from nup.losses import MeanSquaredError
+from nup.jobs.execute import prepare_torch
+from nup.networks.activations import activation
+from nup.networks.losses import MeanSquaredError
+from nup.networks.mlp import Network
 
 log = logging.getLogger("benchmarks")
 

@@ -1,12 +1,12 @@
-"""A stand-in for ``nup.training.train`` that is instant, and small specifications to feed it."""
+"""A stand-in for ``nup.training.loop.train`` that is instant, and small specifications to feed it."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 
-from nup.schema import LAYERS, STEPS
-from nup.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.tables.schema import LAYERS, STEPS
 
 DATA = DataSpec("teacher", n_train=16, n_validation=8, n_test=8, n_probe=4)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nup.downloads import File
-from nup.images import ImageSet, read_cifar10, read_idx_pairs
+from nup.data.downloads import File
+from nup.data.images import ImageSet, read_cifar10, read_idx_pairs
 
 IDX_NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 

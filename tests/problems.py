@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 import references
-from nup.activations import Activation, activation
-from nup.data import Dataset
-from nup.ensemble import initial_weights
-from nup.parameterization import Parameterization, parameterization
-from nup.records import Columns, Records
-from nup.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.data.datasets import Dataset
+from nup.networks.activations import Activation, activation
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import Parameterization, parameterization
+from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.training.recorder import Columns, Records
 
 SIZES = {"train": 6, "validation": 5, "test": 7, "probe": 4}
 EVERY_STEP = RecordSpec(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1)

@@ -10,8 +10,8 @@ import torch
 from scipy.integrate import quad
 from torch import Tensor
 
-from nup.activations import Activation
-from nup.parameterization import Parameterization
+from nup.networks.activations import Activation
+from nup.networks.parameterization import Parameterization
 
 
 def phi(s: Tensor, activation: Activation) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nup import schema
+from nup.tables import schema
 
 NUP = "nup(r=2)"
 MATCHED = f"mup matched to {NUP}"

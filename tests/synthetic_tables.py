@@ -1,4 +1,4 @@
-"""Tables made from known laws, with the columns of ``nup.schema``: no training, no torch.
+"""Tables made from known laws, with the columns of ``nup.tables.schema``: no training, no torch.
 
 Every law is an argument, so that a test can make a claim true, false or undecidable.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 import synthetic_comparisons as comparisons
-from nup.cosine.nulls import compound
+from nup.analysis.cosine.nulls import compound
 from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns, together
 from synthetic_phases import phase_table
 

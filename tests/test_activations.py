@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nup.activations import activation
 from nup.errors import UserError
+from nup.networks.activations import activation
 
 
 @pytest.mark.parametrize("name", ["abs", "relu", "linear", "(1,2)", "(-1, 0.5)", "(1,-1)"])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nup.compiled import blas
-from nup.compiled.jit import entry
+from nup.kernels import blas
+from nup.kernels.jit import entry
 
 
 @entry

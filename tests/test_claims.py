@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import synthetic_tables as synthetic
-from nup import schema
 from nup.claims import Catalogue, judge, load_catalogue
+from nup.tables import schema
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
 NUP = synthetic.NUP

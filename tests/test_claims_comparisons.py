@@ -12,7 +12,7 @@ import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup.claims import Catalogue, judge, load_catalogue
 from nup.claims.estimators.usefulness import within_budget
-from nup.claims.evidence import Evidence
+from nup.claims.run_selection import Evidence
 from synthetic_base import MATCHED, NUP, complete, run_columns
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"

@@ -14,7 +14,7 @@ from scipy import stats
 from nup.claims import load_catalogue, verdicts
 from nup.claims.amplitudes import quarter_amplitudes, spike_amplitudes
 from nup.claims.catalogue import Threshold
-from nup.claims.evidence import Undecided, net_labels
+from nup.claims.run_selection import Undecided, net_labels
 from nup.claims.statistics import (
     Interval,
     bootstrap_mean,

@@ -7,8 +7,9 @@ import pytest
 
 import nup
 from fake_training import run_spec
-from nup import cli, store
-from nup.plan import Job
+from nup import cli
+from nup.jobs.plan import Job
+from nup.tables import store
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback(nup_command, tmp_path,
     def fail(*arguments):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("nup.job.run", fail)
+    monkeypatch.setattr("nup.jobs.execute.run", fail)
     path = Job((run_spec(),)).write(tmp_path)
     status, _, err = nup_command("job", path, "--out", tmp_path, "--log", tmp_path / "job.log")
     assert status == 1

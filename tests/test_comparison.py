@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
-from nup import cli, comparison, store
-from nup.schema import CLAIMS
+from nup import cli
+from nup.report import comparison
+from nup.tables import store
+from nup.tables.schema import CLAIMS
 
 
 def table(**changes):

@@ -11,14 +11,15 @@ import pytest
 import torch
 
 import problems
-from nup import training
-from nup.compiled import jit, stretch
-from nup.compiled.scope import can_compile
-from nup.compiled_steps import LONGEST
-from nup.schedules import SCHEDULES as SCHEDULES_BY_NAME
-from nup.schedules import Schedule
-from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
-from nup.training import train
+from nup.kernels import jit
+from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.training import loop
+from nup.training.backends import segments
+from nup.training.backends.compiled import LONGEST
+from nup.training.backends.scope import can_compile
+from nup.training.loop import train
+from nup.training.schedules import SCHEDULES as SCHEDULES_BY_NAME
+from nup.training.schedules import Schedule
 
 #: Everything that kernels record.
 KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0)
@@ -139,14 +140,14 @@ def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
             else:
                 each.fill(np.nan)
 
-    make = stretch._workspace
+    make = segments._workspace
 
     def spoiled(*arguments):
         room = make(*arguments)
         spoil(room)
         return room
 
-    monkeypatch.setattr(stretch, "_workspace", spoiled)
+    monkeypatch.setattr(segments, "_workspace", spoiled)
     spec, rate = SCHEDULES[schedule]
     for dtype in ("float64", "float32"):
         run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS, dtype=dtype)
@@ -179,7 +180,7 @@ def test_samples_go_to_the_blas_in_pieces_or_at_once(schedule, monkeypatch):
     run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS)
     for rows in (2, 0):
         monkeypatch.setattr(
-            stretch, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
+            segments, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
         )
         assert_same([run], problems.dataset())
 
@@ -208,14 +209,14 @@ def test_a_rate_that_is_no_number_is_the_reason():
 
 def test_stretches_end_where_something_else_is_due_and_are_not_too_long(monkeypatch):
     taken = []
-    take = training.CompiledSteps.take
+    take = loop.CompiledSteps.take
 
     def spy(self, first):
         following = take(self, first)
         taken.append((first, following))
         return following
 
-    monkeypatch.setattr(training.CompiledSteps, "take", spy)
+    monkeypatch.setattr(loop.CompiledSteps, "take", spy)
     data = problems.dataset()
     train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5, accuracy=8))], data)
     starts = [0, 1, 5, 7, 8, 10, 14, 15, 16, 20]
@@ -261,7 +262,7 @@ def test_what_kernels_cannot_do_is_done_by_torch(monkeypatch):
     )
     assert can_compile(plain)
     assert not can_compile(plain, "cuda")
-    monkeypatch.setattr(training.CompiledSteps, "take", refuse)
+    monkeypatch.setattr(loop.CompiledSteps, "take", refuse)
     for spec in (beside, adamw):
         assert not can_compile(spec)
         assert train([spec], problems.dataset()).runs["status"] == ["ok"]
@@ -318,7 +319,7 @@ import numpy as np
 import torch
 import problems
 from nup import job, stack
-from nup.compiled_steps import CompiledSteps
+from nup.training.backends.compiled import CompiledSteps
 
 if sys.argv[1] == "prepared":
     job.prepare_torch({threads})

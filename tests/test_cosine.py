@@ -13,14 +13,14 @@ from scipy import stats
 
 import synthetic_motion as synthetic
 import synthetic_tables
+from nup.analysis.cosine import correlations, null_table, nulls, report
+from nup.analysis.cosine.motion import Motion, autocorrelation, carried_cosines, parts, reversal
+from nup.analysis.cosine.trajectories import KINDS, edges_of, motion_of, representative_runs
 from nup.claims import load_catalogue
 from nup.claims.estimators.features import cosine_feature_correlation, cosine_runs
 from nup.claims.estimators.phases import cosine_in_phase
-from nup.claims.evidence import Evidence, NotRun, Undecided
+from nup.claims.run_selection import Evidence, NotRun, Undecided
 from nup.claims.statistics import bootstrap_mean
-from nup.cosine import correlations, null_table, nulls, report
-from nup.cosine.motion import Motion, autocorrelation, carried_cosines, parts, reversal
-from nup.cosine.trajectories import KINDS, edges_of, motion_of, representative_runs
 
 ROOT = Path(__file__).parents[1]
 LENGTHS = 0.3 + np.abs(np.sin(np.arange(40)))
@@ -356,6 +356,6 @@ def test_text_of_the_null_tables(tables, catalogue):
 
 
 def test_no_torch():
-    code = "import sys, nup.cosine.report, nup.cosine.null_table; print('torch' in sys.modules)"
+    code = "import sys, nup.analysis.cosine.report, nup.analysis.cosine.null_table; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

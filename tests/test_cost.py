@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec
-from nup import cost
-from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.training import costs
 
 NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 
@@ -12,8 +12,8 @@ NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features
 def test_arithmetic_of_plain_training():
     spec = run_spec(record=NOTHING)
     # teacher: 16 inputs, 1 output; depth 3, width 4: 16·4 + 4·4 + 4·1 = 84 weights, 16 samples.
-    assert cost.network(spec).n_parameters == 84
-    assert cost.run_cost(spec).flops == 6 * 84 * 16 * 10
+    assert costs.network(spec).n_parameters == 84
+    assert costs.run_cost(spec).flops == 6 * 84 * 16 * 10
 
 
 @pytest.mark.parametrize(
@@ -31,35 +31,35 @@ def test_arithmetic_of_plain_training():
 )
 def test_more_work_costs_more(changes):
     plain, more = run_spec(record=NOTHING), run_spec(**{"record": NOTHING, **changes})
-    assert cost.seconds([more], gflops=50) > cost.seconds([plain], gflops=50)
+    assert costs.seconds([more], gflops=50) > costs.seconds([plain], gflops=50)
 
 
 def test_minibatches_cost_less_than_full_batches():
     plain, small = run_spec(record=NOTHING), run_spec(record=NOTHING, batch_size=4)
-    assert cost.run_cost(small).flops == cost.run_cost(plain).flops / 4
+    assert costs.run_cost(small).flops == costs.run_cost(plain).flops / 4
 
 
 def test_blocks_hold_whole_stacks_cut_evenly():
     specs = [run_spec(seed=seed, depth=depth) for depth in (2, 3) for seed in range(10)]
-    blocks = cost.blocks(specs)
+    blocks = costs.blocks(specs)
     assert sorted(len(block) for block in blocks) == [10, 10]
-    one = cost.run_cost(run_spec()).state_bytes
-    small = cost.blocks([spec for spec in specs if spec.depth == 3], block_bytes=4 * one)
+    one = costs.run_cost(run_spec()).state_bytes
+    small = costs.blocks([spec for spec in specs if spec.depth == 3], block_bytes=4 * one)
     assert [len(block) for block in small] == [4, 4, 2]
     assert all(len({spec.stack_key for spec in block}) == 1 for block in blocks)
 
 
 def test_blocks_do_not_depend_on_the_order_given():
     specs = [run_spec(seed=seed, depth=depth) for depth in (2, 3) for seed in range(5)]
-    assert cost.blocks(specs) == cost.blocks(specs[::-1])
+    assert costs.blocks(specs) == costs.blocks(specs[::-1])
 
 
 def test_a_run_larger_than_the_cache_is_a_block_of_its_own():
-    blocks = cost.blocks([run_spec(seed=seed) for seed in range(3)], block_bytes=1)
+    blocks = costs.blocks([run_spec(seed=seed) for seed in range(3)], block_bytes=1)
     assert [len(block) for block in blocks] == [1, 1, 1]
 
 
 def test_an_optimizer_holds_its_moments():
     plain, adamw = run_spec(), run_spec(optimizer=OptimizerSpec("adamw"))
-    more = cost.run_cost(adamw).state_bytes - cost.run_cost(plain).state_bytes
+    more = costs.run_cost(adamw).state_bytes - costs.run_cost(plain).state_bytes
     assert more == 2 * 84 * 4

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nup import critical
-from nup.critical import Ladder, Outcome, Search, rises
-from nup.curvature import TOLERANCE
+from nup.curvature.lanczos import TOLERANCE
+from nup.phases import threshold_search
+from nup.phases.threshold_search import Ladder, Outcome, Search, rises
 
 
 def outcome(losses, finished=True, ratio=1.0):
@@ -32,7 +32,7 @@ def test_a_rise_within_the_first_steps(series, early, expected):
 
 
 def test_the_margin_of_the_sharpness_is_the_residual_to_which_it_is_found():
-    assert critical.SHARPNESS_MARGIN == TOLERANCE
+    assert threshold_search.SHARPNESS_MARGIN == TOLERANCE
 
 
 @pytest.mark.parametrize(

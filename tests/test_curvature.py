@@ -4,19 +4,19 @@ import pytest
 import torch
 
 import references
-from nup.activations import activation
-from nup.curvature import (
+from nup.curvature.lanczos import (
     Sharpness,
     gauss_newton_operator,
     spectral_norm,
     stacked_spectral_norm,
     top_eigenpair,
 )
-from nup.data import load
-from nup.ensemble import Network, initial_weights
-from nup.losses import LOSSES
-from nup.parameterization import parameterization
-from nup.specification import DataSpec
+from nup.data.datasets import load
+from nup.networks.activations import activation
+from nup.networks.losses import LOSSES
+from nup.networks.mlp import Network, initial_weights
+from nup.networks.parameterization import parameterization
+from nup.specs.specification import DataSpec
 from test_ensemble import SEEDS, make, samples
 
 CASES = [

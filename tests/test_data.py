@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from nup import data
+from nup.data import datasets
 from nup.errors import UserError
-from nup.specification import DataSpec
+from nup.specs.specification import DataSpec
 
 SMALL = DataSpec("digits", n_train=200, n_validation=50, n_test=60, n_probe=20, seed=3)
 TEACHER = replace(SMALL, name="teacher", options={"samples": 400, "d_in": 5, "d_out": 2})
@@ -22,15 +22,15 @@ MNIST1D = replace(SMALL, name="mnist1d", options={"samples": 500})
 @pytest.fixture
 def registry(monkeypatch):
     """Registrations of the test are forgotten after it."""
-    monkeypatch.setattr(data, "_SOURCES", dict(data._SOURCES))
+    monkeypatch.setattr(datasets, "_SOURCES", dict(datasets._SOURCES))
 
 
 @pytest.mark.parametrize("spec", [SMALL, TEACHER, MNIST1D], ids=lambda spec: spec.name)
 def test_every_data_set_is_standardized(spec):
-    dataset = data.load(spec)
+    dataset = datasets.load(spec)
     assert dataset.name == spec.name
-    assert (dataset.d_in, dataset.d_out) == data.dimensions(spec)
-    for split in data.SPLITS:
+    assert (dataset.d_in, dataset.d_out) == datasets.dimensions(spec)
+    for split in datasets.SPLITS:
         inputs, targets = dataset.inputs[split], dataset.targets[split]
         assert len(inputs) == len(targets) == getattr(spec, f"n_{split}")
         assert inputs.dtype == targets.dtype == np.float64
@@ -43,9 +43,9 @@ def test_every_data_set_is_standardized(spec):
 
 @pytest.mark.parametrize("spec", [SMALL, MNIST1D], ids=lambda spec: spec.name)
 def test_classes_are_one_hot(spec):
-    dataset = data.load(spec)
+    dataset = datasets.load(spec)
     assert dataset.labels is not None
-    for split in data.SPLITS:
+    for split in datasets.SPLITS:
         assert dataset.labels[split].dtype == np.int64
         np.testing.assert_array_equal(
             dataset.targets[split].argmax(axis=1), dataset.labels[split], strict=True
@@ -54,22 +54,22 @@ def test_classes_are_one_hot(spec):
 
 
 def test_digits_are_those_of_scikit_learn():
-    found = data.digits({}, 0)
+    found = datasets.digits({}, 0)
     inputs, labels = load_digits(return_X_y=True)
     np.testing.assert_array_equal(found.inputs, inputs)
     np.testing.assert_array_equal(found.labels, labels)
 
 
 def test_splits_are_disjoint():
-    inputs = data.load(SMALL).inputs
-    rows = {split: {row.tobytes() for row in inputs[split]} for split in data.SPLITS}
-    for first, second in combinations(data.SPLITS, 2):
+    inputs = datasets.load(SMALL).inputs
+    rows = {split: {row.tobytes() for row in inputs[split]} for split in datasets.SPLITS}
+    for first, second in combinations(datasets.SPLITS, 2):
         assert not rows[first] & rows[second]
 
 
 @pytest.mark.parametrize("spec", [SMALL, TEACHER], ids=lambda spec: spec.name)
 def test_only_the_training_set_depends_on_its_size(spec):
-    small, large = data.load(spec), data.load(replace(spec, n_train=270))
+    small, large = datasets.load(spec), datasets.load(replace(spec, n_train=270))
     for split in ("probe", "test", "validation"):
         np.testing.assert_array_equal(small.inputs[split], large.inputs[split])
     np.testing.assert_array_equal(small.inputs["train"], large.inputs["train"][:200])
@@ -78,34 +78,34 @@ def test_only_the_training_set_depends_on_its_size(spec):
 def test_probe_depends_on_no_other_count():
     other = replace(SMALL, n_train=100, n_validation=10, n_test=90)
     np.testing.assert_array_equal(
-        data.load(SMALL).inputs["probe"], data.load(other).inputs["probe"]
+        datasets.load(SMALL).inputs["probe"], datasets.load(other).inputs["probe"]
     )
 
 
 def test_digest_identifies_the_arrays():
     specs = [SMALL, replace(SMALL, seed=4), replace(SMALL, n_train=201), TEACHER]
-    digests = {data.load(spec).digest for spec in specs}
+    digests = {datasets.load(spec).digest for spec in specs}
     assert len(digests) == len(specs)
-    assert data.load(SMALL).digest in digests
+    assert datasets.load(SMALL).digest in digests
     assert all(re.fullmatch("[0-9a-f]{12}", text) for text in digests)
-    dataset = data.load(SMALL)
+    dataset = datasets.load(SMALL)
     dataset.inputs["probe"][0, 0] += 1e-12
-    assert data.digest(dataset) not in digests
+    assert datasets.digest(dataset) not in digests
 
 
 def test_mnist1d_keeps_the_global_random_state():
     random.seed(5)
     np.random.seed(5)  # noqa: NPY002
     before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    first = data.load(MNIST1D).digest
+    first = datasets.load(MNIST1D).digest
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
     np.random.seed(6)  # noqa: NPY002
-    assert data.load(MNIST1D).digest == first
+    assert datasets.load(MNIST1D).digest == first
 
 
 def test_teacher_targets_follow_from_the_inputs():
     spec = replace(TEACHER, options={**TEACHER.options, "width": 1, "d_out": 1, "d_in": 2})
-    dataset = data.load(spec)
+    dataset = datasets.load(spec)
     assert dataset.labels is None
     # With one unit y is affine in |u·x|: a scan over the directions in the plane finds u.
     x, y = dataset.inputs["train"], dataset.targets["train"][:, 0]
@@ -116,23 +116,23 @@ def test_teacher_targets_follow_from_the_inputs():
 
 
 def test_centered_subtracts_the_training_mean():
-    plain = data.load(TEACHER)
-    centered = data.load(replace(TEACHER, options={**TEACHER.options, "centered": True}))
+    plain = datasets.load(TEACHER)
+    centered = datasets.load(replace(TEACHER, options={**TEACHER.options, "centered": True}))
     moved = plain.inputs["test"] - plain.inputs["train"].mean(axis=0)
     moved /= np.sqrt((moved**2).mean(axis=1, keepdims=True))
     np.testing.assert_allclose(centered.inputs["test"], moved, rtol=1e-13)
 
 
 def test_a_data_set_is_added_by_one_function(registry):
-    @data.register("sign", dimensions=(3, 1), size=100)
+    @datasets.register("sign", dimensions=(3, 1), size=100)
     def sign(options, seed):
         inputs = np.random.default_rng(seed).normal(size=(100, 3))
-        return data.Samples(inputs, targets=np.sign(inputs[:, :1]))
+        return datasets.Samples(inputs, targets=np.sign(inputs[:, :1]))
 
     spec = DataSpec("sign", n_train=40, n_validation=10, n_test=10, n_probe=10)
-    assert "sign" in data.names()
-    assert data.dimensions(spec) == (3, 1)
-    dataset = data.load(spec)
+    assert "sign" in datasets.names()
+    assert datasets.dimensions(spec) == (3, 1)
+    dataset = datasets.load(spec)
     assert dataset.labels is None
     np.testing.assert_array_equal(
         np.sign(dataset.targets["test"]), np.sign(dataset.inputs["test"][:, :1])
@@ -140,13 +140,13 @@ def test_a_data_set_is_added_by_one_function(registry):
 
 
 def test_zero_inputs_are_refused(registry):
-    @data.register("dark", dimensions=(2, 1), size=4)
+    @datasets.register("dark", dimensions=(2, 1), size=4)
     def dark(options, seed):
-        return data.Samples(np.array([[1.0, 0], [0, 0], [0, 2], [0, 0]]), targets=np.eye(4, 1))
+        return datasets.Samples(np.array([[1.0, 0], [0, 0], [0, 2], [0, 0]]), targets=np.eye(4, 1))
 
     spec = DataSpec("dark", n_train=1, n_validation=1, n_test=1, n_probe=1)
     with pytest.raises(UserError, match=r"'dark'.* got 2 zero vectors \(first: sample 1\)"):
-        data.load(spec)
+        datasets.load(spec)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +169,19 @@ def test_zero_inputs_are_refused(registry):
 )
 def test_what_cannot_be_had_is_refused_before_drawing(spec, message):
     with pytest.raises(UserError, match=message):
-        data.check(spec)
+        datasets.check(spec)
     with pytest.raises(UserError, match=message):
-        data.load(spec)
+        datasets.load(spec)
 
 
 def test_mnist1d_needs_equal_shares():
     with pytest.raises(UserError, match=r"expected a multiple of 10 .* got 505"):
-        data.load(replace(MNIST1D, options={"samples": 505}))
+        datasets.load(replace(MNIST1D, options={"samples": 505}))
 
 
 def test_an_absent_class_is_named():
     with pytest.raises(UserError, match=r"class \d is constant over its 5 samples \(seed 3\)"):
-        data.load(replace(SMALL, n_train=5))
+        datasets.load(replace(SMALL, n_train=5))
 
 
 def test_every_data_set_is_documented():
@@ -189,8 +189,8 @@ def test_every_data_set_is_documented():
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, flags=re.MULTILINE)
     described, cited = rows[: len(rows) // 2], rows[len(rows) // 2 :]
-    assert sorted(name for name, _ in described) == data.names()
-    assert sorted(name for name, _ in cited) == data.names()
+    assert sorted(name for name, _ in described) == datasets.names()
+    assert sorted(name for name, _ in cited) == datasets.names()
     for name, inputs in described:
         d_in = re.findall(r"[\d,]+", inputs)[-1].replace(",", "")
-        assert int(d_in) == data.dimensions(DataSpec(name))[0]
+        assert int(d_in) == datasets.dimensions(DataSpec(name))[0]

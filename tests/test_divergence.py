@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import problems
-from nup.specification import DIVERGENCE_RATIO, ScheduleSpec
-from nup.training import train
+from nup.specs.specification import DIVERGENCE_RATIO, ScheduleSpec
+from nup.training.loop import train
 
 
 def test_a_diverged_run_is_recorded_up_to_its_end():

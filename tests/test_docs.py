@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nup import cli, schema
+from nup import cli
+from nup.tables import schema
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")

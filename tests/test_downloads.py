@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from image_files import pinned
-from nup import downloads
-from nup.downloads import Package, fetch
+from nup.data import downloads
+from nup.data.downloads import Package, fetch
 from nup.errors import UserError
 
 CONTENTS = bytes(range(256)) * 40

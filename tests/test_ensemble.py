@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import references
-from nup.activations import activation
-from nup.ensemble import Network, initial_weights
-from nup.losses import LOSSES
-from nup.parameterization import parameterization
+from nup.networks.activations import activation
+from nup.networks.losses import LOSSES
+from nup.networks.mlp import Network, initial_weights
+from nup.networks.parameterization import parameterization
 
 CASES = [
     (name, phi, loss)

@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from nup import configuration, grid
 from nup.errors import UserError
+from nup.study import configuration, grid
 
 STUDY = """
 study: test

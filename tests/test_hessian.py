@@ -6,11 +6,11 @@ import torch
 
 import problems
 import references
-from nup.curvature import Sharpness, gauss_newton_operator, top_eigenpair
-from nup.hessian import hessian_operator
-from nup.losses import LOSSES
-from nup.specification import RecordSpec
-from nup.training import train
+from nup.curvature.hessian import hessian_operator
+from nup.curvature.lanczos import Sharpness, gauss_newton_operator, top_eigenpair
+from nup.networks.losses import LOSSES
+from nup.specs.specification import RecordSpec
+from nup.training.loop import train
 from test_ensemble import SEEDS, make, samples
 
 CASES = [

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import image_files
-from nup import data, downloads, images
+from nup.data import datasets, downloads, images
 from nup.errors import UserError
-from nup.specification import DataSpec
+from nup.specs.specification import DataSpec
 
 SPEC = DataSpec("tiny", n_train=40, n_validation=20, n_test=20, n_probe=10, seed=1)
 
@@ -19,7 +19,7 @@ SPEC = DataSpec("tiny", n_train=40, n_validation=20, n_test=20, n_probe=10, seed
 def own(tmp_path, monkeypatch):
     """The user's folder of data sets; registrations of the test are forgotten after it."""
     monkeypatch.setenv(downloads.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(data, "_SOURCES", dict(data._SOURCES))
+    monkeypatch.setattr(datasets, "_SOURCES", dict(datasets._SOURCES))
     return tmp_path
 
 
@@ -45,10 +45,10 @@ def test_cifar_archives_are_read_in_the_order_of_their_batches(own):
 
 def test_original_test_images_are_for_test_and_probe(own):
     image_set = image_files.idx_set(own)
-    data.register_images(image_set)
+    datasets.register_images(image_set)
     pool, _ = images.load(image_set)
-    dataset = data.load(SPEC)
-    drawn = {split: rows(dataset.inputs[split]) for split in data.SPLITS}
+    dataset = datasets.load(SPEC)
+    drawn = {split: rows(dataset.inputs[split]) for split in datasets.SPLITS}
     assert drawn["train"] | drawn["validation"] == rows(pool[:60])
     assert drawn["test"] | drawn["probe"] == rows(pool[60:])
     assert sum(map(len, drawn.values())) == 90
@@ -58,28 +58,28 @@ def test_original_test_images_are_for_test_and_probe(own):
 
 
 def test_only_the_training_set_depends_on_its_size(own):
-    data.register_images(image_files.idx_set(own))
-    small, large = data.load(replace(SPEC, n_train=30)), data.load(SPEC)
+    datasets.register_images(image_files.idx_set(own))
+    small, large = datasets.load(replace(SPEC, n_train=30)), datasets.load(SPEC)
     for split in ("probe", "test", "validation"):
         np.testing.assert_array_equal(small.inputs[split], large.inputs[split])
     np.testing.assert_array_equal(small.inputs["train"], large.inputs["train"][:30])
-    fewer = data.load(replace(SPEC, n_test=5, n_validation=5))
+    fewer = datasets.load(replace(SPEC, n_test=5, n_validation=5))
     np.testing.assert_array_equal(fewer.inputs["probe"], large.inputs["probe"])
-    assert data.load(replace(SPEC, seed=2)).digest != large.digest
+    assert datasets.load(replace(SPEC, seed=2)).digest != large.digest
 
 
 @pytest.mark.parametrize("centered", [False, True])
 def test_images_are_standardized_like_other_inputs(own, centered):
     image_set = image_files.idx_set(own)
-    data.register_images(image_set)
-    as_bytes = data.load(replace(SPEC, options={"centered": centered}))
+    datasets.register_images(image_set)
+    as_bytes = datasets.load(replace(SPEC, options={"centered": centered}))
 
-    @data.register("tiny", dimensions=(12, 10), size=90, test_size=30)
+    @datasets.register("tiny", dimensions=(12, 10), size=90, test_size=30)
     def as_floats(options, seed):
         pool, labels = images.load(image_set)
-        return data.Samples(pool / 1.0, labels=labels.astype(np.int64))
+        return datasets.Samples(pool / 1.0, labels=labels.astype(np.int64))
 
-    assert data.load(replace(SPEC, options={"centered": centered})).digest == as_bytes.digest
+    assert datasets.load(replace(SPEC, options={"centered": centered})).digest == as_bytes.digest
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_images_are_standardized_like_other_inputs(own, centered):
     ],
 )
 def test_more_than_there_are_is_refused_without_files(own, counts, message):
-    data.register_images(replace(image_files.idx_set(own), files=()))
+    datasets.register_images(replace(image_files.idx_set(own), files=()))
     with pytest.raises(UserError, match=message):
-        data.check(replace(SPEC, **counts))
+        datasets.check(replace(SPEC, **counts))
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_more_than_there_are_is_refused_without_files(own, counts, message):
 )
 def test_benchmarks_are_known_without_files(name, d_in, n_train):
     spec = DataSpec(name, n_train=n_train - 500, n_validation=500, n_test=9900, n_probe=100)
-    data.check(spec)
-    assert data.dimensions(spec) == (d_in, 10)
+    datasets.check(spec)
+    assert datasets.dimensions(spec) == (d_in, 10)
     with pytest.raises(UserError, match=rf"has {n_train} original training samples"):
-        data.check(replace(spec, n_validation=501))
+        datasets.check(replace(spec, n_validation=501))
 
 
 def test_every_file_is_pinned():
@@ -177,6 +177,6 @@ if images.FASHION_MNIST.package.folder.is_dir():
         np.testing.assert_array_equal(np.bincount(labels[60000:]), [1000] * 10)
         # The mean pixel of the training images, well known from their normalization.
         assert pool[:60000].mean() / 255 == pytest.approx(0.2860, abs=5e-5)
-        dataset = data.load(DataSpec("fashion-mnist", n_train=100, n_validation=50))
+        dataset = datasets.load(DataSpec("fashion-mnist", n_train=100, n_validation=50))
         assert rows(dataset.inputs["test"]) <= rows(pool[60000:])
         assert not rows(dataset.inputs["train"]) & rows(pool[60000:])

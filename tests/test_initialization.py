@@ -8,14 +8,14 @@ import torch
 
 import problems
 import references
-from nup import theory
-from nup.activations import activation
-from nup.ensemble import initial_weights
 from nup.errors import UserError
-from nup.initialization import measure
-from nup.parameterization import parameterization
-from nup.schema import INIT
-from nup.specification import DataSpec, InitSpec
+from nup.initialization.signals import measure
+from nup.networks import theory
+from nup.networks.activations import activation
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import parameterization
+from nup.specs.specification import DataSpec, InitSpec
+from nup.tables.schema import INIT
 
 VARIANCES = (0.8, 1.0, 1.25)
 

@@ -8,10 +8,13 @@ import pyarrow.compute as pc
 import pytest
 
 from fake_training import FakeTraining, run_spec
-from nup import devices, init_table, job, notebook, plan, progress, store, tables, trial
 from nup.claims import load_catalogue
 from nup.errors import UserError
-from nup.specification import InitSpec, ScheduleSpec
+from nup.jobs import devices, execute, initialization, plan, progress
+from nup.report import notebook
+from nup.specs.specification import InitSpec, ScheduleSpec
+from nup.study import quick_run
+from nup.tables import collect, store
 
 
 @pytest.fixture
@@ -21,12 +24,12 @@ def two_stacks():
 
 
 def session(tmp_path, train, **changes):
-    return job.Session("job", "digest", "cpu", tmp_path / "checkpoints", train, **changes)
+    return execute.Session("job", "digest", "cpu", tmp_path / "checkpoints", train, **changes)
 
 
 def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
     train = FakeTraining()
-    job.run(two_stacks, tmp_path / "out", session(tmp_path, train))
+    execute.run(two_stacks, tmp_path / "out", session(tmp_path, train))
     runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
     assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
     assert len(train.calls) == 2
@@ -44,10 +47,10 @@ def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
 
 def test_an_interrupted_job_goes_on_where_it_stopped(tmp_path, two_stacks):
     with pytest.raises(RuntimeError, match="interrupted"):
-        job.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
+        execute.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
     assert not (tmp_path / "out").exists()
     again = FakeTraining()
-    job.run(two_stacks, tmp_path / "out", session(tmp_path, again))
+    execute.run(two_stacks, tmp_path / "out", session(tmp_path, again))
     assert len(again.calls) == 1
     runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
     assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
@@ -55,38 +58,38 @@ def test_an_interrupted_job_goes_on_where_it_stopped(tmp_path, two_stacks):
 
 def test_checkpoints_of_other_code_are_not_used(tmp_path, two_stacks, monkeypatch):
     with pytest.raises(RuntimeError, match="interrupted"):
-        job.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
-    monkeypatch.setattr("nup.provenance.code_digest", lambda *entries: "edited")
+        execute.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
+    monkeypatch.setattr("nup.jobs.provenance.code_digest", lambda *entries: "edited")
     again = FakeTraining()
-    job.run(two_stacks, tmp_path / "out", session(tmp_path, again))
+    execute.run(two_stacks, tmp_path / "out", session(tmp_path, again))
     assert len(again.calls) == 2
 
 
 def test_factors_describe_schedules():
     spec = run_spec(schedule=ScheduleSpec("sharpness", {"c": 2.5}, "depthwise"), learning_rate=None)
-    found = job.factors(spec)
+    found = execute.factors(spec)
     assert (found["schedule"], found["schedule_name"]) == ("sharpness(2.5)+depthwise", "sharpness")
     assert (found["schedule_c"], found["learning_rate"]) == (2.5, None)
-    assert job.factors(run_spec())["schedule_c"] is None
+    assert execute.factors(run_spec())["schedule_c"] is None
 
 
 def test_real_training_fits_the_tables(tmp_path):
     runs = [run_spec(seed=seed, learning_rate=rate) for seed in (0, 1) for rate in (0.01, 1e6)]
-    found = job.train_runs(runs, job.Session())
+    found = execute.train_runs(runs, execute.Session())
     assert found["runs"]["status"].to_pylist().count("diverged") == 2
     for name, table in found.items():
         assert table.schema.equals(store.schema(name))
-    assert "stable" in trial.summary(found["runs"])
+    assert "stable" in quick_run.summary(found["runs"])
 
 
 def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_stacks):
     train = FakeTraining()
     one, two = plan.Job(two_stacks.runs[:3]), plan.Job(two_stacks.runs[3:])
     for name, part in {"all": two_stacks, "one": one, "two": two}.items():
-        job.run(part, tmp_path / "runs" / name, session(tmp_path, train))
+        execute.run(part, tmp_path / "runs" / name, session(tmp_path, train))
     chosen = list(two_stacks.run_ids[1:])
-    rows = tables.collect({"all": chosen}, tmp_path / "runs", tmp_path / "a")
-    tables.collect(
+    rows = collect.collect({"all": chosen}, tmp_path / "runs", tmp_path / "a")
+    collect.collect(
         {"two": list(two.run_ids), "one": list(one.run_ids[1:])}, tmp_path / "runs", tmp_path / "b"
     )
     assert rows == {"runs": 3, "steps": 3, "layers": 3}
@@ -99,19 +102,19 @@ def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_st
 
 def test_tables_need_every_job(tmp_path):
     with pytest.raises(UserError, match=r"absent/runs\.parquet: .* no such file; train first"):
-        tables.collect({"absent": ["run"]}, tmp_path, tmp_path / "out")
+        collect.collect({"absent": ["run"]}, tmp_path, tmp_path / "out")
 
 
 def test_no_selected_run_gives_empty_tables(tmp_path):
-    assert tables.collect({}, tmp_path, tmp_path) == {"runs": 0, "steps": 0, "layers": 0}
+    assert collect.collect({}, tmp_path, tmp_path) == {"runs": 0, "steps": 0, "layers": 0}
 
 
 def test_initializations_of_several_data_sets(tmp_path):
     data = [run_spec().data, run_spec(data=run_spec().data.__class__("teacher", 8, 4, 4, 4)).data]
     nets = [InitSpec("eoc", each, "mup", 3, 4, "abs", 1.0, 0) for each in data]
-    assert init_table.run(nets, tmp_path / "init.parquet") == 6
+    assert initialization.run(nets, tmp_path / "init.parquet") == 6
     assert store.read_table("init", tmp_path / "init.parquet")["layer"].max() == 3
-    assert init_table.run([], tmp_path / "init.parquet") == 0
+    assert initialization.run([], tmp_path / "init.parquet") == 0
 
 
 def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
@@ -244,7 +247,7 @@ def test_tables_of_notebooks_are_those_that_they_name(pytestconfig):
 
 
 def test_rows_of_a_block_are_those_of_its_runs(two_stacks):
-    found = job.train_runs(two_stacks.runs, job.Session(train=FakeTraining()))
+    found = execute.train_runs(two_stacks.runs, execute.Session(train=FakeTraining()))
     for table in found.values():
         assert set(pc.unique(table["run_id"]).to_pylist()) == set(two_stacks.run_ids)
 
@@ -254,7 +257,7 @@ def test_subnormal_numbers_are_flushed_in_every_thread_of_a_job(tmp_path, two_st
     # Large enough for torch to share it out among threads.
     script = f"""
 import torch
-import nup.training
+import nup.training.loop
 from nup import cli
 
 def probe(*_arguments):
@@ -262,7 +265,7 @@ def probe(*_arguments):
     print(torch.get_num_threads(), int((tiny * 1e-10).count_nonzero()))
     raise SystemExit(0)
 
-nup.training.train = probe
+nup.training.loop.train = probe
 cli.main(["job", {str(path)!r}, "--out", {str(tmp_path / "out")!r}, "--threads", "2"])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

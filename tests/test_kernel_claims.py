@@ -10,7 +10,7 @@ import pytest
 
 import synthetic_tables as synthetic
 from nup.claims import Catalogue, judge, load_catalogue
-from nup.claims.evidence import Evidence, NotRun
+from nup.claims.run_selection import Evidence, NotRun
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
 

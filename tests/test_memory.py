@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from fake_training import run_spec
-from nup import cost, memory
 from nup.errors import UserError
-from nup.plan import Job
-from nup.records import Recorder
-from nup.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.jobs import memory
+from nup.jobs.plan import Job
+from nup.specs.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.training import costs
+from nup.training.recorder import Recorder
 
 NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
@@ -49,16 +50,16 @@ def peak_mb(runs, folder, *options):
 @pytest.mark.parametrize("name", JOBS)
 def test_the_peak_is_predicted_within_a_fifth(name, tmp_path):
     runs = JOBS[name]
-    predicted = memory.job_bytes(cost.blocks(runs)) / 1e6
+    predicted = memory.job_bytes(costs.blocks(runs)) / 1e6
     assert predicted > 1.15 * memory.START_BYTES / 1e6  # or the start alone would be tested
     assert predicted == pytest.approx(peak_mb(runs, tmp_path), rel=0.2)
 
 
 def test_a_job_keeps_to_its_limit(tmp_path):
-    free = memory.requested_mb(cost.blocks(HESSIAN))
+    free = memory.requested_mb(costs.blocks(HESSIAN))
     limit = memory.requested_mb([HESSIAN[:2]]) + 5
     assert limit < 0.85 * free
-    blocks = memory.cut(cost.blocks(HESSIAN), limit)
+    blocks = memory.cut(costs.blocks(HESSIAN), limit)
     assert [len(block) for block in blocks] == [2, 2, 2, 2]
     assert memory.requested_mb(blocks) <= limit
     assert peak_mb(HESSIAN, tmp_path, "--memory", str(limit)) < limit

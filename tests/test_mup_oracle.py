@@ -28,10 +28,10 @@ from mup.init import normal_
 
 import problems
 import references
-from nup.activations import activation
-from nup.ensemble import initial_weights
-from nup.parameterization import parameterization
-from nup.training import train
+from nup.networks.activations import activation
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import parameterization
+from nup.training.loop import train
 
 
 class Net(torch.nn.Module):

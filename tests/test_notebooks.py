@@ -11,9 +11,10 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup import notebook, store
 from nup.claims import judge, load_catalogue
-from nup.claims.readings import judge_readings, load_readings
+from nup.claims.interpretations import judge_readings, load_readings
+from nup.report import notebook
+from nup.tables import store
 from synthetic_base import in_setting, together
 
 ROOT = Path(__file__).parents[1]

@@ -7,9 +7,9 @@ import torch
 
 import problems
 import references
-from nup import observables
-from nup.losses import LOSSES
-from nup.training import train
+from nup.networks.losses import LOSSES
+from nup.training import observables
+from nup.training.loop import train
 from test_ensemble import SEEDS, make, samples
 
 CASES = [(name, phi) for name in ("nup", "mup_residual") for phi in ("abs", "relu", "(1,-1)")]

@@ -8,14 +8,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, bmm_flop
 
 import problems
-from nup import operations
-from nup.activations import activation
-from nup.curvature import Sharpness, gauss_newton_operator
-from nup.ensemble import Network, initial_weights
-from nup.losses import LOSSES
-from nup.parameterization import parameterization
-from nup.specification import RecordSpec
-from nup.training import train
+from nup.curvature.lanczos import Sharpness, gauss_newton_operator
+from nup.networks.activations import activation
+from nup.networks.losses import LOSSES
+from nup.networks.mlp import Network, initial_weights
+from nup.networks.parameterization import parameterization
+from nup.specs.specification import RecordSpec
+from nup.training import operations
+from nup.training.loop import train
 
 #: The counter knows the product that allocates its result, and not the one that writes in place.
 IN_PLACE = {torch.ops.aten.baddbmm_: lambda total, left, right, **_: bmm_flop(left, right)}

@@ -12,12 +12,12 @@ from torch import Tensor
 
 import problems
 import references
-from nup import optimizers
-from nup.activations import activation
-from nup.ensemble import generator, initial_weights
 from nup.errors import UserError
-from nup.specification import OptimizerSpec, RecordSpec, ScheduleSpec
-from nup.training import train
+from nup.networks.activations import activation
+from nup.networks.mlp import generator, initial_weights
+from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.training import optimizers
+from nup.training.loop import train
 
 #: Everything but λ_t, which is not that of AdamW's update.
 RECORD = replace(problems.EVERY_STEP, curvature=0)

@@ -43,7 +43,7 @@ def test_planning_imports_neither_torch_nor_pandas():
 
 def test_parameterization_is_the_function_and_its_module_stays_importable():
     assert isinstance(nup.parameterization, types.FunctionType)
-    from nup.parameterization import names, parameterization
+    from nup.networks.parameterization import names, parameterization
 
     assert parameterization is nup.parameterization
     assert "nup" in names()

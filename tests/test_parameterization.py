@@ -6,7 +6,7 @@ import pytest
 
 import nup
 from nup.errors import UserError
-from nup.parameterization import matched_width, names, parameterization
+from nup.networks.parameterization import matched_width, names, parameterization
 
 # name, options, widths, γ, c_k, s_k and β_k for l = 4, m = 4, m_0 = 8, m_l = 2.
 HAND_DERIVED = [

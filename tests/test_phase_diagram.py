@@ -9,14 +9,14 @@ import torch
 
 import problems
 import references
-from nup import theory
-from nup.activations import activation
-from nup.critical import LINES
-from nup.ensemble import initial_weights
-from nup.parameterization import _REGISTRY, sp
-from nup.phase_diagram import measure
-from nup.schema import PHASES
-from nup.specification import DataSpec, PhaseSpec
+from nup.networks import theory
+from nup.networks.activations import activation
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import _REGISTRY, sp
+from nup.phases.diagram import measure
+from nup.phases.threshold_search import LINES
+from nup.specs.specification import DataSpec, PhaseSpec
+from nup.tables.schema import PHASES
 
 #: Only its sizes count: every test hands over the data set itself.
 ONE = DataSpec("teacher", n_train=1, options={"d_in": 1, "d_out": 1})
@@ -59,7 +59,7 @@ def toy_spec(seed, width):
 
 
 def toy(net):
-    """The same net as ``nup.theory`` has it."""
+    """The same net as ``nup.networks.theory`` has it."""
     shape = problems.shape_of(problems.run(parameterization="ntp", depth=2, width=net.width), DATA)
     first, second = initial_weights(shape, [net.seed], dtype=torch.float64)
     scaled = math.sqrt(net.width) * second[0, 0].numpy()

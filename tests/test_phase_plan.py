@@ -6,10 +6,13 @@ import pytest
 import yaml
 
 from fake_training import DATA
-from nup import cli, configuration, grid, phase_plan, plan, store
+from nup import cli
 from nup.errors import UserError
-from nup.phase_plan import PhaseJob
-from nup.specification import PhaseSpec
+from nup.jobs import phase_plan, plan
+from nup.jobs.phase_plan import PhaseJob
+from nup.specs.specification import PhaseSpec
+from nup.study import configuration, grid
+from nup.tables import store
 
 ENTRY = {
     "data": {"name": "teacher", "n_train": 16, "n_validation": 8, "n_test": 8, "n_probe": 4},

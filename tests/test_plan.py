@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from fake_training import DATA, run_spec, runs_by_id
-from nup import memory, plan
 from nup.errors import UserError
-from nup.specification import InitSpec
+from nup.jobs import memory, plan
+from nup.specs.specification import InitSpec
 
 
 @pytest.fixture

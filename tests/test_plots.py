@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 import synthetic_comparisons as comparisons
 import synthetic_motion as moving
 import synthetic_tables as synthetic
-from nup import plots
+from nup import figures
+from nup.analysis.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
+from nup.analysis.cosine.trajectories import KINDS
 from nup.claims import Catalogue, judge, load_catalogue
-from nup.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
-from nup.cosine.trajectories import KINDS
-from nup.plots import style
+from nup.figures import style
 from synthetic_base import together
 
 ROOT = Path(__file__).parents[1]
@@ -51,27 +51,27 @@ def judged(tables, catalogue) -> pd.DataFrame:
 def draw(claim_id: str, tables, judged, catalogue) -> Figure:
     claim = catalogue[claim_id]
     functions = {
-        "eoc-init": plots.norms_at_initialization,
-        "nup-regular-evolution": plots.preactivation_evolution,
-        "cosine-phases": plots.cosine_against_edge,
-        "catapult-ends": plots.catapult_ends,
-        "catapult-prolonged": plots.catapult_prolonged,
-        "edge-of-stability": plots.edge_of_stability,
-        "ntk-concentration": plots.kernel_concentration,
-        "ntk-spectrum": plots.kernel_spectrum,
-        "width-settled": plots.width_settled,
-        "growth-matters": plots.growth_matters,
-        "cosine-features": plots.cosine_features,
-        "beyond-edge": plots.beyond_edge,
-        "quadratic-in-tandem": plots.quadratic_in_tandem,
-        "soft-rank": plots.quantity_against_rate,
-        "sharpness-regularized": plots.quantity_against_rate,
-        "useful": plots.tuned_accuracies,
+        "eoc-init": figures.norms_at_initialization,
+        "nup-regular-evolution": figures.preactivation_evolution,
+        "cosine-phases": figures.cosine_against_edge,
+        "catapult-ends": figures.catapult_ends,
+        "catapult-prolonged": figures.catapult_prolonged,
+        "edge-of-stability": figures.edge_of_stability,
+        "ntk-concentration": figures.kernel_concentration,
+        "ntk-spectrum": figures.kernel_spectrum,
+        "width-settled": figures.width_settled,
+        "growth-matters": figures.growth_matters,
+        "cosine-features": figures.cosine_features,
+        "beyond-edge": figures.beyond_edge,
+        "quadratic-in-tandem": figures.quadratic_in_tandem,
+        "soft-rank": figures.quantity_against_rate,
+        "sharpness-regularized": figures.quantity_against_rate,
+        "useful": figures.tuned_accuracies,
     }
     if claim_id in functions:
         return functions[claim_id](tables, judged, claim)
     rows = {"best": ("best", [NUP, "mup"]), "stable": ("largest stable", [NUP])}
-    return plots.rates_against_depth(tables, judged, claim, rows)
+    return figures.rates_against_depth(tables, judged, claim, rows)
 
 
 def legend_of(axis) -> list[str]:
@@ -190,7 +190,7 @@ def test_every_tuned_net_has_its_line(tables, judged, catalogue):
 
 
 def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
-    figure = plots.loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
+    figure = figures.loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
     assert len(figure.axes) == 2 * len(synthetic.SLOPES)
     titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
     assert titles[:4] == ["νP (r = 1)", "νP (r = 2)", "μP", "μP, equal parameters"]
@@ -203,11 +203,11 @@ def motion() -> dict[str, pd.DataFrame]:
 
 
 COSINE_FIGURES = [
-    (plots.displacement_identity, len(KINDS), 0),
-    (plots.layer_cosines, len(KINDS), 1),
-    (plots.phase_portraits, len(KINDS), 1),
-    (plots.null_displacements, len(KINDS), 0),
-    (plots.null_cosines, 2, 0),
+    (figures.displacement_identity, len(KINDS), 0),
+    (figures.layer_cosines, len(KINDS), 1),
+    (figures.phase_portraits, len(KINDS), 1),
+    (figures.null_displacements, len(KINDS), 0),
+    (figures.null_cosines, 2, 0),
 ]
 
 
@@ -235,7 +235,7 @@ def test_motion_that_is_not_recorded_is_said(function, n_rows, bars, motion, jud
 
 
 def test_stacked_areas_end_at_the_measured_displacement(motion, judged, catalogue):
-    figure = plots.displacement_identity(motion, judged, catalogue["cosine-phases"])
+    figure = figures.displacement_identity(motion, judged, catalogue["cosine-phases"])
     for axis in figure.axes:
         squares, measured = (line.get_ydata() for line in axis.lines)
         assert squares[-1] == pytest.approx(1)  # the unit
@@ -248,7 +248,7 @@ def test_stacked_areas_end_at_the_measured_displacement(motion, judged, catalogu
 
 def test_sparse_steps_give_no_identity(judged, catalogue):
     sparse = moving.motion_tables(seeds=(0,), every=5)
-    figure = plots.displacement_identity(sparse, judged, catalogue["cosine-phases"])
+    figure = figures.displacement_identity(sparse, judged, catalogue["cosine-phases"])
     for axis in figure.axes:
         assert "every 5" in axis.texts[0].get_text().replace("\n", " ")
 
@@ -258,7 +258,7 @@ def test_the_correlation_forest_has_every_measure(tables, judged, catalogue):
     runs = tables["runs"]
     two = {**tables, "runs": runs[runs["parameterization"].isin(["mup", "mup_residual"])]}
     found = correlations(two, claim)
-    figure = plots.correlation_forest(two, judged, claim, found)
+    figure = figures.correlation_forest(two, judged, claim, found)
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert names == list(OUTCOMES.values())
     for axis in figure.axes:
@@ -268,12 +268,12 @@ def test_the_correlation_forest_has_every_measure(tables, judged, catalogue):
         shown = own[own["predictor"] != DIFFERENCE]
         assert marks == pytest.approx(sorted(shown["estimate"]))
     assert "late cosine, rivals held fixed too" in legend_of(figure.axes[0])
-    empty = plots.correlation_forest({}, judged, claim, correlations({}, claim))
+    empty = figures.correlation_forest({}, judged, claim, correlations({}, claim))
     assert empty.axes[0].texts[0].get_text().startswith("not run:")
 
 
 def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
-    figure = plots.verdict_table(judged, catalogue)
+    figure = figures.verdict_table(judged, catalogue)
     words = [text.get_text() for text in figure.axes[0].texts]
     # Kernels have a third activation, for which no other claim is judged: no cell there.
     assert words.count("? inconclusive") == 2 * len(catalogue.claims) + len(KERNEL_CLAIMS)
@@ -283,14 +283,14 @@ def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
 
 
 def test_the_verdict_table_of_nothing_is_not_run(catalogue):
-    figure = plots.verdict_table(judge({}, catalogue), catalogue)
+    figure = figures.verdict_table(judge({}, catalogue), catalogue)
     assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
 
 
 @pytest.mark.parametrize("claim_id", [claim_id for claim_id, _ in CLAIMS + KERNEL_CLAIMS])
 def test_forest_has_a_line_per_criterion(claim_id, judged, catalogue):
     claim = catalogue[claim_id]
-    figure = plots.forest(judged, claim)
+    figure = figures.forest(judged, claim)
     lines = [tick.get_text() for axis in figure.axes for tick in axis.get_yticklabels()]
     assert sorted(lines) == sorted(criterion.name for criterion in claim.criteria)
 
@@ -304,7 +304,7 @@ def test_nets_differ_by_marker_and_dashes_not_only_by_color():
 
 def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue, tmp_path):
     first, second = (
-        plots.save(draw("cosine-phases", tables, judged, catalogue), tmp_path / folder / "a.png")
+        figures.save(draw("cosine-phases", tables, judged, catalogue), tmp_path / folder / "a.png")
         for folder in ("one", "two")
     )
     assert first.read_bytes() == second.read_bytes()
@@ -314,7 +314,9 @@ def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue,
 
 
 def test_figures_import_neither_torch_nor_training():
-    command = "import sys, nup.plots; print('torch' in sys.modules, 'nup.training' in sys.modules)"
+    command = (
+        "import sys, nup.figures; print('torch' in sys.modules, 'nup.training.loop' in sys.modules)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )

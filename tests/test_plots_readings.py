@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import synthetic_readings as synthetic
-from nup import plots
+from nup import figures
 from nup.claims import Catalogue, judge, load_catalogue
-from nup.claims.readings import Readings, judge_readings, load_readings
+from nup.claims.interpretations import Readings, judge_readings, load_readings
 
 CONFIG = Path(__file__).parents[1] / "config"
 FIGURES = {
@@ -50,7 +50,7 @@ def table(tables, catalogue, readings) -> pd.DataFrame:
 
 def draw(name: str, tables, catalogue) -> Figure:
     claim = catalogue[FIGURES[name][0]]
-    return getattr(plots, name)(tables, judge({}, catalogue), claim)
+    return getattr(figures, name)(tables, judge({}, catalogue), claim)
 
 
 def legend_of(axis) -> list[str]:
@@ -104,7 +104,7 @@ def test_every_schedule_has_its_line_and_scaling_its_dashes(tables, catalogue):
 
 
 def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
-    axis = plots.reading_matrix(table).axes[0]
+    axis = figures.reading_matrix(table).axes[0]
     wanted = sum(
         len(aspect.claims_of(reading)) for aspect in readings.aspects for reading in aspect.readings
     )
@@ -123,5 +123,5 @@ def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
 
 
 def test_the_matrix_of_nothing_is_empty(catalogue, readings):
-    figure = plots.reading_matrix(judge_readings({}, catalogue, readings))
+    figure = figures.reading_matrix(judge_readings({}, catalogue, readings))
     assert [axis.get_title() for axis in figure.axes] == ["no runs"]

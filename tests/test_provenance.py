@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from nup import provenance
 from nup.errors import UserError
+from nup.jobs import provenance
 
 RUN = """
 import json, sys, nup.{module}
@@ -15,7 +15,7 @@ print(json.dumps([name for name in sys.modules if name.split('.')[0] == 'nup']))
 TRAIN = """
 sys.path.insert(0, 'tests')
 from fake_training import run_spec
-nup.job.train_runs([run_spec(steps=1)], nup.job.Session())
+nup.jobs.execute.train_runs([run_spec(steps=1)], nup.jobs.execute.Session())
 """
 
 
@@ -39,15 +39,17 @@ def test_the_digest_covers_what_a_stage_really_imports(pytestconfig, module, use
 
 
 def test_stages_do_not_see_what_they_do_not_need():
-    training = provenance.imported_modules("nup.job")
-    assert "nup.training" in training
-    assert "nup.initialization" not in training
-    assert "nup.critical" not in training
-    assert not any(name.startswith(("nup.claims", "nup.plots", "nup.cli")) for name in training)
-    tables = provenance.imported_modules("nup.tables")
-    assert "nup.training" not in tables
-    for stage in ("nup.claims", "nup.plots"):
-        assert provenance.imported_modules(stage).isdisjoint({"nup.training", "nup.job"})
+    training = provenance.imported_modules("nup.jobs.execute")
+    assert "nup.training.loop" in training
+    assert "nup.initialization.signals" not in training
+    assert "nup.phases.threshold_search" not in training
+    assert not any(name.startswith(("nup.claims", "nup.figures", "nup.cli")) for name in training)
+    tables = provenance.imported_modules("nup.tables.collect")
+    assert "nup.training.loop" not in tables
+    for stage in ("nup.claims", "nup.figures"):
+        assert provenance.imported_modules(stage).isdisjoint(
+            {"nup.training.loop", "nup.jobs.execute"}
+        )
 
 
 @pytest.fixture

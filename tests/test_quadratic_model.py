@@ -8,11 +8,11 @@ import torch
 
 import problems
 import references
-from nup.activations import activation
-from nup.ensemble import initial_weights
-from nup.parameterization import _REGISTRY, sp
-from nup.specification import RecordSpec
-from nup.training import train
+from nup.networks.activations import activation
+from nup.networks.mlp import initial_weights
+from nup.networks.parameterization import _REGISTRY, sp
+from nup.specs.specification import RecordSpec
+from nup.training.loop import train
 
 
 @pytest.fixture

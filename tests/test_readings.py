@@ -10,15 +10,15 @@ import pytest
 import yaml
 
 import synthetic_readings as synthetic
-from nup import schema
 from nup.claims import Catalogue, judge, load_catalogue
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.evidence import Evidence
-from nup.claims.readings import Readings, judge_readings, load_readings, report
-from nup.claims.readings.catalogue import Reading
-from nup.claims.readings.runs import with_further_runs
-from nup.claims.readings.substitution import nets_of, substituted, substitution_text
+from nup.claims.interpretations import Readings, judge_readings, load_readings, report
+from nup.claims.interpretations.catalogue import Reading
+from nup.claims.interpretations.runs import with_further_runs
+from nup.claims.interpretations.substitution import nets_of, substituted, substitution_text
+from nup.claims.run_selection import Evidence
 from nup.errors import UserError
+from nup.tables import schema
 from synthetic_base import MATCHED, NUP
 
 CONFIG = Path(__file__).parents[1] / "config"

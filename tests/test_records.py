@@ -6,8 +6,8 @@ import torch
 
 import problems
 import references
-from nup.specification import RecordSpec
-from nup.training import train
+from nup.specs.specification import RecordSpec
+from nup.training.loop import train
 
 
 def test_rows_follow_the_cadences_and_end_with_the_final_state():

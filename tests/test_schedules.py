@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import problems
-from nup import schedules
 from nup.errors import UserError
-from nup.schedules import Moment, depthwise_scale
-from nup.specification import RecordSpec, ScheduleSpec
-from nup.training import train
+from nup.specs.specification import RecordSpec, ScheduleSpec
+from nup.training import schedules
+from nup.training.loop import train
+from nup.training.schedules import Moment, depthwise_scale
 
 
 def rates(name, steps, learning_rate=(2.0,), **options):

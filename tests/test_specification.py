@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 import problems
-from nup.specification import (
+from nup.specs.specification import (
     DataSpec,
     OptimizerSpec,
     RecordSpec,

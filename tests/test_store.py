@@ -3,9 +3,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nup import documentation, store
 from nup.errors import UserError
-from nup.schema import REQUIRED, STEPS, TABLES
+from nup.tables import documentation, store
+from nup.tables.schema import REQUIRED, STEPS, TABLES
 
 
 def steps(**changes):

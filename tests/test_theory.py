@@ -9,12 +9,13 @@ import torch
 
 import problems
 import references
-from nup import observables, theory
-from nup.activations import activation
-from nup.ensemble import Network, initial_weights
-from nup.parameterization import parameterization
-from nup.specification import RecordSpec
-from nup.training import train
+from nup.networks import theory
+from nup.networks.activations import activation
+from nup.networks.mlp import Network, initial_weights
+from nup.networks.parameterization import parameterization
+from nup.specs.specification import RecordSpec
+from nup.training import observables
+from nup.training.loop import train
 
 PHIS = ["abs", "relu", "linear", "(1,2)", "(1,-1)", "(-3,0.5)"]
 COSINES = np.array([-1.0, -0.9, -0.3, 0.0, 0.4, 0.8, 0.99, 1.0])

@@ -8,12 +8,12 @@ import torch
 
 import problems
 import references
-from nup.curvature import TOLERANCE
-from nup.ensemble import generator
+from nup.curvature.lanczos import TOLERANCE
 from nup.errors import UserError
-from nup.parameterization import names
-from nup.specification import ScheduleSpec
-from nup.training import train
+from nup.networks.mlp import generator
+from nup.networks.parameterization import names
+from nup.specs.specification import ScheduleSpec
+from nup.training.loop import train
 
 SCHEDULES = {
     "constant": [(0.1, {}), (0.2, {}), (0.3, {})],

@@ -17,7 +17,7 @@ PEERS = {
 }
 
 DESCRIPTIONS = {
-    "ours": "`nup.training.train`, as a job runs it",
+    "ours": "`nup.training.loop.train`, as a job runs it",
     "naive": "`nn.Sequential`, autograd and `torch.optim.SGD`, one run after another",
     "torch.func": "`stack_module_state`, `functional_call` and `vmap(grad)`",
     "bmm + autograd": "stacked weights, `torch.bmm` and autograd",

@@ -10,27 +10,28 @@ import numpy as np
 
 from benchmarks.peers.peer import Run
 from benchmarks.problem import Array, Problem
-from nup import cost, job
-from nup.data import Dataset
-from nup.records import Records
-from nup.specification import RunSpec
-from nup.training import train
+from nup.data.datasets import Dataset
+from nup.jobs import execute
+from nup.specs.specification import RunSpec
+from nup.training import costs
+from nup.training.loop import train
+from nup.training.recorder import Records
 
 
 class Ours:
-    """``nup.training.train`` on blocks that fit the cache."""
+    """``nup.training.loop.train`` on blocks that fit the cache."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 
     @staticmethod
     def configure(threads: int) -> None:
-        job.prepare_torch(threads)
+        execute.prepare_torch(threads)
 
     def run(self, steps: int) -> Run:
         runs = [with_steps(run, steps) for run in self.problem.runs]
         seconds, columns = 0.0, {}
-        for block in cost.blocks(runs):
+        for block in costs.blocks(runs):
             taken, records = timed_training(block, self.problem.dataset, steps)
             seconds += taken
             for index, run in enumerate(block):

@@ -9,7 +9,7 @@ other names of that module as ``from nup.parameterization import …``.
 
 # Importing the submodule sets the package's attribute to the module, once; the function replaces it
 # here, before anyone can see it. Later imports find the module in sys.modules and leave this alone.
-from nup.parameterization import parameterization
+from nup.networks.parameterization import parameterization
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "parameterization"]

@@ -45,7 +45,7 @@ def _configure_log(path: Path | None) -> None:
 
 
 def _check_config(options: argparse.Namespace) -> None:
-    from nup import configuration, grid
+    from nup.study import configuration, grid
 
     path = configuration.find(options.study)
     study = configuration.load(path)
@@ -58,7 +58,8 @@ def _check_config(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from nup import configuration, grid, phase_plan, plan
+    from nup.jobs import phase_plan, plan
+    from nup.study import configuration, grid
 
     path = configuration.find(options.study)
     study = configuration.load(path)
@@ -81,68 +82,72 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _job(options: argparse.Namespace) -> None:
-    from nup import job
-    from nup.devices import device
-    from nup.plan import Job
+    from nup.jobs import execute
+    from nup.jobs.devices import device
+    from nup.jobs.plan import Job
 
     frozen = Job.read(options.plan)
-    job.prepare_torch(options.threads)
+    execute.prepare_torch(options.threads)
     with device(options.device) as name:
-        session = job.Session(
+        session = execute.Session(
             frozen.id, frozen.digest, name, options.checkpoints, memory_mb=options.memory
         )
-        job.run(frozen, options.out, session)
+        execute.run(frozen, options.out, session)
 
 
 def _train(options: argparse.Namespace) -> None:
-    from nup import job, trial
-    from nup.devices import device
+    from nup.jobs import execute
+    from nup.jobs.devices import device
+    from nup.study import quick_run
 
-    runs = trial.runs(vars(options))
-    job.prepare_torch(options.threads)
+    runs = quick_run.runs(vars(options))
+    execute.prepare_torch(options.threads)
     with device(options.device) as name:
-        tables = job.train_runs(runs, job.Session(device=name))
-    print(trial.summary(tables["runs"]))
+        tables = execute.train_runs(runs, execute.Session(device=name))
+    print(quick_run.summary(tables["runs"]))
     if options.out is not None:
-        trial.write(tables, options.out)
+        quick_run.write(tables, options.out)
         log.info("records: %s", ", ".join(str(options.out / f"{name}.parquet") for name in tables))
 
 
 def _tables(options: argparse.Namespace) -> None:
-    from nup import plan, tables
+    from nup.jobs import plan
+    from nup.tables import collect
 
-    rows = tables.collect(plan.read_selection(options.selection), options.runs, options.out)
+    rows = collect.collect(plan.read_selection(options.selection), options.runs, options.out)
     log.info("tables: %s", ", ".join(f"{name} {count} rows" for name, count in rows.items()))
 
 
 def _init(options: argparse.Namespace) -> None:
-    from nup import init_table, plan
+    from nup.jobs import initialization, plan
 
-    rows = init_table.run(plan.read_initialization(options.nets), options.out)
+    rows = initialization.run(plan.read_initialization(options.nets), options.out)
     log.info("init: %d rows", rows)
 
 
 def _phases(options: argparse.Namespace) -> None:
-    from nup import job, phase_job
-    from nup.devices import device
-    from nup.phase_plan import PhaseJob
+    from nup.jobs import execute, phases
+    from nup.jobs.devices import device
+    from nup.jobs.phase_plan import PhaseJob
 
     frozen = PhaseJob.read(options.nets)
-    job.prepare_torch(options.threads)
+    execute.prepare_torch(options.threads)
     with device(options.device) as name:
-        rows = phase_job.run(frozen.cells, options.out, name)
+        rows = phases.run(frozen.cells, options.out, name)
     log.info("phases: %d rows", rows)
 
 
 def _collect_phases(options: argparse.Namespace) -> None:
-    from nup import plan, tables
+    from nup.jobs import plan
+    from nup.tables import collect
 
-    rows = tables.collect_phases(plan.read_selection(options.selection), options.jobs, options.out)
+    rows = collect.collect_phases(plan.read_selection(options.selection), options.jobs, options.out)
     log.info("phases: %d rows", rows)
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from nup import claims, store
+    from nup import claims
+    from nup.tables import store
 
     names = ("runs", "steps", "layers", "init")
     frames = {name: store.read_table(name, options.tables / f"{name}.parquet") for name in names}
@@ -151,19 +156,21 @@ def _claims(options: argparse.Namespace) -> None:
 
 
 def _readings(options: argparse.Namespace) -> None:
-    from nup import claims, store
-    from nup.claims import readings
+    from nup import claims
+    from nup.claims import interpretations
+    from nup.tables import store
 
     names = ("runs", "steps", "layers", "init")
     frames = {name: store.read_table(name, options.tables / f"{name}.parquet") for name in names}
     catalogue = claims.load_catalogue(options.catalogue)
-    wanted = readings.load_readings(options.readings, catalogue)
-    judged = readings.judge_readings(frames, catalogue, wanted)
+    wanted = interpretations.load_readings(options.readings, catalogue)
+    judged = interpretations.judge_readings(frames, catalogue, wanted)
     store.write_table("readings", judged, options.out)
 
 
 def _verdicts(options: argparse.Namespace) -> None:
-    from nup import claims, scorecard
+    from nup import claims
+    from nup.report import scorecard
 
     if options.markdown:
         print(scorecard.markdown(options.claims, claims.load_catalogue(options.catalogue)))
@@ -172,7 +179,7 @@ def _verdicts(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from nup import comparison
+    from nup.report import comparison
 
     found = comparison.differences(options.claims, options.reference)
     print("\n".join(found) or "same verdicts, and intervals overlap")
@@ -181,7 +188,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _tidy_notebook(options: argparse.Namespace) -> None:
-    from nup import notebook
+    from nup.report import notebook
 
     notebook.tidy(options.notebook, options.out)
     if options.page is not None:
@@ -189,7 +196,7 @@ def _tidy_notebook(options: argparse.Namespace) -> None:
 
 
 def _schema(options: argparse.Namespace) -> None:  # noqa: ARG001
-    from nup import documentation
+    from nup.tables import documentation
 
     print(documentation.tables(), end="")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nup import store
+from nup.tables import store
 
 COPIED = (
     "Snakefile",

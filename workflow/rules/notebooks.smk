@@ -47,7 +47,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
             figures=lambda wildcards, output: Path(output.figures[0]).parent,
-            code=provenance.code_digest(SOURCE, "nup.notebook"),
+            code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
             "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"
             " trap 'rm -rf $IPYTHONDIR' EXIT &&"

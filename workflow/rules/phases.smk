@@ -26,7 +26,7 @@ rule search:
         gpu=STUDY.jobs.gpus,
     params:
         device="auto" if STUDY.jobs.gpus else "cpu",
-        code=provenance.code_digest("nup.phase_job"),
+        code=provenance.code_digest("nup.jobs.phases"),
     shell:
         "python -m nup phases {input} --out {output} --device {params.device}"
         " --threads {threads} --log {log}"
@@ -52,6 +52,6 @@ rule phases:
     params:
         # A function, since a study without phase diagrams has no job to infer the folder from.
         jobs=lambda wildcards: f"{RESULTS}/phases",
-        code=provenance.code_digest("nup.tables"),
+        code=provenance.code_digest("nup.tables.collect"),
     shell:
         "python -m nup collect-phases {input.selection} --jobs {params.jobs} --out {output} --log {log}"

@@ -22,7 +22,7 @@ rule readings:
         runtime=30,
     params:
         tables=lambda wildcards, input: Path(input.runs).parent,
-        code=provenance.code_digest("nup.claims.readings"),
+        code=provenance.code_digest("nup.claims.interpretations"),
     shell:
         "python -m nup readings --tables {params.tables} --catalogue {input.catalogue}"
         " --readings {input.readings} --out {output} --log {log}"

@@ -22,7 +22,7 @@ rule tables:
     params:
         runs=lambda wildcards, input: Path(input.runs[0]).parents[1],
         out=lambda wildcards, output: Path(output.runs).parent,
-        code=provenance.code_digest("nup.tables"),
+        code=provenance.code_digest("nup.tables.collect"),
     shell:
         "python -m nup tables {input.selection} --runs {params.runs} --out {params.out} --log {log}"
 
@@ -48,6 +48,6 @@ rule init:
         mem_mb=4000,
         runtime=60,
     params:
-        code=provenance.code_digest("nup.init_table"),
+        code=provenance.code_digest("nup.jobs.initialization"),
     shell:
         "python -m nup init {input} --out {output} --log {log}"

@@ -35,7 +35,7 @@ rule train:
         checkpoints=f"{RESULTS}/checkpoints",
         memory=f"--memory {STUDY.jobs.memory_mb:g}" if STUDY.jobs.memory_mb else "",
         device="auto" if STUDY.jobs.gpus else "cpu",
-        code=provenance.code_digest("nup.job"),
+        code=provenance.code_digest("nup.jobs.execute"),
     shell:
         "python -m nup job {input} --out {params.out} --checkpoints {params.checkpoints}"
         " {params.memory} --device {params.device} --threads {threads} --log {log}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nup.claims.evidence import NotRun, Undecided
+from nup.claims.run_selection import NotRun, Undecided
 
 #: Steps over which one amplitude looks.
 WINDOW = 20

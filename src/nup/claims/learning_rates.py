@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.evidence import Axis, Evidence, NotRun, remembered
+from nup.claims.run_selection import Axis, Evidence, NotRun, remembered
 
 Rate = Literal["best", "largest stable"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
-from nup.claims.judgement import OVERALL
-from nup.claims.settings import claim_settings, judged_names
+from nup.claims.evaluation import OVERALL
+from nup.claims.regimes import claim_settings, judged_names
 
 #: What a provenance tag means.
 PROVENANCE = {

@@ -44,7 +44,7 @@ from nup.claims.estimators.scaling import (
     stable_rate_ratio_gain,
 )
 from nup.claims.estimators.usefulness import accuracy_gain
-from nup.claims.evidence import Measurement
+from nup.claims.run_selection import Measurement
 
 ESTIMATORS: dict[str, Callable[..., Measurement]] = {
     function.__name__: function

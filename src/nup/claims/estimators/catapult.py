@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
 
 #: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
 #: as a shorter run: these schedules do not look ahead.

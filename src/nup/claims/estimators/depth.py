@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Axis, Evidence, Measurement, NotRun, Undecided, remembered
 from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
+from nup.claims.run_selection import Axis, Evidence, Measurement, NotRun, Undecided, remembered
 from nup.claims.statistics import slope
 
 

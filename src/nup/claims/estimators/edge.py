@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nup.claims.estimators.catapult import catapult_runs
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
 
 
 def hessian_history(evidence: Evidence, run_id: str) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
 from nup.claims.learning_rates import constant_rate_runs
+from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
 from nup.claims.statistics import partial_rank_correlation, rank_correlation
 
 #: Quality of features: columns of the table ``layers``.

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Evidence, Measurement, NotRun
+from nup.claims.run_selection import Evidence, Measurement, NotRun
 from nup.claims.statistics import slope
 
 #: Points that a slope needs at least.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
 
 
 def cosine_in_phase(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.estimators.depth import difference
-from nup.claims.evidence import Evidence, Measurement, NotRun, Undecided
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
+from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
 
 SCALED = "depthwise"
 
@@ -45,7 +45,7 @@ def diverged_below_largest_stable(evidence: Evidence, net: str) -> Measurement:
     """Number of runs with ξ that diverge at a rate below the largest stable one.
 
     A run diverges by a value that is not finite, or by a loss above the bound of
-    ``nup.specification``, which ends it before its numbers overflow.
+    ``nup.specs.specification``, which ends it before its numbers overflow.
     """
     runs = grid_runs(evidence, net, gradient_scaling=SCALED, least_sizes=1)
     chosen = chosen_runs(runs, "largest stable")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.evidence import Evidence, Measurement, NotRun
+from nup.claims.run_selection import Evidence, Measurement, NotRun
 
 #: What a comparison holds equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]

@@ -1,0 +1,1 @@
+"""Analyses of the tables that decide no claim: the cosine's null models, slopes of phase lines."""

@@ -1,0 +1,150 @@
+"""The readings file, ``config/readings.yaml``, checked against its schema and the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from nup.claims.catalogue import Catalogue, Claim, Entry, read_checked, require_distinct
+from nup.claims.interpretations.substitution import argument_values, substituted, takes
+from nup.errors import UserError
+
+#: A value that the arguments of a criterion may have.
+Value = str | float
+
+
+class Reading(Entry):
+    """One reading: what is put into the criteria of the claims.
+
+    ``judged``      it is the reading that the claims table judges: nothing is put in
+    ``claims``      claims that it is judged on; all of the aspect's if empty
+    ``replace``     values of arguments → what stands in their place, all at once; in lists too
+    ``arguments``   arguments → value, for every estimator that takes them; null is their absence
+    ``estimators``  criteria with these estimators only; all if empty
+    """
+
+    label: str
+    judged: bool = False
+    claims: list[str] = Field(default_factory=list)
+    replace: dict[Value, Value] = Field(default_factory=dict)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    estimators: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _puts_something_in(self) -> Reading:
+        changes = bool(self.replace or self.arguments or self.estimators)
+        if self.judged and (changes or self.claims):
+            raise ValueError(
+                f"{self.label!r} is judged by the claims table, so nothing may be put in: "
+                "leave out all but its label"
+            )
+        if not self.judged and not changes:
+            raise ValueError(
+                f"{self.label!r} puts nothing in: give `replace`, `arguments` or `estimators`, or "
+                "mark it `judged: true`"
+            )
+        return self
+
+
+class Aspect(Entry):
+    """Something that the paper does in a way that is not known, and its readings.
+
+    ``further_runs`` has the runs of ``<experiment>-readings`` count as well, except for the reading
+    that the claims table judges.
+    """
+
+    name: str
+    question: str
+    claims: list[str] = Field(min_length=1)
+    further_runs: bool = False
+    readings: list[Reading] = Field(min_length=2)
+
+    @field_validator("readings")
+    @classmethod
+    def _one_is_judged(cls, readings: list[Reading]) -> list[Reading]:
+        require_distinct("reading", (reading.label for reading in readings))
+        judged = [reading.label for reading in readings if reading.judged]
+        if len(judged) != 1:
+            raise ValueError(
+                "expected one reading with `judged: true`, the one that the claims table judges; "
+                f"got {', '.join(judged) or 'none'}"
+            )
+        return readings
+
+    def claims_of(self, reading: Reading) -> list[str]:
+        """Ids of the claims that a reading is judged on."""
+        return reading.claims or self.claims
+
+
+class Readings(Entry):
+    """All aspects, in the order of the file."""
+
+    aspects: list[Aspect] = Field(min_length=1)
+
+    @field_validator("aspects")
+    @classmethod
+    def _distinct(cls, aspects: list[Aspect]) -> list[Aspect]:
+        require_distinct("aspect", (aspect.name for aspect in aspects))
+        return aspects
+
+    def cases(self, catalogue: Catalogue) -> Iterator[tuple[Aspect, Reading, Claim, Claim]]:
+        """Every reading of every claim: aspect, reading, the claim, and it with the reading in."""
+        for aspect in self.aspects:
+            for reading in aspect.readings:
+                for claim_id in aspect.claims_of(reading):
+                    claim = catalogue[claim_id]
+                    yield aspect, reading, claim, substituted(claim, reading)
+
+
+def load_readings(path: str | Path, catalogue: Catalogue) -> Readings:
+    """Read the readings file and check it, by itself and against the claims.
+
+    Raises:
+        UserError: if the file is missing, is not YAML, breaks the schema, names a claim that does
+            not exist, or puts something in where there is no place for it.
+    """
+    readings = read_checked(Readings, path, "readings")
+    for aspect in readings.aspects:
+        for reading in aspect.readings:
+            try:
+                _check(aspect, reading, catalogue)
+            except UserError as error:
+                place = f"aspect {aspect.name!r}, reading {reading.label!r}"
+                raise UserError(f"{path}: {place}: {error}") from None
+    return readings
+
+
+def _check(aspect: Aspect, reading: Reading, catalogue: Catalogue) -> None:
+    """Raise ``UserError`` if the reading does not fit the criteria of its claims."""
+    if unknown := [each for each in reading.claims if each not in aspect.claims]:
+        raise UserError(
+            f"expected claims among those of the aspect, {', '.join(aspect.claims)}; "
+            f"got {', '.join(unknown)}"
+        )
+    claims = [catalogue[claim_id] for claim_id in aspect.claims_of(reading)]
+    criteria = [criterion for claim in claims for criterion in claim.criteria]
+    estimators = {criterion.estimator for criterion in criteria}
+    if unknown := sorted(set(reading.estimators) - estimators):
+        raise UserError(
+            f"expected estimators among {', '.join(sorted(estimators))}; got {', '.join(unknown)}"
+        )
+    values = [value for criterion in criteria for value in argument_values(criterion)]
+    if absent := [f"{value}" for value in reading.replace if value not in values]:
+        raise UserError(
+            f"nothing to replace: no criterion of {', '.join(aspect.claims_of(reading))} has an "
+            f"argument {', '.join(absent)}"
+        )
+    for argument in reading.arguments:
+        if not any(takes(criterion, argument) for criterion in criteria):
+            raise UserError(
+                f"no estimator takes the argument {argument!r}: they are "
+                f"{', '.join(sorted(estimators))}"
+            )
+    for claim in claims:
+        if not reading.judged and substituted(claim, reading).criteria == claim.criteria:
+            raise UserError(
+                f"claim {claim.id} stays as it is: leave it out, or put something in that it has"
+            )

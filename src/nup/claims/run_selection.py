@@ -1,0 +1,246 @@
+"""The evidence for one claim, activation and setting: the rows of the tables that bear on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+import pandas as pd
+
+from nup.claims.regimes import INITIALIZATION, Setting, matching, settings_of
+from nup.tables import schema
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: The sizes of a net that an experiment may vary.
+Axis = Literal["depth", "base_width"]
+
+#: Columns in which the runs of one net within an experiment must agree, or else be pinned; the axis
+#: of the comparison apart.
+_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "depth", "dtype")
+
+
+class NotRun(Exception):  # noqa: N818 (an outcome, not an error)
+    """The runs that a criterion needs are absent; the message names them."""
+
+
+class Undecided(Exception):  # noqa: N818
+    """The runs are there and yield no estimate; the message says why."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an estimator found: one number a seed, indexed by seed.
+
+    ``undecided`` says why the numbers, though shown, decide nothing (an optimum at the edge of the
+    grid). ``note`` is a remark that leaves the verdict alone.
+    """
+
+    by_seed: pd.Series[float]
+    undecided: str = ""
+    note: str = ""
+
+
+def net_labels(table: pd.DataFrame) -> pd.Series[str]:
+    """Name of each row's net: ``nup(r=2)``, ``mup``, ``sp+adamw matched to nup(r=2)``.
+
+    It says how the net is trained where that is not by gradient descent. The column ``net`` of a
+    table that has it is taken for these names.
+    """
+    if "net" in table:
+        return table["net"]
+    labels = []
+    matches, optimizers = (
+        table[column].fillna("") if column in table else pd.Series("", index=table.index)
+        for column in ("matched_to", "optimizer")
+    )
+    columns = (table["parameterization"], table["width_exponent"], matches, optimizers)
+    for name, exponent, matched_to, optimizer in zip(*columns, strict=True):
+        pattern = f"(r={exponent:g})" if name.startswith("nup") else ""
+        match = f" matched to {matched_to}" if matched_to else ""
+        trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
+        labels.append(f"{name}{pattern}{trained}{match}")
+    return pd.Series(labels, index=table.index, dtype="str")
+
+
+def with_net_labels(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables, ``runs`` and ``init`` with a column ``net``: named once for all that follows."""
+    named = {
+        name: tables[name].assign(net=net_labels(tables[name]))
+        for name in ("runs", "init")
+        if name in tables and not tables[name].empty
+    }
+    return {**tables, **named}
+
+
+def remembered(
+    function: Callable[Concatenate[Evidence, P], T],
+) -> Callable[Concatenate[Evidence, P], T]:
+    """Call a function of the evidence once for each of its further arguments, which are names."""
+
+    @wraps(function)
+    def found(evidence: Evidence, /, *arguments: P.args, **names: P.kwargs) -> T:
+        key = (function, arguments, tuple(sorted(names.items())))
+        if key not in evidence.found:
+            evidence.found[key] = function(evidence, *arguments, **names)
+        found: T = evidence.found[key]
+        return found
+
+    return found
+
+
+class Evidence:
+    """The tables, filtered to one experiment, one activation and one setting.
+
+    Args:
+        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; absent ones are empty.
+        experiment: value of the column ``experiment``.
+        activation: value of the column ``activation``.
+        select: further columns of ``runs`` or ``init`` with the value they must have, None for a
+            missing one.
+        setting: loss and batch size of the runs; all if absent.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        experiment: str,
+        activation: str,
+        select: Mapping[str, Any] | None = None,
+        setting: Setting | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.activation = activation
+        self._tables = tables
+        self._select = select
+        self.setting = setting
+        #: What functions of this evidence returned, see ``remembered``.
+        self.found: dict[Any, Any] = {}
+        self._where = {"experiment": experiment, "activation": activation, **(select or {})}
+
+    def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
+        """The same tables, filtered to another experiment or another activation."""
+        return Evidence(
+            self._tables,
+            experiment or self.experiment,
+            activation or self.activation,
+            self._select,
+            self.setting,
+        )
+
+    @property
+    def setting_label(self) -> str:
+        """Label of the setting; ``initialization`` for an experiment of untrained nets."""
+        if self.setting is not None:
+            return self.setting.label
+        untrained = "init" in self._tables and self.experiment in set(
+            self._tables["init"]["experiment"]
+        )
+        return INITIALIZATION if untrained else ""
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Rows of ``runs`` with a column ``net``."""
+        return self._filtered("runs")
+
+    @cached_property
+    def init(self) -> pd.DataFrame:
+        """Rows of ``init`` with a column ``net``."""
+        return self._filtered("init")
+
+    def runs_of(self, net: str | None = None, axis: Axis = "depth") -> pd.DataFrame:
+        """The runs of one net, or of all, that may differ in ``axis``.
+
+        Raises:
+            NotRun: if there are none, or if they mix what no criterion should mix.
+        """
+        return self._of(self.runs, net, (axis,))
+
+    def init_of(self, net: str | None = None, varying: Collection[str] = ()) -> pd.DataFrame:
+        """The initializations of one net, or of all, which may differ in the columns ``varying``.
+
+        Raises ``NotRun`` as ``runs_of`` does.
+        """
+        return self._of(self.init, net, ("depth", *varying))
+
+    def steps_of(self, run_id: str) -> pd.DataFrame:
+        """The steps of one run in order; empty if none were recorded."""
+        return self._history("steps", self._steps_by_run, run_id)
+
+    def layers_of(self, run_id: str) -> pd.DataFrame:
+        """The layer records of one run in order; empty if none were recorded."""
+        return self._history("layers", self._layers_by_run, run_id)
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """The steps of all runs, in order."""
+        return self._records("steps", ["step"])
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """The layer records of all runs, in order."""
+        return self._records("layers", ["step", "layer"])
+
+    @cached_property
+    def _steps_by_run(self) -> dict[str, pd.DataFrame]:
+        return {str(run_id): group for run_id, group in self.steps.groupby("run_id")}
+
+    @cached_property
+    def _layers_by_run(self) -> dict[str, pd.DataFrame]:
+        return {str(run_id): group for run_id, group in self.layers.groupby("run_id")}
+
+    def _records(self, name: str, order: list[str]) -> pd.DataFrame:
+        if name not in self._tables or self.runs.empty:
+            return pd.DataFrame({label: [] for label in schema.TABLES[name]})
+        table = self._tables[name]
+        return table[table["run_id"].isin(self.runs["run_id"])].sort_values(order)
+
+    def _history(self, name: str, groups: dict[str, pd.DataFrame], run_id: str) -> pd.DataFrame:
+        if run_id not in groups:
+            raise NotRun(f"table `{name}` has no rows of run {run_id}")
+        return groups[run_id]
+
+    def _filtered(self, name: str) -> pd.DataFrame:
+        if name not in self._tables or self._tables[name].empty:
+            return pd.DataFrame({"net": pd.Series([], dtype="str")})
+        setting = self.setting._asdict() if self.setting and name == "runs" else {}
+        rows = matching(self._tables[name], {**self._where, **setting})
+        return rows.assign(net=net_labels(rows))
+
+    def _of(
+        self, table: pd.DataFrame, net: str | None, varying: Collection[str] = ()
+    ) -> pd.DataFrame:
+        rows = table if net is None else table[table["net"] == net]
+        if rows.empty:
+            name = "" if net is None else f" of {net}"
+            pinned = ", ".join(
+                f"{column} {'null' if value is None else value}"
+                for column, value in (self._select or {}).items()
+            )
+            where = f" with {pinned}" if pinned else ""
+            raise NotRun(
+                f"experiment `{self.experiment}` has no {self.activation} runs{name}{where}"
+            )
+        for column in _SINGLE_VALUED:
+            values = sorted(map(str, rows[column].unique())) if column in rows else []
+            if len(values) > 1 and column not in varying:
+                raise NotRun(
+                    f"experiment `{self.experiment}` mixes several values of {column} "
+                    f"({', '.join(values)}): pin one under `select` in the claims file"
+                )
+        return rows
+
+
+def by_setting(
+    tables: Mapping[str, pd.DataFrame],
+    experiment: str,
+    activation: str,
+    select: Mapping[str, Any] | None = None,
+) -> list[Evidence]:
+    """The evidence for each setting in which an activation was run; one without, if in none."""
+    found = settings_of(tables, experiment, {**(select or {}), "activation": activation})
+    where = (tables, experiment, activation, select)
+    return [Evidence(*where, setting) for setting in found] or [Evidence(*where)]

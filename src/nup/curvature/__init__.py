@@ -1,0 +1,1 @@
+"""Top eigenvalues of the Gauss–Newton matrix and the Hessian, and neural tangent kernels."""

@@ -1,0 +1,1 @@
+"""Data sets: sources, files, splits and standardization."""

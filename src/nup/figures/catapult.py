@@ -1,0 +1,155 @@
+"""The catapult phase: losses, spike amplitudes and η_tλ_t."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nup.claims.amplitudes import loss_curve, quarter_amplitudes
+from nup.claims.catalogue import Claim
+from nup.claims.estimators.catapult import amplitude_ratio, catapult_runs
+from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.figures import style
+
+
+def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
+    """Constant rates from ηλ_0 ≥ the claim's bound: losses, spike amplitudes, η_tλ_t."""
+    bound = float(claim.criteria[0].arguments["least_initial_edge"])
+    low, high = style.threshold_of(claim, "late_edge")
+
+    def selected(evidence: Evidence) -> pd.DataFrame:
+        return catapult_runs(evidence, "constant", least_initial_edge=bound)
+
+    def losses(axis: Axes, evidence: Evidence) -> None:
+        _draw_losses(axis, evidence, style.one_seed(selected(evidence)), "learning_rate", "η")
+
+    def edges(axis: Axes, evidence: Evidence) -> None:
+        axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
+        for color, (_, run) in style.colored(style.one_seed(selected(evidence)), "learning_rate"):
+            steps = evidence.steps_of(run["run_id"]).dropna(subset=["edge"])
+            axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
+        axis.set_xlabel("step t")
+        axis.set_ylabel(r"$\eta_t\lambda_t$")
+        axis.legend(loc="upper right")
+
+    rows = {
+        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed, νP": losses,
+        "spike amplitude by quarter, every run": lambda axis, evidence: _draw_quarters(
+            axis, evidence, selected(evidence)
+        ),
+        r"$\eta_t\lambda_t$, one seed, νP": edges,
+    }
+    return style.panels(tables, judged, claim, rows)
+
+
+def catapult_prolonged(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """Losses under the geometry-aware schedules, and the amplitude ratio at every horizon."""
+    schedules = list(dict.fromkeys(each.arguments["schedule"] for each in claim.criteria))
+    _, loss_bound = style.threshold_of(claim, "largest_loss")
+
+    def losses(schedule: str) -> style.Draw:
+        def draw(axis: Axes, evidence: Evidence) -> None:
+            runs = style.one_seed(
+                catapult_runs(evidence, schedule, claim.criteria[0].arguments["net"])
+            )
+            _draw_losses(axis, evidence, runs, "schedule_c", "c")
+            bound = (loss_bound or np.nan) * runs["initial_loss"].median()
+            axis.axhline(bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial")
+            axis.set_ylim(top=30 * bound)
+            axis.legend(loc="upper right", ncols=3, fontsize="x-small")
+
+        return draw
+
+    rows: dict[str, style.Draw] = {
+        f"training loss under {schedule}(c), one seed, νP": losses(schedule)
+        for schedule in schedules
+    }
+    rows["spike amplitude, last quarter over first"] = lambda axis, evidence: _draw_ratios(
+        axis, evidence, claim
+    )
+    return style.panels(tables, judged, claim, rows)
+
+
+def _draw_losses(
+    axis: Axes, evidence: Evidence, runs: pd.DataFrame, column: str, symbol: str
+) -> None:
+    for color, (_, run) in style.colored(runs, column):
+        steps = evidence.steps_of(run["run_id"])
+        label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
+        axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)
+    axis.set_yscale("log")
+    axis.set_xlabel("step t")
+    axis.set_ylabel("training loss")
+    axis.legend(loc="upper right", ncols=3, fontsize="x-small")
+
+
+def _draw_quarters(axis: Axes, evidence: Evidence, runs: pd.DataFrame) -> None:
+    quarters = [1, 2, 3, 4]
+    labelled = set()
+    for _, run in runs.iterrows():
+        losses = loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
+        look = style.net_style(run["net"])
+        label = None if run["net"] in labelled else look.label
+        labelled.add(run["net"])
+        axis.plot(
+            quarters,
+            quarter_amplitudes(losses),
+            color=look.color,
+            marker=look.marker,
+            markerfacecolor=look.face,
+            linestyle=look.dashes,
+            linewidth=0.8,
+            alpha=0.6,
+            label=label,
+        )
+    axis.set_xticks(quarters)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("quarter of the run")
+    axis.set_ylabel("ln(max/min) over 20 steps")
+    axis.legend(loc="upper right")
+
+
+def _draw_ratios(axis: Axes, evidence: Evidence, claim: Claim) -> None:
+    criteria = [each for each in claim.criteria if each.estimator == "amplitude_ratio"]
+    rows, silent = [], []
+    for criterion in criteria:
+        try:
+            ratios = amplitude_ratio(evidence, **criterion.arguments).by_seed
+        except (NotRun, Undecided) as outcome:
+            silent.append(str(outcome))
+            continue
+        label = "{schedule}({c:g})".format(**criterion.arguments)
+        horizon = f"{criterion.arguments['horizon']:g}"
+        rows += [{"schedule": label, "horizon": horizon, "ratio": value} for value in ratios]
+    if not rows:
+        raise NotRun(silent[0])
+    least, _ = style.threshold_of(claim, "amplitude_ratio")
+    table = pd.DataFrame(rows)
+    labels = list(dict.fromkeys(table["schedule"]))
+    sns.pointplot(
+        data=table,
+        x="horizon",
+        y="ratio",
+        hue="schedule",
+        palette=style.COLORS[: len(labels)],
+        markers=["o", "s", "^", "D", "v", "P"][: len(labels)],
+        dodge=0.4,
+        errorbar=("pi", 100),
+        linestyle="none",
+        ax=axis,
+    )
+    top = max(1.5, 1.6 * float(table["ratio"].max()))
+    axis.axhspan(
+        least or 0.0, 10 * top, color=style.SHADE, label="threshold of the claim", zorder=0
+    )
+    axis.set_ylim(0, top)
+    axis.set_xlabel("horizon (fraction of the run)")
+    axis.set_ylabel("amplitude ratio")
+    axis.legend(ncols=3, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -1,0 +1,158 @@
+"""Learning rates that work, against depth and against width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from nup.claims.catalogue import Claim
+from nup.claims.learning_rates import AXIS_NAMES, Rate, chosen_runs, constant_rate_runs
+from nup.claims.run_selection import Axis, Evidence, NotRun, net_labels
+from nup.claims.statistics import slope
+from nup.figures import style
+
+#: Marks of rates at the edge of the grid.
+RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
+
+#: Factor in size between the markers of neighbouring nets.
+_DODGE = 1.025
+
+
+def rates_against_depth(
+    tables: Mapping[str, pd.DataFrame],
+    judged: pd.DataFrame,
+    claim: Claim,
+    rows: Mapping[str, tuple[Rate, Sequence[str]]],
+) -> Figure:
+    """Best or largest stable learning rate against depth, with fitted slopes.
+
+    Args:
+        tables: the tidy tables.
+        judged: the claims table.
+        claim: gives experiment, selection and title, and the slope of the dotted line: an end of
+            the threshold of its criterion ``depth_slope``, the lower one if it has two.
+        rows: title of a row of panels → which rate, and the nets that it shows.
+    """
+    low, high = style.threshold_of(claim, "depth_slope")
+    reference = (high if low is None else low) or 0.0
+    draws = {title: rate_panel(rate, nets, [reference]) for title, (rate, nets) in rows.items()}
+    return style.panels(tables, judged, claim, draws, size=(6.0, 4.2))
+
+
+def rate_panel(
+    rate: Rate, nets: Sequence[str], references: Sequence[float] = (), axis_name: Axis = "depth"
+) -> style.Draw:
+    """Draws the rates of ``nets`` against their size, and dotted lines of ``references`` slopes."""
+
+    def draw(axis: Axes, evidence: Evidence) -> None:
+        present = [net for net in nets if net in set(evidence.runs["net"])]
+        if not present:
+            raise NotRun(f"no runs of {', '.join(nets)}")
+        for index, net in enumerate(present):
+            runs = constant_rate_runs(evidence.runs_of(net, axis_name))
+            shift = _DODGE ** (index - (len(present) - 1) / 2)
+            chosen = chosen_runs(runs, rate, axis_name)
+            _draw_net(axis, chosen.rename(columns={axis_name: "size"}), style.net_style(net), shift)
+        axis.scatter([], [], **RING, label="at the edge of the grid of rates")
+        sizes = sorted(evidence.runs[axis_name].unique())
+        size_axis(axis, sizes, axis_name)
+        axis.set_yscale("log", base=2)
+        for reference in references:
+            _draw_reference(axis, sizes, reference)
+        axis.set_ylabel(f"{rate} learning rate")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
+
+    return draw
+
+
+def _draw_net(axis: Axes, chosen: pd.DataFrame, net: style.NetStyle, shift: float) -> None:
+    """Geometric mean and range over seeds; rings mark rates at the edge of the grid.
+
+    Sizes are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
+    """
+    if chosen.empty:
+        return
+    rates = chosen.groupby("size")["learning_rate"]
+    mean = np.exp2(np.log2(chosen["learning_rate"]).groupby(chosen["size"]).mean())
+    errors = np.array([mean - rates.min(), rates.max() - mean])
+    label = net.label
+    if len(mean) > 1:
+        steepness = slope(np.log2(chosen["size"]), np.log2(chosen["learning_rate"]))
+        middle = np.log2(mean).mean() - steepness * np.log2(mean.index).to_numpy().mean()
+        fit = np.exp2(middle + steepness * np.log2(mean.index.to_numpy(dtype=float)))
+        axis.plot(mean.index, fit, color=net.color, linestyle=net.dashes, linewidth=1.5)
+        label = f"{net.label}: slope {steepness:+.2f}".replace("-", "−")
+    axis.errorbar(
+        mean.index * shift,
+        mean,
+        yerr=np.maximum(errors, 0),
+        color=net.color,
+        marker=net.marker,
+        markerfacecolor=net.face,
+        linestyle="none",
+        capsize=3,
+        label=label,
+    )
+    edge = chosen[chosen["at_edge"] != ""]
+    axis.scatter(edge["size"] * shift, edge["learning_rate"], **RING)
+
+
+def _draw_reference(axis: Axes, sizes: Sequence[int], reference: float) -> None:
+    """A line of the reference slope below the data; its level has no meaning."""
+    x = np.array([sizes[0], sizes[-1]], dtype=float)
+    level = axis.get_ylim()[0]
+    text = f"slope {reference:g} (threshold)".replace("-", "−")
+    axis.plot(x, level * (x / x[-1]) ** reference, color="0.4", linestyle=":", label=text)
+
+
+def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
+    """Logarithmic horizontal axis with a tick at every depth or base width."""
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_locator(FixedLocator([float(size) for size in sizes]))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.set_xlabel("depth l (layers)" if name == "depth" else f"{AXIS_NAMES[name]} m (units)")
+
+
+def loss_against_rate(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """Late training loss against the learning rate: a row of panels a net, a curve a depth."""
+    runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
+    experiment = runs[runs["experiment"] == claim.experiment]
+    nets = [] if experiment.empty else sorted(set(net_labels(experiment)), key=_order)
+
+    def drawing(net: str) -> style.Draw:
+        return lambda axis, evidence: _draw_losses(axis, constant_rate_runs(evidence.runs_of(net)))
+
+    rows = {style.net_style(net).label: drawing(net) for net in nets}
+    title = "Late training loss against the learning rate"
+    return style.panels(tables, judged, claim, rows or {"": _no_net}, size=(5.2, 2.7), title=title)
+
+
+def _order(net: str) -> tuple[bool, str, bool]:
+    name, _, matched_to = net.partition(" matched to ")
+    return not name.startswith("nup"), name, bool(matched_to)
+
+
+def _no_net(_: Axes, evidence: Evidence) -> None:
+    """Says what is absent, as ``runs_of`` does."""
+    evidence.runs_of()
+
+
+def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
+    stable = runs[runs["stable"].astype(bool)]
+    depths = sorted(runs["depth"].unique())
+    style.draw_by_depth(axis, stable, "learning_rate", "late_loss", depths)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xlim(runs["learning_rate"].min() / 1.2, runs["learning_rate"].max() * 1.2)
+    axis.set_xlabel("learning rate η")
+    axis.set_ylabel("late training loss")
+    axis.legend(title="depth", fontsize="x-small", title_fontsize="x-small")

@@ -1,0 +1,130 @@
+"""Relative evolution of the preactivations, by layer and by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nup.claims.catalogue import Claim
+from nup.claims.estimators.evolution import final_evolution
+from nup.claims.learning_rates import chosen_runs, constant_rate_runs
+from nup.claims.run_selection import Axis, Evidence, NotRun
+from nup.claims.statistics import slope
+from nup.figures import style
+from nup.figures.depth import size_axis
+
+_NETS = ("nup(r=2)", "mup", "mup matched to nup(r=2)")
+
+
+def preactivation_evolution(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """e_k against the hidden layer for νP and μP, and its maximum over layers against depth."""
+    _, steepest = style.threshold_of(claim, "evolution_layer_slope")
+    _, fastest = style.threshold_of(claim, "evolution_depth_slope")
+    rows = {
+        f"{style.net_style(net).label}: evolution at the best LR": _by_layer(net, steepest or 0.0)
+        for net in (_NETS[0], _NETS[2])
+    }
+    rows["largest evolution over hidden layers"] = largest_evolution_panel(_NETS, fastest or 0.0)
+    return style.panels(tables, judged, claim, rows)
+
+
+def _by_layer(net: str, threshold: float) -> style.Draw:
+    def draw(axis: Axes, evidence: Evidence) -> None:
+        table = best_evolutions(evidence, net)
+        depths = sorted(table["depth"].unique())
+        style.draw_by_depth(axis, table, "layer", "evolution", depths)
+        if net == _NETS[0]:
+            _shade(axis, table, threshold)
+        axis.set_yscale("log")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlabel("hidden layer k")
+        axis.set_ylabel("$e_k$ = ‖Δ$h_k$‖ / ‖$h_k$(0)‖")
+        axis.legend(title="depth", ncols=2, fontsize="x-small", title_fontsize="x-small")
+
+    return draw
+
+
+def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
+    """The cone of the threshold's slopes past k = 2, from the deepest net's mean there."""
+    deepest = table[table["depth"] == table["depth"].max()]
+    means = deepest.groupby("layer")["evolution"].mean()
+    past = means.index[means.index >= 2]
+    if len(past) < 2:
+        return
+    widening = np.exp(threshold * (past.to_numpy() - past[0]))
+    start = float(means[past[0]])
+    axis.fill_between(past, start / widening, start * widening, color=style.SHADE, zorder=0)
+
+
+def largest_evolution_panel(
+    nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
+) -> style.Draw:
+    """Draws max_k e_k of ``nets`` at the best LR against their size.
+
+    A dotted line has the slope ``threshold``.
+    """
+
+    def draw(axis: Axes, evidence: Evidence) -> None:
+        present = [net for net in nets if net in set(evidence.runs["net"])]
+        if not present:
+            raise NotRun(f"no runs of {', '.join(nets)}")
+        for net in present:
+            _draw_maxima(axis, best_evolutions(evidence, net, axis_name), style.net_style(net))
+        sizes = np.array(sorted(evidence.runs[axis_name].unique()), dtype=float)
+        axis.set_yscale("log", base=2)
+        if threshold is not None:
+            axis.plot(
+                sizes,
+                axis.get_ylim()[0] * (sizes / sizes[0]) ** threshold,
+                color="0.4",
+                linestyle=":",
+                label=f"slope {threshold:g} (threshold)",
+            )
+        size_axis(axis, [int(size) for size in sizes], axis_name)
+        axis.set_ylabel("max over k of $e_k$")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18))
+
+    return draw
+
+
+def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
+    maxima = table.groupby(["size", "seed"], as_index=False)["evolution"].max()
+    label = net.label
+    if len(set(maxima["size"])) > 1:
+        steepness = slope(np.log2(maxima["size"]), np.log2(maxima["evolution"]))
+        label = f"{net.label}: slope {steepness:+.2f}".replace("-", "−")
+    sns.lineplot(
+        data=maxima,
+        x="size",
+        y="evolution",
+        color=net.color,
+        marker=net.marker,
+        markerfacecolor=net.face,
+        markeredgecolor=net.color,
+        linestyle=net.dashes,
+        errorbar=("pi", 100),
+        label=label,
+        ax=axis,
+    )
+
+
+def best_evolutions(evidence: Evidence, net: str, axis: Axis = "depth") -> pd.DataFrame:
+    """Columns size, depth, seed, layer, evolution: hidden layers, each run at its best LR."""
+    chosen = chosen_runs(constant_rate_runs(evidence.runs_of(net, axis)), "best", axis)
+    parts = []
+    columns = (chosen[name] for name in ("run_id", "depth", axis, "seed"))
+    for run_id, depth, size, seed in zip(*columns, strict=True):
+        values = final_evolution(evidence, run_id, depth).rename("evolution").reset_index()
+        parts.append(values.assign(depth=int(depth), size=int(size), seed=int(seed)))
+    if not parts:
+        raise NotRun(f"no stable run of {net}")
+    table = pd.concat(parts)
+    return table.astype({"layer": "int64"})

@@ -1,0 +1,133 @@
+"""The cosine of every layer over time, and the way of runs through the plane of edge and cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import FuncNorm
+from matplotlib.figure import Figure
+
+from nup.analysis.cosine.motion import Floats
+from nup.analysis.cosine.nulls import valley_cosines
+from nup.analysis.cosine.trajectories import (
+    EDGE,
+    KINDS,
+    edges_of,
+    first_run,
+    recorded_every,
+    run_label,
+)
+from nup.claims.catalogue import Claim
+from nup.claims.run_selection import Evidence, NotRun
+from nup.figures import style
+
+#: Diverging, and told apart by the colour-blind: orange below, purple above.
+_DIVERGING = "PuOr"
+_RIGHT = 4.0
+
+
+def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
+    """Maps of the cosine over step and layer, one run a panel."""
+    rows = {kind: _map_panel(kind) for kind in KINDS}
+    title = "Cosine of every layer"
+    return style.panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
+
+
+def _map_panel(kind: str) -> style.Draw:
+    def draw(axis: Axes, evidence: Evidence) -> None:
+        run = first_run(evidence, kind)
+        layers = evidence.layers_of(run["run_id"])
+        grid = layers.pivot(index="layer", columns="step", values="cosine").astype("float64")
+        grid = grid.loc[:, grid.notna().any()]
+        if grid.empty:
+            raise NotRun("no step has the cosine of its layers (record.layers)")
+        steps = grid.columns.to_numpy(dtype=float)
+        cadence = recorded_every(pd.Series(steps)) if len(steps) > 1 else 1.0
+        edges = np.append(steps, steps[-1] + cadence)
+        axis.set_facecolor(style.SHADE)
+        mesh = axis.pcolormesh(
+            edges,
+            np.arange(0.5, len(grid) + 1),
+            grid.to_numpy(),
+            cmap=_DIVERGING,
+            norm=FuncNorm((_root, _square), vmin=-1, vmax=1),
+            rasterized=True,
+        )
+        bar = axis.figure.colorbar(mesh, ax=axis, pad=0.01, ticks=[-1, -0.25, 0, 0.25, 1])
+        bar.set_label("cosine", fontsize="x-small")
+        bar.ax.tick_params(labelsize="x-small")
+        axis.set_yticks(grid.index.to_numpy())
+        axis.set_xlim(0, int(run["steps"]))
+        axis.set_xlabel(f"step t, recorded every {cadence:g} ({run_label(run)})", fontsize="small")
+        axis.set_ylabel("layer k")
+
+    return draw
+
+
+def _root(cosine: Floats) -> Floats:
+    """Signed root: small cosines, as near the edge, keep a color."""
+    return np.sign(cosine) * np.sqrt(np.abs(cosine))
+
+
+def _square(color: Floats) -> Floats:
+    return np.sign(color) * np.square(color)
+
+
+def phase_portraits(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """Cosine against η_{t−1}λ_t, colored by time, one run a panel."""
+    rows = {kind: _portrait_panel(kind) for kind in KINDS}
+    title = "Phase portraits: cosine and edge of stability"
+    return style.panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
+
+
+def _portrait_panel(kind: str) -> style.Draw:
+    def draw(axis: Axes, evidence: Evidence) -> None:
+        run = first_run(evidence, kind)
+        found = edges_of(evidence, run)
+        constant = run["schedule_name"] == "constant"
+        axis.axvline(EDGE, color="black", linewidth=0.8, linestyle=":")
+        axis.axhline(0, color="0.6", linewidth=0.8)
+        _draw_valley(axis)
+        axis.plot(found["edge"], found["cosine"], color="0.75", linewidth=0.3, zorder=1)
+        points = axis.scatter(
+            found["edge"],
+            found["cosine"],
+            c=found["step"],
+            cmap="viridis",
+            vmin=0,
+            vmax=int(run["steps"]),
+            s=5,
+            linewidth=0,
+            zorder=2,
+        )
+        bar = axis.figure.colorbar(points, ax=axis, pad=0.01)
+        bar.set_label("step t", fontsize="x-small")
+        axis.set_xlim(0, _RIGHT)
+        axis.set_yscale("symlog", linthresh=0.1, linscale=1)
+        axis.set_ylim(-1.3, 1.3)
+        axis.set_yticks([-1, -0.1, 0, 0.1, 1], labels=["−1", "−0.1", "0", "0.1", "1"])
+        cadence = recorded_every(found["step"])
+        symbol = r"$\eta_t\lambda_t$" if constant else r"$\eta_{t-1}\lambda_t$"
+        axis.set_xlabel(
+            f"{symbol}, recorded every {cadence:g} ({run_label(run)})", fontsize="small"
+        )
+        axis.set_ylabel(r"$\cos_t$")
+        beyond = int((found["edge"] > _RIGHT).sum())
+        note = f"points beyond {_RIGHT:g}: {beyond}" if beyond else ""
+        axis.text(
+            0.99, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize="x-small"
+        )
+
+    return draw
+
+
+def _draw_valley(axis: Axes) -> None:
+    """Mean cosine of gradient descent along one direction of a quadratic with constant ηλ."""
+    edges = np.arange(0.0125, _RIGHT, 0.025)
+    means = [np.nanmean(valley_cosines(np.full(101, edge))[1:]) for edge in edges]
+    axis.plot(edges, means, color="black", linewidth=1, linestyle="--", zorder=0)

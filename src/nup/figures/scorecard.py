@@ -1,0 +1,188 @@
+"""All verdicts at a glance, and every estimate with its interval against its threshold."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from nup.claims.catalogue import Catalogue, Claim, Criterion
+from nup.claims.regimes import claim_settings, judged_names
+from nup.figures import style
+
+
+def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
+    """A cell for each claim and activation: symbol, word and color of the overall verdict.
+
+    A claim that was judged in several settings has a line of cells for each.
+    """
+    overall = judged[judged["criterion"] == "overall"]
+    activations = list(dict.fromkeys(overall["activation"])) or ["no runs"]
+    lines = [
+        (claim, setting)
+        for claim in catalogue.claims
+        for setting in claim_settings(overall, claim.id)
+    ]
+    with style.theme():
+        figure = Figure(figsize=(6.2 + 2.6 * len(activations), 0.8 + 0.72 * len(lines)))
+        figure.suptitle("Verdicts", fontweight="bold")
+        axis = figure.subplots()
+        for line, (claim, setting) in enumerate(lines):
+            for column, activation in enumerate(activations):
+                row = overall[
+                    (overall["claim"] == claim.id)
+                    & (overall["activation"] == activation)
+                    & (overall["setting"] == setting)
+                ]
+                # An activation that the claim's experiment does not have is not judged.
+                if not row.empty or claim.id not in set(overall["claim"]):
+                    _draw_cell(axis, column, line, row)
+        axis.set_xlim(0, len(activations))
+        axis.set_ylim(len(lines), 0)
+        axis.set_xticks(np.arange(len(activations)) + 0.5, activations, fontweight="bold")
+        titles = [_line_title(claim, setting, overall) for claim, setting in lines]
+        axis.set_yticks(np.arange(len(lines)) + 0.5, titles, fontsize="small")
+        axis.xaxis.tick_top()
+        axis.tick_params(length=0)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    return figure
+
+
+def _line_title(claim: Claim, setting: str, overall: pd.DataFrame) -> str:
+    """Id and title of the claim, and the setting where it was judged in several."""
+    several = len(claim_settings(overall, claim.id)) > 1
+    head = f"{claim.id}: {setting}" if several else claim.id
+    return f"{head}\n{textwrap.fill(claim.title, 46)}"
+
+
+def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
+    label = "not run" if row.empty else str(row["verdict"].iloc[0])
+    look = style.VERDICTS[label]
+    corner = (column + 0.02, line + 0.06)
+    axis.add_patch(Rectangle(corner, 0.96, 0.88, facecolor=look.color, alpha=0.35))
+    axis.text(
+        column + 0.5,
+        line + 0.38,
+        f"{look.symbol} {label}",
+        ha="center",
+        va="center",
+        fontweight="bold",
+    )
+    if not row.empty and math.isfinite(row["estimate"].iloc[0]):
+        numbers = row.iloc[0]
+        count = str(numbers["reason"]).partition(":")[0]
+        text = f"{count}; deciding: {numbers['estimate']:.3g}, range {numbers['threshold']}"
+        axis.text(column + 0.5, line + 0.7, text, ha="center", va="center", fontsize="xx-small")
+
+
+def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
+    """Estimate and interval of every criterion of a claim, one axis per kind of estimate."""
+    rows = judged[(judged["claim"] == claim.id) & (judged["criterion"] != "overall")]
+    rows = rows.assign(name=judged_names(rows))
+    names = list(dict.fromkeys(rows["name"]))
+    groups: dict[tuple[str, str], list[Criterion]] = {}
+    for criterion in claim.criteria:
+        groups.setdefault((criterion.estimator, str(criterion.threshold)), []).append(criterion)
+    sizes = [len(group) for group in groups.values()]
+    spread = 0.3 * max(1, len(names))
+    with style.theme():
+        figure = Figure(figsize=(10, 1.0 + sum(spread * size + 0.85 for size in sizes)))
+        axes = figure.subplots(
+            len(groups), 1, squeeze=False, height_ratios=[spread * s + 0.2 for s in sizes]
+        )
+        figure.suptitle(claim.title, fontweight="bold")
+        for axis, ((estimator, threshold), group) in zip(axes[:, 0], groups.items(), strict=True):
+            _draw_group(axis, rows, group, names)
+            axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {threshold}")
+        _legend(figure, names)
+    return figure
+
+
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def _draw_group(
+    axis: Axes, rows: pd.DataFrame, criteria: list[Criterion], names: list[str]
+) -> None:
+    low, high = criteria[0].threshold.low, criteria[0].threshold.high
+    for line, criterion in enumerate(criteria):
+        for index, name in enumerate(names):
+            row = rows[(rows["criterion"] == criterion.name) & (rows["name"] == name)].iloc[0]
+            offset = (index - (len(names) - 1) / 2) * 0.6 / max(1, len(names))
+            _draw_estimate(axis, line + offset, row, _MARKERS[index % len(_MARKERS)])
+    if criteria[0].estimator == "largest_loss":
+        axis.set_xscale("log")
+    ends = [end for end in (low, high) if end is not None]
+    left, right = _widened(axis, ends)
+    axis.axvspan(
+        left if low is None else low, right if high is None else high, color=style.SHADE, zorder=0
+    )
+    axis.set_xlim(left, right)
+    axis.set_ylim(len(criteria) - 0.5, -0.5)
+    axis.set_yticks(range(len(criteria)), [each.name for each in criteria])
+
+
+def _widened(axis: Axes, ends: list[float]) -> tuple[float, float]:
+    """Limits of the axis that leave room around the data and the ends of the threshold."""
+    transform = axis.xaxis.get_transform()
+    drawn = transform.transform(np.array([*axis.get_xlim(), *ends], dtype=float))
+    margin = 0.08 * (drawn.max() - drawn.min() or 1.0)
+    left, right = transform.inverted().transform(
+        np.array([drawn.min() - margin, drawn.max() + margin])
+    )
+    return float(left), float(right)
+
+
+def _draw_estimate(axis: Axes, height: float, row: pd.Series, marker: str) -> None:
+    look = style.VERDICTS[row["verdict"]]
+    if not math.isfinite(row["estimate"]):
+        axis.text(
+            0.01,
+            height,
+            f"{look.symbol} {row['verdict']}",
+            va="center",
+            fontsize="small",
+            transform=axis.get_yaxis_transform(),
+        )
+        return
+    if math.isfinite(row["low"]):
+        axis.plot([row["low"], row["high"]], [height, height], color=look.color, linewidth=3)
+    axis.plot(
+        row["estimate"],
+        height,
+        marker=marker,
+        color=look.color,
+        markeredgecolor="black",
+        markersize=7,
+    )
+    axis.annotate(
+        look.symbol,
+        (1.01, height),
+        xycoords=axis.get_yaxis_transform(),
+        va="center",
+        fontsize="small",
+        annotation_clip=False,
+    )
+
+
+def _legend(figure: Figure, names: list[str]) -> None:
+    shapes = [
+        Line2D(
+            [], [], marker=_MARKERS[i % len(_MARKERS)], color="0.4", linestyle="none", label=name
+        )
+        for i, name in enumerate(names)
+    ]
+    colors = [
+        Line2D([], [], color=look.color, linewidth=4, label=f"{look.symbol} {label}")
+        for label, look in style.VERDICTS.items()
+    ]
+    columns = 6 if all(len(name) < 12 for name in names) else 4  # so many fit into the width
+    handles = shapes + colors
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")

@@ -1,0 +1,1 @@
+"""Networks at their initialization against infinite-width theory."""

@@ -1,0 +1,88 @@
+"""Neural tangent kernels at initialization: finite networks against the limit, and its spectrum.
+
+The kernel is that of ``observables.neural_tangent_kernel``: averaged over outputs, each layer with
+its c_k, on the probe set. All in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nup.networks import theory
+from nup.networks.mlp import Network, Trace, generator
+from nup.training.observables import neural_tangent_kernel
+
+Array = npt.NDArray[np.float64]
+
+
+def measure(
+    network: Network, weights: Sequence[Tensor], trace: Trace, inputs: Array, seed: int
+) -> dict[str, float]:
+    """Kernel columns of the init table for one network (E = 1), ``trace`` on ``inputs`` [n, m_0].
+
+    ``ntk_error`` is of this network and depends on its weights. The others belong to the limit of
+    infinite width, which has none: there each seed draws its own half of the inputs, so that an
+    interval over seeds says how much a value depends on the inputs. [operational]
+    """
+    half = torch.randperm(len(inputs), generator=generator(seed, "kernel inputs"))
+    chosen = np.sort(half[: len(inputs) // 2].numpy())
+    return {
+        "ntk_error": concentration_error(network, weights, trace, cosines(inputs)),
+        **spectrum(network, cosines(inputs[chosen])),
+    }
+
+
+def cosines(inputs: Array) -> Array:
+    """Cosines of inputs of unit RMS. [n, n]"""
+    found = np.asarray(inputs @ inputs.T / inputs.shape[1], dtype=np.float64)
+    np.fill_diagonal(found, 1.0)  # arccos makes of a rounding error there its square root
+    return found
+
+
+def concentration_error(
+    network: Network, weights: Sequence[Tensor], trace: Trace, cosine: Array
+) -> float:
+    """‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width.
+
+    The companion bounds the deviation [comp]; the norm and the average over outputs are ours
+    [operational].
+    """
+    shape = network.parameterization
+    kernel = neural_tangent_kernel(network, weights, trace, shape.lr_factors)[0].numpy()
+    limit = theory.infinite_width_ntk(cosine, shape, network.activation)
+    return float(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
+
+
+def spectrum(network: Network, cosine: Array) -> dict[str, float]:
+    """How far the infinite-width kernel on ``cosine`` [n, n] is from what depth makes of it.
+
+    ``ntk_distance_error``  relative Frobenius error of ``theory.inverse_distance_ntk`` over the
+                            pairs of different inputs [operational]
+    ``ntk_condition``       largest over smallest eigenvalue; ``ntk_condition_limit`` is 1 + n/3
+
+    NaN where theory has no limit: φ linear, or layers that do not count alike (``sp``).
+    """
+    shape, phi = network.parameterization, network.activation
+    kernel = theory.infinite_width_ntk(cosine, shape, phi)
+    eigenvalues = np.linalg.eigvalsh(kernel)
+    found = {
+        "ntk_distance_error": np.nan,
+        "ntk_condition": float(eigenvalues[-1] / eigenvalues[0]),
+        "ntk_condition_limit": np.nan,
+    }
+    pairs = zip(shape.lr_factors, shape.widths[:-1], strict=True)
+    weights = np.array([factor * fan_in for factor, fan_in in pairs]) * shape.output_multiplier**2
+    if phi.delta_phi == 0 or not np.allclose(weights, weights[0]):
+        return found
+    last = theory.layer_cosines(cosine, phi, shape.depth)[-1]
+    different = ~np.eye(len(cosine), dtype=bool)
+    approximation = weights[0] * theory.inverse_distance_ntk(last[different], phi)
+    error = np.linalg.norm(approximation - kernel[different]) / np.linalg.norm(kernel[different])
+    found["ntk_distance_error"] = float(error)
+    found["ntk_condition_limit"] = theory.limiting_condition(len(cosine), phi)
+    return found

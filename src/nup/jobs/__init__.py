@@ -1,0 +1,1 @@
+"""Jobs of a study: planned, frozen in files, executed, resumed."""

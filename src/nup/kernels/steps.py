@@ -1,0 +1,257 @@
+"""The steps of one run: what ``nup.training.loop`` does between two measurements of its state."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nup.kernels import elementwise, lanczos, losses
+from nup.kernels.elementwise import Array
+from nup.kernels.jit import entry, jit
+from nup.kernels.lanczos import Krylov
+from nup.kernels.network import Flags, Integers, Memory, Shape, backward, forward, jets, samples_of
+from nup.training.backends.scope import BY_SHARPNESS, BY_TAYLOR
+
+Doubles = npt.NDArray[np.float64]
+
+
+class Problem(NamedTuple):
+    """What the runs of a stack have in common. Samples: [n, ·]."""
+
+    inputs: Array
+    targets: Array
+    factors: Array  # c_k [l]
+    powers: Array  # squared gain of the features that layer k multiplies [l]
+    classes: bool  # cross-entropy
+    depthwise: bool  # gradient scaling ξ
+    rule: int
+    tolerance: float  # of λ_t
+    curvature: Flags  # [T]: λ_t is due
+    taylor: Flags  # [T]: T1 … T3 are due
+    final: bool  # the last of the steps is the final state: it is measured and stays
+
+
+class Run(NamedTuple):
+    """One run: its state, which is changed, and what it is told."""
+
+    weights: Array  # [N]
+    moved: Array  # [N], W(t) − W(0)
+    rates: Doubles  # η_t where given [T]
+    batches: Integers  # indices of the samples of each step [T, batch size], or [T, 0]: all
+    c: float  # of the schedules that measure
+    limit: float  # loss beyond which the run has diverged
+    previous: float  # η_{t−1}, NaN before the first step
+    start: Array  # start vectors of the next measurement of λ_t, and of the one after. [2, n·d_out]
+
+
+class Columns(NamedTuple):
+    """What is recorded of each step; NaN where it was not measured."""
+
+    loss: Doubles  # [T]
+    rate: Doubles  # [T]
+    sharpness: Doubles  # [T, 3]: λ_t, its residual, its products
+    taylor: Doubles  # [T, 3]
+    fallback: Flags  # [T]
+    layers: Doubles  # [T, l, 5]: Σh², ‖U‖², ‖moved‖², ⟨U, moved⟩, ξ
+
+
+class Workspace(NamedTuple):
+    """Room that one thread needs."""
+
+    memory: Memory
+    krylov: Krylov
+    gradient: Array  # [N]
+    factors: Array  # c_k ξ_k [l]
+    p: Array  # softmax of the outputs, of as many samples as there are [n, d_out]
+    series: Array  # [2, n, d_out]
+    batch_inputs: Array  # [batch size, m_0]
+    batch_targets: Array  # [batch size, d_out]
+
+
+@entry
+def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Workspace) -> int:
+    """Train for T steps; returns how many were done: less than T if the run diverged there.
+
+    The loss at which it diverged is in ``columns.loss`` then. λ_t is that of all samples.
+    """
+    previous = run.previous
+    count = run.rates.size
+    inputs, targets = problem.inputs, problem.targets
+    minibatch = run.batches.shape[1] > 0
+    for t in range(count):
+        final = problem.final and t + 1 == count
+        if minibatch:
+            inputs, targets = work.batch_inputs, work.batch_targets
+            _gather(problem.inputs, run.batches[t], inputs)
+            _gather(problem.targets, run.batches[t], targets)
+        forward(run.weights, inputs, shape, work.memory)
+        columns.loss[t] = _loss(targets, problem.classes, shape, work)
+        if not (np.isfinite(columns.loss[t]) and columns.loss[t] <= run.limit):
+            return t
+        backward(run.weights, inputs, shape, work.memory, work.gradient)
+        _scale_factors(problem, inputs.shape[0], shape, work, columns.layers[t])
+        # The jets want the cotangents, which the Krylov space overwrites.
+        rate = run.rates[t]
+        by_taylor = problem.rule == BY_TAYLOR and not final
+        if problem.taylor[t] or by_taylor:
+            order = 3 if problem.taylor[t] else 2
+            coefficients = _taylor(problem, run, inputs, targets, order, shape, work)
+            if problem.taylor[t]:
+                columns.taylor[t] = coefficients[:3]
+            if by_taylor:
+                columns.fallback[t] = coefficients[1] <= 0
+                rate = _rate_by_taylor(run.c, coefficients, previous)
+        if problem.curvature[t]:
+            _sharpness(problem, run, minibatch, t, shape, columns.sharpness[t], work)
+            if problem.rule == BY_SHARPNESS:
+                rate = run.c / columns.sharpness[t, 0]
+        if final:
+            break
+        columns.rate[t] = rate
+        previous = rate
+        _update(run, rate, shape, work, columns.layers[t])
+    return count
+
+
+@entry
+def outputs(
+    weights: Array, inputs: Array, shape: Shape, memory: Memory, samples: int, out: Array
+) -> None:
+    """f = γ h_l of one network on ``inputs`` [·, m_0], at most ``samples`` of them at a time."""
+    for start in range(0, inputs.shape[0], samples):
+        chosen = inputs[start : start + samples]
+        n = chosen.shape[0]
+        forward(weights, chosen, shape, memory)
+        h = samples_of(memory.h, shape, shape.gains.size - 1, n)
+        elementwise.copy(out[start : start + n].reshape(-1), h.reshape(-1))
+        elementwise.scale(out[start : start + n].reshape(-1), shape.multiplier)
+
+
+@jit
+def _gather(samples: Array, chosen: Integers, out: Array) -> None:
+    for i in range(chosen.size):
+        for j in range(out.shape[1]):
+            out[i, j] = samples[chosen[i], j]
+
+
+@jit
+def _loss(targets: Array, classes: bool, shape: Shape, work: Workspace) -> float:
+    """The loss; leaves softmax(f) in ``work.p`` and the last δ in the memory."""
+    n, depth = targets.shape[0], shape.gains.size
+    h = samples_of(work.memory.h, shape, depth - 1, n)
+    value = losses.value(h, targets, shape.multiplier, classes, work.p)
+    out = samples_of(work.memory.delta, shape, depth - 1, n)
+    losses.cotangent(h, targets, shape.multiplier, classes, work.p, out)
+    return value
+
+
+@jit
+def _scale_factors(
+    problem: Problem, n: int, shape: Shape, work: Workspace, layers: Doubles
+) -> None:
+    """c_k ξ_k with ξ_k = 1/(F_{k-1} B_k) as in ``nup.training.schedules.depthwise_scale``."""
+    squares, depth = work.memory.squares, shape.gains.size
+    for k in range(depth):
+        xi = 1.0
+        if problem.depthwise:
+            power = squares[k, 1] / (n * shape.widths[k]) * problem.powers[k]
+            xi = 1.0 / (power * squares[k, 2] / squares[depth - 1, 2])
+            if not np.isfinite(xi):  # a layer without signal has no gradient to scale
+                xi = 1.0
+        layers[k, 0] = squares[k, 0]
+        layers[k, 4] = xi
+        work.factors[k] = problem.factors[k] * xi
+
+
+@jit
+def _taylor(
+    problem: Problem,
+    run: Run,
+    inputs: Array,
+    targets: Array,
+    order: int,
+    shape: Shape,
+    work: Workspace,
+) -> Doubles:
+    """T1 … T3 along the update up to ``order``, and T2 of the linearized network. [4]"""
+    adjoint = jets(
+        run.weights, inputs, work.gradient, work.factors, order, shape, work.memory, work.series
+    )
+    coefficients = np.empty(4)
+    h = samples_of(work.memory.h, shape, shape.gains.size - 1, inputs.shape[0])
+    losses.taylor(
+        h,
+        targets,
+        shape.multiplier,
+        problem.classes,
+        work.p,
+        work.series,
+        order,
+        adjoint,
+        coefficients,
+    )
+    return coefficients
+
+
+@jit
+def _rate_by_taylor(c: float, coefficients: Doubles, previous: float) -> float:
+    """η_t of the schedule ``taylor``, see ``nup.training.schedules``."""
+    if coefficients[1] > 0:
+        return -c * coefficients[0] / (2 * coefficients[1])
+    if np.isnan(previous):
+        return -c * coefficients[0] / (2 * coefficients[3])
+    return previous
+
+
+@jit
+def _sharpness(
+    problem: Problem,
+    run: Run,
+    minibatch: bool,
+    t: int,
+    shape: Shape,
+    found: Doubles,
+    work: Workspace,
+) -> None:
+    """λ_t of all samples, left in ``found`` with its residual and products.
+
+    It starts from the vector of two measurements ago; the very first leaves its to the next two.
+    """
+    if minibatch:
+        forward(run.weights, problem.inputs, shape, work.memory)
+        _loss(problem.targets, problem.classes, shape, work)
+    vector = work.krylov.found
+    found[0], found[1], found[2] = lanczos.top_eigenvalue(
+        run.weights,
+        problem.inputs,
+        work.factors,
+        problem.classes,
+        work.p,
+        shape,
+        work.memory,
+        work.krylov,
+        run.start[0],
+        problem.tolerance,
+        vector,
+    )
+    if elementwise.all_finite(vector):
+        very_first = t == 0 and np.isnan(run.previous)
+        elementwise.copy(run.start[0], vector if very_first else run.start[1])
+        elementwise.copy(run.start[1], vector)
+
+
+@jit
+def _update(run: Run, rate: float, shape: Shape, work: Workspace, layers: Doubles) -> None:
+    """W_k ← W_k − η U_k with U_k = gain_k c_k ξ_k times the gradient as it lies in memory."""
+    for k in range(shape.gains.size):
+        start, end = shape.weight_at[k], shape.weight_at[k + 1]
+        sums = elementwise.descend(
+            run.weights[start:end],
+            run.moved[start:end],
+            work.gradient[start:end],
+            work.factors[k] * shape.gains[k],
+            shape.gains.dtype.type(rate),
+        )
+        layers[k, 1], layers[k, 2], layers[k, 3] = sums

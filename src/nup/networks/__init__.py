@@ -1,0 +1,1 @@
+"""Networks: activations, parameterizations, the MLP, losses, and infinite-width theory."""

@@ -1,0 +1,1 @@
+"""Phase diagrams: critical learning rates of nets, found by bisection."""

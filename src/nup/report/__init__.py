@@ -1,0 +1,1 @@
+"""What a reader sees beside figures: pages of notebooks, scorecards, comparisons."""

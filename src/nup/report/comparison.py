@@ -1,0 +1,41 @@
+"""Two tables of claims held against each other: does a new run say what the shipped one says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from nup.tables import store
+
+KEY = ["claim", "activation", "setting", "criterion"]
+
+
+def differences(new: str | Path, reference: str | Path) -> list[str]:
+    """One line per criterion that is absent, judged differently, or whose intervals are disjoint.
+
+    Both are paths of a table of claims; an empty list means that they agree.
+    """
+    tables = (store.read_table("claims", path).set_index(KEY) for path in (new, reference))
+    rows = pd.concat(tables, axis=1, keys=["new", "reference"], join="outer", sort=False)
+    return [line for key, row in rows.iterrows() if (line := _difference(key, row))]
+
+
+def _difference(key: object, row: pd.Series) -> str:
+    name = " / ".join(map(str, key if isinstance(key, tuple) else (key,)))
+    for side, other in (("new", "reference"), ("reference", "new")):
+        if pd.isna(row[side, "verdict"]):
+            return f"{name}: only in the {other} table"
+    new, reference = (
+        f"{row[side, 'verdict']}{_interval(row, side)}" for side in ("new", "reference")
+    )
+    if row["new", "verdict"] != row["reference", "verdict"]:
+        return f"{name}: {new}, reference {reference}"
+    if row["new", "low"] > row["reference", "high"] or row["new", "high"] < row["reference", "low"]:
+        return f"{name}: intervals do not overlap: {new}, reference {reference}"
+    return ""
+
+
+def _interval(row: pd.Series, side: str) -> str:
+    estimate, low, high = (row[side, column] for column in ("estimate", "low", "high"))
+    return "" if pd.isna(estimate) else f" {estimate:.3g} [{low:.3g}, {high:.3g}]"

@@ -1,0 +1,99 @@
+"""The verdicts as text: a table for the end of a run, and one in Markdown for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nup.claims import Catalogue
+from nup.claims.evaluation import OVERALL
+from nup.claims.regimes import claim_settings
+from nup.tables import store
+
+
+def text(path: str | Path) -> str:
+    """One line per claim, one column per activation; below, how many verdicts of each kind.
+
+    A claim that was judged in several settings has a line for each.
+    """
+    overall = _overall(path)
+    if overall.empty:
+        return f"{path}: no claim was judged"
+    wide = _by_activation(overall)
+    wide.index = pd.Index(
+        [
+            f"{claim}: {setting}" if len(claim_settings(overall, claim)) > 1 else claim
+            for claim, setting in wide.index
+        ]
+    )
+    wide.columns.name = None
+    counts = overall["verdict"].value_counts()
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"{wide.fillna('-').to_string()}\n{total}"
+
+
+def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
+    """A Markdown table with a line per claim: figure, claim, notebook, and verdicts.
+
+    Several tables of claims, of several studies, stand side by side. Where settings differ, between
+    the studies or within one, each has its line and there is a column for it.
+
+    Args:
+        paths: tables of claims, each at ``<study>/tables/``. Figures are linked in the folder
+            ``figures`` beside that.
+        catalogue: the claims with their titles.
+    """
+    studies = {Path(path).parent.parent: _overall(path) for path in paths}
+    columns = {
+        (folder, str(name)): verdicts
+        for folder, overall in studies.items()
+        for name, verdicts in _by_activation(overall).items()
+    }
+    judged = pd.concat(studies.values())
+    titles = {claim.id: claim.title for claim in catalogue.claims}
+    claims = judged.drop_duplicates("claim")
+    lines = [(claim, each) for claim in claims["claim"] for each in claim_settings(judged, claim)]
+    with_setting = len(lines) > len(claims)
+    alone = len(studies) == 1
+    heads = [f"`{name}`" if alone else f"{folder.name}, `{name}`" for folder, name in columns]
+    names = ["figure", "claim", "notebook", *(["setting"] if with_setting else []), *heads]
+    rows = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for claim, setting in lines:
+        first = claims[claims["claim"] == claim].iloc[0]
+        cells = [
+            _figure_links(str(first["figure"]), claim, studies),
+            f"{titles[claim]} (`{claim}`)",
+            f"`{first['notebook']}`",
+            *([setting or "-"] if with_setting else []),
+            *(verdicts.dropna().get((claim, setting), "-") for verdicts in columns.values()),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame]) -> str:
+    """The figure's name as a link; with several studies, a link to that of each."""
+    links = {
+        folder.name: f"({(folder / 'figures' / figure).as_posix()})"
+        for folder, judged in studies.items()
+        if claim in set(judged["claim"])
+    }
+    if len(studies) == 1:
+        return "".join(f"[`{figure}`]{link}" for link in links.values())
+    return f"`{figure}`: " + ", ".join(f"[{study}]{link}" for study, link in links.items())
+
+
+def _overall(path: str | Path) -> pd.DataFrame:
+    claims = store.read_table("claims", path)
+    return claims[claims["criterion"] == OVERALL]
+
+
+def _by_activation(overall: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts: a row per claim and setting, a column per activation, in the table's order."""
+    keys = overall[["claim", "setting"]].drop_duplicates()
+    wide = overall.pivot(index=["claim", "setting"], columns="activation", values="verdict")
+    return wide.loc[
+        list(keys.itertuples(index=False, name=None)), list(dict.fromkeys(overall["activation"]))
+    ]

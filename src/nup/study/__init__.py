@@ -1,0 +1,1 @@
+"""Studies: their configuration and the grid of runs that it expands to."""

@@ -1,0 +1,1 @@
+"""The tidy tables: their schema, and the only reader and writer of their files."""

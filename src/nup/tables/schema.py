@@ -1,0 +1,272 @@
+"""The tidy tables: every column with its type, unit and meaning, in one place.
+
+``docs/tables.md`` is generated from this module, and ``nup.tables.store`` checks every table it writes
+against it. Types are Arrow type names; a column is nullable unless it is listed in ``REQUIRED``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """``type`` is an Arrow type name; ``unit`` is ``1`` for pure numbers, empty for labels."""
+
+    type: str
+    unit: str
+    meaning: str
+
+
+def _label(meaning: str) -> Column:
+    return Column("string", "", meaning)
+
+
+def _number(meaning: str, unit: str = "1") -> Column:
+    return Column("float64", unit, meaning)
+
+
+def _series(meaning: str, unit: str = "1") -> Column:
+    return Column("float32", unit, meaning)
+
+
+def _count(meaning: str, unit: str = "1") -> Column:
+    return Column("int64", unit, meaning)
+
+
+RUNS: dict[str, Column] = {
+    "run_id": _label("digest of the run's specification; key of `steps` and `layers`"),
+    "experiment": _label("the experiment of the study configuration that asked for the run"),
+    "dataset": _label("data set"),
+    "n_train": _count("training samples", "samples"),
+    "data_seed": _count("seed of the split"),
+    "loss_name": _label("mse = (1/2n) Σ|f−y|², or cross_entropy = mean −log softmax"),
+    "batch_size": _count("samples per step; null is full batch", "samples"),
+    "parameterization": _label("name in the registry"),
+    "width_exponent": _number("r of the width pattern m_k = round(m·k^r); 0 for constant widths"),
+    "depth": _count("l, the number of weight matrices", "layers"),
+    "base_width": _count("width of the grid cell", "units"),
+    "width": _count("m, the width given to the parameterization", "units"),
+    "matched_to": _label("parameterization whose parameter count `width` matches; empty: none"),
+    "n_parameters": _count("number of weights", "weights"),
+    "activation": _label("name or (a,b)"),
+    "delta_phi": _number("Δ_φ = b²/(a²+b²)"),
+    "weight_variance": _number("σ²; initial Var W_k,ij = σ²/m_{k-1}"),
+    "schedule": _label("readable schedule, e.g. sharpness(2.5)+depthwise"),
+    "schedule_name": _label("name in the registry of schedules"),
+    "schedule_c": _number("c of sharpness(c) and taylor(c); null for the others"),
+    "gradient_scaling": _label("none or depthwise"),
+    "optimizer": _label("name in the registry, with options that are no defaults"),
+    "learning_rate": _number("η given to the schedule; null where the schedule finds it"),
+    "seed": _count("seed of the initial weights and of the minibatches"),
+    "steps": _count("planned steps", "steps"),
+    "dtype": _label("float32 or float64"),
+    "status": _label("ok or diverged"),
+    "last_step": _count("last step with a finite record", "steps"),
+    "reason": _label("why the run diverged; empty for ok"),
+    "null_loss": _number("loss of the constant predictor"),
+    "initial_loss": _number("training loss at step 0"),
+    "max_loss": _number("largest recorded training loss"),
+    "min_loss": _number("smallest recorded training loss"),
+    "late_loss": _number("mean training loss over the last tenth of the steps; null if diverged"),
+    "final_loss": _number("training loss of the final state; null if diverged"),
+    "stable": Column("bool", "", "finished with late_loss < 0.95 null_loss"),
+    "initial_sharpness": _number("λ_0 of the preconditioned Gauss–Newton matrix"),
+    "final_sharpness": _number("λ of the final state; null if diverged"),
+    "train_accuracy": _number("of the final state; null if diverged or a regression"),
+    "validation_accuracy": _number("of the final state; null if diverged or a regression"),
+    "test_accuracy": _number("of the final state; null if diverged or a regression"),
+    "validation_loss": _number("of the final state; null if diverged"),
+    "curvature_fallbacks": _count(
+        "steps at which taylor(c) met L'' ≤ 0 and kept its rate", "steps"
+    ),
+    "flops": _number(
+        "operations that training needed to reach its last recorded state: `nup.training.operations`",
+        "operations",
+    ),
+    "job_id": _label("the job that trained the run"),
+    "stack_size": _count("runs trained in the same stack", "runs"),
+    "wall_time_s": _number("wall time of the run's stack divided by its runs", "s"),
+    "device": _label("torch device"),
+    "config_digest": _label("digest of the job's frozen specification"),
+    "code_digest": _label("digest of the modules that training imports"),
+    "commit": _label("git commit; empty outside a repository"),
+    "dirty": Column("bool", "", "the work tree differed from the commit"),
+    "nup_version": _label("version of nup"),
+    "torch_version": _label("version of torch"),
+    "numba_version": _label("version of numba, which compiles the kernels of training"),
+    "python_version": _label("version of Python"),
+}
+
+STEPS: dict[str, Column] = {
+    "run_id": _label("run"),
+    "step": Column("int32", "steps", "t; row t describes θ_t and the update from θ_t to θ_{t+1}"),
+    "loss": _series("training loss of the step's batch; of all training data at the final state"),
+    "learning_rate": _series("η_t; null at the final state"),
+    "update_norm": _series("‖Δ_t‖ of the whole parameter vector"),
+    "displacement": _series("‖θ_t − θ_0‖"),
+    "cosine": _series("cos of Δ_t with θ_t − θ_0; null at t = 0"),
+    "sharpness": _series("λ_t, preconditioned Gauss–Newton, on the curvature cadence"),
+    "sharpness_residual": _series("‖Mv − λv‖/λ of the eigenpair"),
+    "sharpness_products": _series("products with the matrix that finding λ_t took"),
+    "edge": _series("η_t λ_t, to be held against 2"),
+    "taylor_1": _series("T1 of η ↦ L(θ_t − η u)"),
+    "taylor_2": _series("T2"),
+    "taylor_3": _series("T3"),
+    "flops": _series(
+        "operations that training needed to reach θ_t: `nup.training.operations`", "operations"
+    ),
+    "validation_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
+    "validation_loss": _series("on the cadence of features or accuracy"),
+    "test_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
+    "ntk_alignment": _series(
+        "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"
+    ),
+    "hessian_sharpness": _series(
+        "largest algebraic eigenvalue of the preconditioned Hessian, on the hessian cadence"
+    ),
+    "hessian_residual": _series("‖Hv − λv‖/|λ| of its eigenpair"),
+    "hessian_edge": _series("η_t times hessian_sharpness; null at the final state"),
+}
+
+LAYERS: dict[str, Column] = {
+    "run_id": _label("run"),
+    "step": Column("int32", "steps", "t"),
+    "layer": Column("int16", "", "k = 1 … l"),
+    "update_norm": _series("‖ΔW_k(t)‖ (Frobenius); null at the final state"),
+    "cosine": _series("cos of ΔW_k(t) with W_k(t) − W_k(0); null at t = 0"),
+    "gradient_scale": _series("ξ_{k,t}; 1 without scaling"),
+    "preactivation_rms": _series("RMS of h_k over units and the samples of the step's batch"),
+    "evolution": _series("e_k(t) = ‖h_k(t) − h_k(0)‖/‖h_k(0)‖ on the probe set"),
+    "evolution_weights": _series("‖(W_k(t)−W_k(0)) x_{k-1}(t)‖/‖h_k(0)‖"),
+    "evolution_inputs": _series("‖W_k(0)(x_{k-1}(t) − x_{k-1}(0))‖/‖h_k(0)‖"),
+    "soft_rank": _series("tr(G)²/tr(G²), G = X_k X_kᵀ/n on the probe set"),
+    "stable_rank": _series("tr(G)/‖G‖"),
+    "alignment": _series("centred kernel alignment of G with Y Yᵀ"),
+    "movement_frobenius": _series("‖W_k−W_k(0)‖_F/‖W_k(0)‖_F"),
+    "movement_spectral": _series("‖W_k−W_k(0)‖_2/‖W_k(0)‖_2"),
+}
+
+INIT: dict[str, Column] = {
+    "experiment": _label("the initialization experiment of the study configuration"),
+    "parameterization": _label("name in the registry"),
+    "width_exponent": _number("r of the width pattern"),
+    "depth": _count("l", "layers"),
+    "base_width": _count("m", "units"),
+    "activation": _label("name or (a,b)"),
+    "delta_phi": _number("Δ_φ"),
+    "weight_variance": _number("σ²"),
+    "seed": _count("seed of the weights"),
+    "layer": Column("int16", "", "k = 1 … l"),
+    "forward_log_norm": _number("ln RMS of h_k over samples and units"),
+    "forward_theory": _number("its infinite-width value, (k/2) ln σ²"),
+    "backward_log_norm": _number("ln of ‖∂L/∂h_k‖/‖∂L/∂h_l‖, both over all samples"),
+    "backward_theory": _number("its infinite-width value, ((l−k)/2) ln σ²"),
+    "cosine": _number("mean cosine of h_k over a fixed set of input pairs"),
+    "cosine_theory": _number("mean over the pairs of the iterated cosine map"),
+    "ntk_error": _number(
+        "‖K − K_∞‖/‖K_∞‖ of the net's NTK on the probe set; in the rows k = l where asked for"
+    ),
+    "ntk_distance_error": _number(
+        "relative error of 3π/(8 Δ_φ arccos ρ_l) as infinite-width NTK of two inputs, rows k = l"
+    ),
+    "ntk_condition": _number("condition number of the infinite-width NTK, rows k = l"),
+    "ntk_condition_limit": _number("its limit in depth, 1 + n/3"),
+}
+
+PHASES: dict[str, Column] = {
+    "cell_id": _label("digest of the net, its seed, and how its lines were looked for"),
+    "experiment": _label("the phase diagram of the study configuration"),
+    "dataset": _label("data set"),
+    "n_train": _count("training samples", "samples"),
+    "data_seed": _count("seed of the split"),
+    "loss_name": _label("mse or cross_entropy, full batch"),
+    "parameterization": _label("name in the registry"),
+    "width_exponent": _number("r of the width pattern; 0 for constant widths"),
+    "depth": _count("l", "layers"),
+    "base_width": _count("width of the grid cell", "units"),
+    "width": _count("m, the width given to the parameterization", "units"),
+    "matched_to": _label("parameterization whose parameter count `width` matches; empty: none"),
+    "n_parameters": _count("number of weights", "weights"),
+    "activation": _label("name or (a,b)"),
+    "delta_phi": _number("Δ_φ"),
+    "weight_variance": _number("σ²"),
+    "seed": _count("seed of the weights"),
+    "line": _label("loss, sharpness, catapult or divergence: see `nup.phases.threshold_search`"),
+    "c": _number(
+        "least c = η λ_0 tried at which the line's predicate holds; null if it never does"
+    ),
+    "learning_rate": _number("η = c/λ_0; null as c"),
+    "initial_sharpness": _number("λ_0, of the matrix named in `sharpness`"),
+    "censored": _label(
+        "empty: bracketed; `below`: holds at lowest_c already; `above`: holds at no c tried; "
+        "`dead`: λ_0 = 0"
+    ),
+    "exceptions": _count("values of c above the line at which the predicate does not hold"),
+    "n_tried": _count("values of c tried"),
+    "sharpness": _label("matrix whose top eigenvalue λ is: hessian or gauss_newton"),
+    "steps": _count("T, length of the runs", "steps"),
+    "early": _count("first steps in which loss and sharpness rise or do not", "steps"),
+    "lowest_c": _number("least c tried"),
+    "highest_c": _number("largest c tried"),
+    "resolution": _count("values of c an octave to which a line is bisected"),
+    "dtype": _label("float32 or float64"),
+}
+
+CLAIMS: dict[str, Column] = {
+    "claim": _label("id in claims.yaml"),
+    "activation": _label("activation that the row judges"),
+    "setting": _label(
+        "loss and batch size of the runs judged, e.g. `mse, full batch`; `initialization` where "
+        "nothing was trained; empty where the experiment was not run"
+    ),
+    "criterion": _label("one condition of the claim, or `overall`: the claim as a whole"),
+    "provenance": _label("v1, v2, comp, lit, derived or operational"),
+    "estimate": _number("the estimator's value"),
+    "low": _number("lower end of the 95 % bootstrap interval over seeds"),
+    "high": _number("upper end"),
+    "threshold": _label("the pre-set range in which the claim holds, e.g. [-0.35, 0.35]"),
+    "n_seeds": _count("seeds in the estimate"),
+    "verdict": _label("supported, contradicted, inconclusive or not run"),
+    "reason": _label("why a verdict is inconclusive or not run; remarks"),
+    "figure": _label("figure file under figures/"),
+    "notebook": _label("notebook that shows the figure"),
+}
+
+READINGS: dict[str, Column] = {
+    "aspect": _label("what the paper does in a way that is not known, in readings.yaml"),
+    "reading": _label("one reading of it"),
+    "judged": Column("bool", "", "the reading that the table `claims` judges"),
+    "substitution": _label("what the reading puts into the claim's criteria; empty if judged"),
+    "depths": _label("depths of the nets that the criteria name, where runs of all are there"),
+    **CLAIMS,
+}
+
+TABLES: dict[str, dict[str, Column]] = {
+    "runs": RUNS,
+    "steps": STEPS,
+    "layers": LAYERS,
+    "init": INIT,
+    "phases": PHASES,
+    "claims": CLAIMS,
+    "readings": READINGS,
+}
+
+#: Columns that must hold a value in every row.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "runs": (
+        "run_id",
+        "experiment",
+        "parameterization",
+        "depth",
+        "width",
+        "seed",
+        "status",
+        "stable",
+    ),
+    "steps": ("run_id", "step"),
+    "layers": ("run_id", "step", "layer"),
+    "init": ("experiment", "depth", "activation", "weight_variance", "seed", "layer"),
+    "phases": ("cell_id", "experiment", "depth", "width", "activation", "seed", "line"),
+    "claims": ("claim", "criterion", "provenance", "verdict", "figure", "notebook"),
+    "readings": ("aspect", "reading", "judged", "claim", "criterion", "verdict"),
+}

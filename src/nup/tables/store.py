@@ -1,0 +1,217 @@
+"""The only reader and writer of result tables.
+
+Tables are parquet files whose columns are fixed in ``nup.tables.schema``. They are checked when written
+and when read, written atomically (a reader sees the old file or the new one, never a part) and
+deterministically (equal rows give equal bytes).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nup.errors import UserError
+from nup.tables.schema import REQUIRED, TABLES
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+#: Rows are sorted by those of these columns that a table has, so that files can be compared.
+SORT_KEYS = ("experiment", "run_id", "cell_id", "line", "step", "layer")
+
+#: Bytes of equal significance side by side: a third less for columns of measurements. Steps follow
+#: each other. What is neither has few values, and a dictionary.
+_ENCODINGS = {"float": "BYTE_STREAM_SPLIT", "step": "DELTA_BINARY_PACKED"}
+_COMPRESSION = 19
+
+#: What a table may be given as: a DataFrame, an Arrow table or a mapping of columns.
+Columns = Any
+
+
+def schema(name: str) -> pyarrow.Schema:
+    """Arrow schema of the table ``name``: the columns of ``nup.tables.schema.TABLES[name]`` in order."""
+    import pyarrow
+
+    if name not in TABLES:
+        raise UserError(f"unknown table {name!r}; expected one of {', '.join(TABLES)}")
+    required = REQUIRED[name]
+    return pyarrow.schema(
+        [
+            pyarrow.field(label, _arrow_type(column.type), nullable=label not in required)
+            for label, column in TABLES[name].items()
+        ],
+        metadata={"nup.table": name},
+    )
+
+
+def as_table(name: str, columns: Columns) -> pyarrow.Table:
+    """``columns`` as an Arrow table with the schema of ``name``; NaN becomes null in every column.
+
+    Raises ``UserError`` for missing or extra columns, values that do not fit a column's type, and
+    nulls in a required column.
+    """
+    import pyarrow
+
+    wanted = schema(name)
+    given = columns.column_names if isinstance(columns, pyarrow.Table) else list(columns)
+    _check_names(name, wanted.names, given, "to be written")
+    arrays = [_as_array(name, field, columns[field.name]) for field in wanted]
+    if len(lengths := {len(array) for array in arrays}) > 1:
+        raise UserError(f"table {name!r}: columns have different lengths: {sorted(lengths)}")
+    table = pyarrow.Table.from_arrays(arrays, schema=wanted)
+    for field in wanted:
+        if not field.nullable and table[field.name].null_count:
+            raise UserError(
+                f"table {name!r}, column {field.name!r}: expected a value in every row, "
+                f"got {table[field.name].null_count} null(s)"
+            )
+    return table
+
+
+def write_table(name: str, columns: Columns, path: str | os.PathLike[str]) -> None:
+    """Write ``columns`` (DataFrame, Arrow table, or column name → values) as table ``name``."""
+    import pyarrow.parquet
+
+    table = as_table(name, columns)
+    with atomic(path) as temporary:
+        encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in table.schema}
+        pyarrow.parquet.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=_COMPRESSION,
+            column_encoding={name: encoding for name, encoding in encodings.items() if encoding},
+            use_dictionary=[name for name, encoding in encodings.items() if not encoding],
+        )
+
+
+def _kind(field: pyarrow.Field) -> str:
+    import pyarrow
+
+    return "float" if pyarrow.types.is_floating(field.type) else field.name
+
+
+def read_table(
+    name: str, path: str | os.PathLike[str], columns: Sequence[str] | None = None
+) -> pandas.DataFrame:
+    """Table ``name`` from the file ``path``, whole or only the named ``columns``.
+
+    Raises ``UserError`` when the file is missing, is not parquet, or does not have the schema of
+    ``name`` (it was written by another version of nup: make the tables again).
+    """
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(check_file(name, path), columns=columns).to_pandas()
+
+
+def read_arrow(name: str, path: str | os.PathLike[str]) -> pyarrow.Table:
+    """Table ``name`` as an Arrow table; see ``read_table``."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(check_file(name, path))
+
+
+def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
+    """Tables ``name`` as one, its rows sorted by the table's key columns."""
+    import pyarrow
+
+    empty = schema(name).empty_table()
+    joined = pyarrow.concat_tables([empty, *(table.cast(empty.schema) for table in tables)])
+    keys = [key for key in SORT_KEYS if key in joined.column_names]
+    return joined.sort_by([(key, "ascending") for key in keys])
+
+
+def check_file(name: str, path: str | os.PathLike[str]) -> Path:
+    """``path``, if it is a parquet file with the schema of table ``name``; else ``UserError``."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: expected the table {name!r}, got no such file; train first")
+    try:
+        found = pyarrow.parquet.read_schema(path)
+    except pyarrow.ArrowInvalid as error:
+        raise UserError(f"{path}: expected a parquet file, got {error}; delete it") from error
+    wanted = schema(name)
+    _check_names(name, wanted.names, found.names, f"read from {path}")
+    for field in wanted:
+        if found.field(field.name).type != field.type:
+            raise UserError(
+                f"{path}: table {name!r}, column {field.name!r}: expected type {field.type}, got "
+                f"{found.field(field.name).type}; it was written by another version, make it again"
+            )
+    return path
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write ``text`` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _arrow_type(name: str) -> pyarrow.DataType:
+    import pyarrow
+
+    return pyarrow.bool_() if name == "bool" else getattr(pyarrow, name)()
+
+
+def _as_array(name: str, field: pyarrow.Field, values: Any) -> pyarrow.Array:
+    """``values`` as one Arrow array of the field's type."""
+    import pyarrow
+
+    try:
+        if isinstance(values, pyarrow.ChunkedArray):
+            return values.combine_chunks().cast(field.type)
+        return pyarrow.array(values, from_pandas=True).cast(field.type)
+    except (
+        pyarrow.ArrowInvalid,
+        pyarrow.ArrowTypeError,
+        pyarrow.ArrowNotImplementedError,
+    ) as error:
+        raise UserError(
+            f"table {name!r}, column {field.name!r}: expected {field.type}, got "
+            f"other values: {error}"
+        ) from error
+
+
+def _check_names(name: str, wanted: Iterable[str], given: Iterable[str], where: str) -> None:
+    missing = [label for label in wanted if label not in set(given)]
+    extra = [label for label in given if label not in set(wanted)]
+    if missing or extra:
+        raise UserError(
+            f"table {name!r} {where}: "
+            f"missing columns {missing or 'none'}, unexpected columns {extra or 'none'}; "
+            "expected exactly the columns of nup.tables.schema"
+        )
+
+
+__all__ = [
+    "as_table",
+    "atomic",
+    "check_file",
+    "concatenate",
+    "read_arrow",
+    "read_table",
+    "schema",
+    "write_table",
+    "write_text",
+]

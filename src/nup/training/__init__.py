@@ -1,0 +1,1 @@
+"""Training of stacks of runs, with everything measured along the way."""

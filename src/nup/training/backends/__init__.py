@@ -1,0 +1,1 @@
+"""The two ways to take a step: torch on stacks, and compiled kernels."""

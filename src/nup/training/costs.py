@@ -1,0 +1,120 @@
+"""What training costs: arithmetic and time of runs, and stacks cut to the cache's size.
+
+The times are estimates for packing jobs and asking a cluster for limits; no result depends on them.
+The constants were fitted to measured wall times of stacks of several shapes on one x86-64 core.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from nup.data import datasets
+from nup.networks.parameterization import Parameterization, parameterization
+from nup.specs.specification import RunSpec
+from nup.training.optimizers import OPTIMIZERS
+from nup.training.schedules import SCHEDULES
+
+#: Weights and activations of a block of runs are kept near this many bytes: enough runs to share
+#: what is done once a block, and few enough for the last cache where steps are taken on stacks.
+BLOCK_BYTES = 64e6
+#: On a GPU a block is as large as its memory comfortably holds: small kernels would leave it idle.
+GPU_BLOCK_BYTES = 2e9
+#: Seconds per layer and pass (forward with backward is one) that do not depend on sizes.
+PASS_OVERHEAD = 8e-5
+#: Seconds per activation of one run and pass, for what is not a matrix product; and about as many
+#: per weight and step where an optimizer keeps moments.
+ELEMENT_SECONDS = 2.5e-9
+#: Matrix products of one measurement of λ_t beyond the edge of stability, where it takes most.
+PRODUCTS = 8
+#: Products of one measurement of the Hessian's top eigenvalue.
+HESSIAN_PRODUCTS = 20
+#: What one core delivers in the matrix products of training, where a study says nothing else.
+GFLOPS = 120.0
+#: Seconds to start a process, import torch and draw the data.
+START_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
+
+    ``state_bytes`` are its weights and activations, what the passes of a step go through; for all
+    that a job holds see ``nup.jobs.memory``.
+    """
+
+    passes: float
+    flops: float
+    elements: float
+    state_bytes: float
+
+
+def network(spec: RunSpec) -> Parameterization:
+    """The resolved parameterization of a run, whose input and output sizes its data set gives."""
+    d_in, d_out = datasets.dimensions(spec.data)
+    return parameterization(
+        spec.parameterization,
+        depth=spec.depth,
+        width=spec.width,
+        d_in=d_in,
+        d_out=d_out,
+        **spec.options,
+    )
+
+
+def run_cost(spec: RunSpec) -> RunCost:
+    """Cost of one run by the shapes of its net and the cadences of its records."""
+    net = network(spec)
+    full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
+    record, needs = spec.record, SCHEDULES[spec.schedule.name].needs
+    # Passes of the batch: the step itself, and the jets, each order of which costs 2/3 of a step.
+    jets = spec.steps if needs == "taylor" else _times(record.taylor, spec.steps)
+    on_batch = spec.steps + 2 * jets
+    # Passes of all training data: matrix products of the Krylov space, each like a step.
+    measured = spec.steps if needs == "sharpness" else _times(record.curvature, spec.steps)
+    products = PRODUCTS * measured
+    # Of the Hessian too, each like two steps.
+    products += 2 * HESSIAN_PRODUCTS * _times(record.hessian, spec.steps)
+    # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
+    probing = 2 * _times(record.probe, spec.steps) + 20 * _times(record.features, spec.steps)
+    sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
+    moments = OPTIMIZERS[spec.optimizer.name].moments
+    units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
+    return RunCost(
+        passes=on_batch + products + probing,
+        flops=6.0 * net.n_parameters * sample_passes,
+        elements=units * sample_passes + (net.n_parameters * spec.steps if moments else 0),
+        state_bytes=itemsize * ((4.0 + moments) * net.n_parameters + 2.0 * units * full),
+    )
+
+
+def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[list[RunSpec]]:
+    """Runs in blocks that train together: of one ``stack_key``, evenly cut to ``block_bytes``.
+
+    Blocks and the runs in them come in an order that does not depend on the order given.
+    """
+    keyed = sorted(((spec.stack_key, spec.id, spec) for spec in specs), key=lambda item: item[:2])
+    cut = []
+    for _, items in groupby(keyed, key=lambda item: item[0]):
+        stack = [spec for _, _, spec in items]
+        count = math.ceil(len(stack) / max(1, int(block_bytes // run_cost(stack[0]).state_bytes)))
+        size = math.ceil(len(stack) / count)
+        cut += [stack[start : start + size] for start in range(0, len(stack), size)]
+    return cut
+
+
+def seconds(block: Sequence[RunSpec], gflops: float = GFLOPS) -> float:
+    """Estimated time to train one block on a core that multiplies matrices at ``gflops``.
+
+    Runs that diverge leave early, so it is nearer to the most than to the mean.
+    """
+    cost = run_cost(block[0])
+    arithmetic = cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
+    return PASS_OVERHEAD * cost.passes * block[0].depth + len(block) * arithmetic
+
+
+def _times(cadence: int, steps: int) -> int:
+    """How often something is recorded every ``cadence`` steps; 0 is never."""
+    return steps // cadence + 1 if cadence else 0
