@@ -283,7 +283,7 @@ def test_a_schedule_of_ones_own_is_kept_to(monkeypatch):
             schedule=ScheduleSpec(schedule.name), learning_rate=rate, steps=6, record=KERNELS
         )
         records = assert_same([spec], problems.dataset())
-        assert can_compile(spec) == (not schedule.needs)
+        assert can_compile(spec) == (not schedule.requires)
         rates = records.steps["learning_rate"][:6]
         if schedule is halving:
             np.testing.assert_allclose(rates, 0.1 * 0.5 ** np.arange(6), rtol=1e-6)

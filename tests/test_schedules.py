@@ -262,7 +262,7 @@ def test_errors_say_what_is_allowed(spec, rate, message):
 @pytest.mark.parametrize("name", schedules.names())
 @pytest.mark.parametrize("scaling", schedules.scalings())
 def test_every_schedule_goes_with_every_scaling(name, scaling):
-    needs = schedules.SCHEDULES[name].needs
+    needs = schedules.SCHEDULES[name].requires
     options = {"c": 2.0} if needs else {}
     schedules.check(ScheduleSpec(name, options, scaling), None if needs else 0.1)
 

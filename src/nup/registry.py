@@ -12,7 +12,7 @@ import math
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from nup.errors import UserError
 
@@ -59,7 +59,7 @@ class Option:
             inside = self.low <= value <= self.high and self.above < value < self.below
             if not (math.isfinite(value) and inside):
                 raise UserError(expected)
-        return value + 0.0 if type(value) is float else value  # −0.0 is 0.0
+        return cast(Value, value + 0.0 if type(value) is float else value)  # −0.0 is 0.0
 
     @property
     def expected(self) -> str:

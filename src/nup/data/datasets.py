@@ -22,7 +22,7 @@ import numpy.typing as npt
 from nup.data import images, splits, standardization
 from nup.data.splits import SPLITS
 from nup.errors import UserError
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nup.errors import UserError
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 
 FloatArray = npt.NDArray[np.float64]
 

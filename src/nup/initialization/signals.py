@@ -113,6 +113,8 @@ def _rows(
     factors = {
         "experiment": spec.experiment,
         "parameterization": spec.parameterization,
+        "net": shape.label,
+        "net_options": canonical_json(shape.options),
         "width_exponent": shape.width_exponent,
         "depth": spec.depth,
         "base_width": spec.width,

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from nup.data import datasets
 from nup.jobs import memory, provenance
-from nup.jobs.columns import of_net
+from nup.jobs.columns import of_run
 from nup.jobs.plan import Job
 from nup.jobs.progress import Progress
-from nup.specs.specification import DataSpec, RunSpec, canonical_json, digest
+from nup.specs import DataSpec, RunSpec, canonical_json, digest
 from nup.tables import store
 from nup.tables.schema import RUNS
-from nup.training import costs, optimizers
+from nup.training import costs
 
 if TYPE_CHECKING:
     import pyarrow
@@ -47,8 +47,8 @@ log = logging.getLogger("nup")
 class Session:
     """How a process trains: for which job, on which device, keeping finished blocks where.
 
-    Without ``checkpoints`` or a ``job`` nothing is kept. ``train`` is ``nup.training.loop.train`` unless
-    another is given. Blocks are cut so that the process holds at most ``memory_mb``, if given.
+    Without ``checkpoints`` or a ``job`` nothing is kept. ``train`` is ``nup.training.loop.train``
+    unless another is given. Blocks are cut so that the process holds at most ``memory_mb``, if given.
     """
 
     job: str = ""
@@ -148,7 +148,9 @@ def _train_block(block: Sequence[RunSpec], session: Session, progress: Progress)
     records = train(block, _dataset(block[0].data), session.device, progress.step)
     elapsed = time.perf_counter() - began
     specs = {spec.id: spec for spec in block}
-    described = [factors(specs[run]) for run in map(str, records.runs["run_id"])]
+    described = [
+        of_run(specs[run], costs.network(specs[run])) for run in map(str, records.runs["run_id"])
+    ]
     constant = {
         **session.provenance,
         "stack_size": len(block),
@@ -177,18 +179,3 @@ def _load(canonical: str) -> Dataset:
 def _dataset(spec: DataSpec) -> Dataset:
     """A data set, drawn once for consecutive blocks."""
     return _load(canonical_json(asdict(spec)))
-
-
-def factors(spec: RunSpec) -> dict[str, Any]:
-    """The columns of the table ``runs`` that say what a run is."""
-    return {
-        **of_net(spec, costs.network(spec)),
-        "batch_size": spec.batch_size,
-        "schedule": spec.schedule.label,
-        "schedule_name": spec.schedule.name,
-        "schedule_c": spec.schedule.options.get("c"),
-        "gradient_scaling": spec.schedule.gradient_scaling,
-        "optimizer": optimizers.label(spec.optimizer),
-        "learning_rate": spec.learning_rate,
-        "steps": spec.steps,
-    }

@@ -10,7 +10,7 @@ from typing import Any
 
 from nup.data import datasets
 from nup.initialization.signals import measure
-from nup.specs.specification import InitSpec, canonical_json
+from nup.specs import InitSpec, canonical_json
 from nup.tables import store
 from nup.tables.schema import INIT
 

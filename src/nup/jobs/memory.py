@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nup.data import datasets
 from nup.errors import UserError
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import costs, operations
 from nup.training.backends.scope import can_compile
@@ -83,7 +83,7 @@ def passing(spec: RunSpec) -> dict[str, float]:
     units, outputs = sum(net.widths[1:]), net.widths[-1]
     largest = max(m * n for m, n in pairwise(net.widths))
     split = max(sizes.n_train, sizes.n_validation, sizes.n_test)
-    compiled, needs = can_compile(spec), SCHEDULES[spec.schedule.name].needs
+    compiled, needs = can_compile(spec), SCHEDULES[spec.schedule.name].requires
     found = {
         "a split's outputs": item * split * (outputs if compiled else TRACE_COPIES * units),
         "columns": record_bytes(spec) + KEY_BYTES * sum(_rows(spec)),
@@ -120,7 +120,7 @@ def work_bytes(spec: RunSpec) -> float:
     net, samples = costs.network(spec), spec.data.n_train
     values = samples * (WORK_COPIES * sum(net.widths[1:]) + WORK_LAYERS * max(net.widths))
     values += net.n_parameters
-    if spec.record.curvature or SCHEDULES[spec.schedule.name].needs == "sharpness":
+    if spec.record.curvature or SCHEDULES[spec.schedule.name].requires == "sharpness":
         values += _krylov(spec) + len(operations.gram_layers(net, samples)) * samples**2
     return float(_itemsize(spec) * values)
 

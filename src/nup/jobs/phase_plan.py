@@ -17,7 +17,7 @@ from pathlib import Path
 from nup.errors import UserError
 from nup.jobs import memory, plan
 from nup.phases import runs
-from nup.specs.specification import PhaseSpec, digest
+from nup.specs import PhaseSpec, digest
 from nup.tables import store
 from nup.training import costs
 

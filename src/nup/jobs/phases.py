@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nup.data import datasets
 from nup.phases.diagram import measure
-from nup.specs.specification import PhaseSpec, canonical_json
+from nup.specs import PhaseSpec, canonical_json
 from nup.tables import store
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from nup.errors import UserError
 from nup.jobs import memory
-from nup.specs.specification import DataSpec, InitSpec, RunSpec, digest
+from nup.specs import DataSpec, InitSpec, RunSpec, digest
 from nup.tables import store
 from nup.training import costs
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 from nup.training import costs
 
 #: Seconds between two lines.

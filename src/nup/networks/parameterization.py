@@ -1,20 +1,19 @@
-"""The parameterizations compared: layer widths, output multiplier and learning-rate factors.
+"""Parameterizations: layer widths, initial variances, output multiplier, learning-rate factors.
 
 The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with weights of variance
-σ²/m_{k-1}, and the update W_k ← W_k − η c_k ∂L/∂W_k. A parameterization fixes m_k, γ, c_k, s_k and
-β_k as a pure function of depth l, base width m and the input and output sizes, so that adding one
-is one small function here and one row of hand-derived values in ``tests/test_parameterization.py``.
+σ² v_k/m_{k-1}, and the update W_k ← W_k − η c_k ∂L/∂W_k. A parameterization fixes m_k, v_k, γ, c_k,
+s_k and β_k as a pure function of depth l, base width m, and the input and output sizes. Each is one
+function in ``nup.networks.parameterizations``, or in a plug-in.
 """
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nup.errors import UserError
+from nup.registry import Entry, Option, Registry, Value
 
 
 @dataclass(frozen=True)
@@ -24,19 +23,33 @@ class Parameterization:
     ``widths``             m_0 … m_l, length l + 1
     ``output_multiplier``  γ
     ``lr_factors``         c_1 … c_l
-    ``skip``               s_1 … s_l, 1 where layer k adds to its own input, else 0
-    ``branch_multipliers`` β_1 … β_l
+    ``skip``               s_1 … s_l: 1 where layer k adds to its own input, else 0; all 0 if empty
+    ``branch_multipliers`` β_1 … β_l; all 1 if empty
+    ``variances``          v_1 … v_l; all 1 if empty
     ``width_exponent``     r of the width pattern m_k = round(m·k^r), 0 for constant widths
+    ``name``, ``options``  of the registry; ``parameterization`` fills them in
     """
 
-    name: str
     widths: tuple[int, ...]
     output_multiplier: float
     lr_factors: tuple[float, ...]
-    skip: tuple[int, ...]
-    branch_multipliers: tuple[float, ...]
+    skip: tuple[int, ...] = ()
+    branch_multipliers: tuple[float, ...] = ()
+    variances: tuple[float, ...] = ()
     width_exponent: float = 0.0
-    options: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    options: dict[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A frozen dataclass lets its own construction fill in what was left out.
+        for key, fill in (("skip", 0), ("branch_multipliers", 1.0), ("variances", 1.0)):
+            object.__setattr__(self, key, getattr(self, key) or (fill,) * self.depth)
+        for key in ("lr_factors", "skip", "branch_multipliers", "variances"):
+            if len(getattr(self, key)) != self.depth:
+                raise ValueError(
+                    f"{key}: expected a value for each of {self.depth} layers, "
+                    f"got {len(getattr(self, key))}"
+                )
 
     @property
     def depth(self) -> int:
@@ -50,30 +63,40 @@ class Parameterization:
 
     @property
     def label(self) -> str:
-        """Name with options, as in tables: ``nup(r=2)``, ``mup``."""
-        text = ",".join(f"{key}={value:g}" for key, value in sorted(self.options.items()))
-        return f"{self.name}({text})" if text else self.name
+        """Canonical name with options, as in tables: ``nup(r=2)``, ``mup``."""
+        return PARAMETERIZATIONS.label(self.name, self.options)
 
 
 Rule = Callable[..., Parameterization]
-_REGISTRY: dict[str, Rule] = {}
 
 
-def register(rule: Rule) -> Rule:
-    """Add ``rule(depth, width, d_in, d_out, **options)`` to the registry under its own name."""
-    _REGISTRY[rule.__name__] = rule
-    return rule
+@dataclass(frozen=True)
+class ParameterizationEntry(Entry):
+    """A registered rule ``(depth, width, d_in, d_out, **options) -> Parameterization``."""
+
+    rule: Rule = field(kw_only=True)
+
+    @property
+    def summary(self) -> str:
+        """First line of the rule's documentation."""
+        return (self.rule.__doc__ or "").partition("\n")[0]
 
 
-def names() -> tuple[str, ...]:
-    """Registered names, in the order of definition."""
-    return tuple(_REGISTRY)
+PARAMETERIZATIONS: Registry[ParameterizationEntry] = Registry(
+    "parameterization", "nup.networks.parameterizations"
+)
 
 
-def option_names(name: str) -> tuple[str, ...]:
-    """Names of the options that parameterization ``name`` takes."""
-    parameters = inspect.signature(_rule(name)).parameters
-    return tuple(parameters)[4:]
+def register(**options: Option) -> Callable[[Rule], Rule]:
+    """Register the decorated rule under its own name, with the ``options`` that it takes."""
+
+    def decorate(rule: Rule) -> Rule:
+        PARAMETERIZATIONS.add(
+            ParameterizationEntry(rule.__name__, options=options, module=rule.__module__, rule=rule)
+        )
+        return rule
+
+    return decorate
 
 
 def parameterization(
@@ -81,11 +104,27 @@ def parameterization(
 ) -> Parameterization:
     """Resolve parameterization ``name`` for a network of ``depth`` weight matrices.
 
-    Parameters: ``depth`` l ≥ 2, base ``width`` m ≥ 1, input size ``d_in`` ≥ 1, output size
-    ``d_out`` ≥ 1, and the parameterization's own options (``r`` ≥ 0 for ``nup``).
-    Raises ``UserError`` naming what is allowed.
+    Args:
+        name: of the registry: ``sp``, ``ntp``, ``mup``, ``nup``, …
+        depth: l ≥ 2.
+        width: base width m ≥ 1.
+        d_in: input size m_0 ≥ 1.
+        d_out: output size m_l ≥ 1.
+        options: those of the parameterization: ``r`` ≥ 0 for ``nup``.
+
+    Returns:
+        Widths, multipliers and factors of every layer.
+
+    Raises:
+        UserError: naming what is allowed.
+
+    >>> net = parameterization("nup", depth=4, width=16, d_in=64, d_out=10, r=2)
+    >>> net.widths, net.output_multiplier
+    ((64, 16, 64, 144, 10), 0.25)
+    >>> net.lr_factors
+    (0.25, 1.0, 0.25, 0.1111111111111111)
     """
-    rule = _rule(name)
+    entry = PARAMETERIZATIONS[name]
     for label, value, least in [
         ("depth", depth, 2),
         ("width", width, 1),
@@ -94,11 +133,9 @@ def parameterization(
     ]:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{label} must be a whole number ≥ {least}, got {value!r}")
-    allowed = option_names(name)
-    if unknown := sorted(set(options) - set(allowed)):
-        takes = f"takes {', '.join(allowed)}" if allowed else "takes no options"
-        raise UserError(f"unknown option {unknown[0]!r}: parameterization {name!r} {takes}")
-    return rule(depth, width, d_in, d_out, **options)
+    resolved = PARAMETERIZATIONS.resolve(name, options)
+    found = entry.rule(depth, width, d_in, d_out, **resolved)
+    return replace(found, name=name, options=resolved)
 
 
 def matched_width(target: Parameterization, name: str, **options: Any) -> int:
@@ -121,134 +158,11 @@ def matched_width(target: Parameterization, name: str, **options: Any) -> int:
     return min((low, high), key=lambda width: (abs(count(width) - target.n_parameters), width))
 
 
-def _rule(name: str) -> Rule:
-    if name not in _REGISTRY:
-        raise UserError(f"unknown parameterization {name!r}: expected one of {', '.join(names())}")
-    return _REGISTRY[name]
+def constant_widths(depth: int, width: int, d_in: int, d_out: int) -> tuple[int, ...]:
+    """m_0 … m_l with every hidden width m."""
+    return (d_in, *[width] * (depth - 1), d_out)
 
 
-def _plain(
-    name: str,
-    widths: list[int],
-    output_multiplier: float,
-    lr_factors: list[float],
-    width_exponent: float = 0.0,
-    options: dict[str, Any] | None = None,
-) -> Parameterization:
-    """A network without skip connections."""
-    depth = len(widths) - 1
-    return Parameterization(
-        name=name,
-        widths=tuple(widths),
-        output_multiplier=output_multiplier,
-        lr_factors=tuple(lr_factors),
-        skip=(0,) * depth,
-        branch_multipliers=(1.0,) * depth,
-        width_exponent=width_exponent,
-        options=options or {},
-    )
-
-
-def _constant_widths(depth: int, width: int, d_in: int, d_out: int) -> list[int]:
-    return [d_in, *[width] * (depth - 1), d_out]
-
-
-def _normalized_factors(widths: list[int], width: int) -> list[float]:
-    """c_k = m/m_{k-1}: every update divided by its layer's mean squared input norm, times m."""
-    return [width / fan_in for fan_in in widths[:-1]]
-
-
-@register
-def sp(depth: int, width: int, d_in: int, d_out: int) -> Parameterization:
-    """Standard parameterization: γ = 1, c_k = 1. [lit]"""
-    widths = _constant_widths(depth, width, d_in, d_out)
-    return _plain("sp", widths, 1.0, [1.0] * depth)
-
-
-@register
-def ntp(depth: int, width: int, d_in: int, d_out: int) -> Parameterization:
-    """Neural tangent parameterization: γ = 1, c_k = 1/m_{k-1}. [lit]"""
-    widths = _constant_widths(depth, width, d_in, d_out)
-    return _plain("ntp", widths, 1.0, [1.0 / fan_in for fan_in in widths[:-1]])
-
-
-@register
-def mup(depth: int, width: int, d_in: int, d_out: int) -> Parameterization:
-    """Maximal update parameterization for SGD: γ = 1/√m, c_k = m/m_{k-1}. [lit]"""
-    widths = _constant_widths(depth, width, d_in, d_out)
-    return _plain("mup", widths, width**-0.5, _normalized_factors(widths, width))
-
-
-@register
-def mup_inverse_depth(depth: int, width: int, d_in: int, d_out: int) -> Parameterization:
-    """μP with c_k = m/(l·m_{k-1}): the "inversely scaled learning rate" of v1's abstract. [v1]"""
-    widths = _constant_widths(depth, width, d_in, d_out)
-    factors = [factor / depth for factor in _normalized_factors(widths, width)]
-    return _plain("mup_inverse_depth", widths, width**-0.5, factors)
-
-
-@register
-def mup_residual(depth: int, width: int, d_in: int, d_out: int) -> Parameterization:
-    """Depth-μP: h_k = h_{k-1} + l^{-1/2} W_k φ(h_{k-1}) for 2 ≤ k ≤ l−1, else as μP. [lit]"""
-    widths = _constant_widths(depth, width, d_in, d_out)
-    inner = [1 if 2 <= layer <= depth - 1 else 0 for layer in range(1, depth + 1)]
-    return Parameterization(
-        name="mup_residual",
-        widths=tuple(widths),
-        output_multiplier=width**-0.5,
-        lr_factors=tuple(_normalized_factors(widths, width)),
-        skip=tuple(inner),
-        branch_multipliers=tuple(depth**-0.5 if skip else 1.0 for skip in inner),
-    )
-
-
-@register
-def nup(depth: int, width: int, d_in: int, d_out: int, r: float = 2.0) -> Parameterization:
-    """νP: hidden widths m_k = round(m·k^r), γ = 1/√m, c_k = m/m_{k-1}. [operational]
-
-    The polynomial width pattern is [v2]/[comp], with r = 2 theirs; "normalized update" is read as
-    dividing every update by the squared norm of its layer's input. With r = 0 this is μP exactly.
-    """
-    widths = _growing_widths("nup", depth, width, d_in, d_out, r)
-    return _normalized("nup", widths, width, r)
-
-
-@register
-def nup_last_width(
-    depth: int, width: int, d_in: int, d_out: int, r: float = 2.0
-) -> Parameterization:
-    """νP read with the last hidden width: γ = 1/√m_{l-1}, c_k = m_{l-1}/m_{k-1}. [operational]
-
-    The NTK at initialization is that of ``nup`` [derived]; the output starts smaller, so that the
-    features move more for the same change of the output.
-    """
-    widths = _growing_widths("nup_last_width", depth, width, d_in, d_out, r)
-    return _normalized("nup_last_width", widths, widths[-2], r)
-
-
-@register
-def nup_kernel_scale(
-    depth: int, width: int, d_in: int, d_out: int, r: float = 2.0
-) -> Parameterization:
-    """νP read without mean-field scale: γ = 1, c_k = 1/m_{k-1}, as ``ntp``. [operational]
-
-    The NTK at initialization is that of ``nup`` [derived]; the output starts larger, so that the
-    features move less for the same change of the output.
-    """
-    widths = _growing_widths("nup_kernel_scale", depth, width, d_in, d_out, r)
-    return _normalized("nup_kernel_scale", widths, 1, r)
-
-
-def _growing_widths(
-    name: str, depth: int, width: int, d_in: int, d_out: int, r: float
-) -> list[int]:
-    """Hidden widths m_k = round(m·k^r) between those of input and output."""
-    if isinstance(r, bool) or not isinstance(r, (int, float)) or not 0 <= r < math.inf:
-        raise UserError(f"option r of {name!r} must be a finite number ≥ 0, got {r!r}")
-    return [d_in, *(round(width * layer**r) for layer in range(1, depth)), d_out]
-
-
-def _normalized(name: str, widths: list[int], scale: int, r: float) -> Parameterization:
-    """γ = M^{-1/2} and c_k = M/m_{k-1} with the width M that sets the ``scale``."""
-    factors = _normalized_factors(widths, scale)
-    return _plain(name, widths, scale**-0.5, factors, float(r), {"r": float(r)})
+def normalized_factors(widths: tuple[int, ...], scale: float) -> tuple[float, ...]:
+    """c_k = M/m_{k-1}: each update over its layer's mean squared input norm, times the scale M."""
+    return tuple(scale / fan_in for fan_in in widths[:-1])

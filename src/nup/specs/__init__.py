@@ -1,1 +1,23 @@
 """Specifications: what one run, one net at initialization, one cell of a phase diagram is."""
+
+from __future__ import annotations
+
+from nup.specs.identity import Specification, canonical_json, digest
+from nup.specs.nets import InitSpec, PhaseSpec
+from nup.specs.parts import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs.run import DIVERGENCE_RATIO, STABLE_RATIO, RunSpec
+
+__all__ = [
+    "DIVERGENCE_RATIO",
+    "STABLE_RATIO",
+    "DataSpec",
+    "InitSpec",
+    "OptimizerSpec",
+    "PhaseSpec",
+    "RecordSpec",
+    "RunSpec",
+    "ScheduleSpec",
+    "Specification",
+    "canonical_json",
+    "digest",
+]

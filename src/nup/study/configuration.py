@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from nup.errors import UserError
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 from nup.training.costs import GFLOPS
 
 

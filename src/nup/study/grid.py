@@ -17,7 +17,7 @@ from nup.data import datasets
 from nup.errors import UserError
 from nup.networks.activations import activation
 from nup.networks.parameterization import Parameterization, matched_width, parameterization
-from nup.specs.specification import (
+from nup.specs import (
     DataSpec,
     InitSpec,
     OptimizerSpec,

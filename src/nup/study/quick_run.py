@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from nup.errors import UserError
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 from nup.study import configuration, grid
 from nup.tables import store
 from nup.training import optimizers

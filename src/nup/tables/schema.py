@@ -39,9 +39,14 @@ RUNS: dict[str, Column] = {
     "dataset": _label("data set"),
     "n_train": _count("training samples", "samples"),
     "data_seed": _count("seed of the split"),
+    "data_options": _label("JSON: every option of the data set"),
     "loss_name": _label("mse = (1/2n) Σ|f−y|², or cross_entropy = mean −log softmax"),
     "batch_size": _count("samples per step; null is full batch", "samples"),
+    "net": _label(
+        "how a net is built and trained: canonical label, e.g. nup(r=2), mup matched to …"
+    ),
     "parameterization": _label("name in the registry"),
+    "net_options": _label("JSON: every option of the parameterization"),
     "width_exponent": _number("r of the width pattern m_k = round(m·k^r); 0 for constant widths"),
     "depth": _count("l, the number of weight matrices", "layers"),
     "base_width": _count("width of the grid cell", "units"),
@@ -51,11 +56,12 @@ RUNS: dict[str, Column] = {
     "activation": _label("name or (a,b)"),
     "delta_phi": _number("Δ_φ = b²/(a²+b²)"),
     "weight_variance": _number("σ²; initial Var W_k,ij = σ²/m_{k-1}"),
-    "schedule": _label("readable schedule, e.g. sharpness(2.5)+depthwise"),
+    "schedule": _label("canonical label of the schedule, e.g. sharpness(c=2.5)+depthwise"),
     "schedule_name": _label("name in the registry of schedules"),
-    "schedule_c": _number("c of sharpness(c) and taylor(c); null for the others"),
-    "gradient_scaling": _label("none or depthwise"),
+    "schedule_options": _label('JSON: every option of the schedule, e.g. {"c":2.5}'),
+    "gradient_scaling": _label("name in the registry of gradient scalings"),
     "optimizer": _label("name in the registry, with options that are no defaults"),
+    "optimizer_options": _label("JSON: every option of the optimizer"),
     "learning_rate": _number("η given to the schedule; null where the schedule finds it"),
     "seed": _count("seed of the initial weights and of the minibatches"),
     "steps": _count("planned steps", "steps"),
@@ -148,7 +154,11 @@ LAYERS: dict[str, Column] = {
 
 INIT: dict[str, Column] = {
     "experiment": _label("the initialization experiment of the study configuration"),
+    "net": _label(
+        "how a net is built and trained: canonical label, e.g. nup(r=2), mup matched to …"
+    ),
     "parameterization": _label("name in the registry"),
+    "net_options": _label("JSON: every option of the parameterization"),
     "width_exponent": _number("r of the width pattern"),
     "depth": _count("l", "layers"),
     "base_width": _count("m", "units"),
@@ -180,7 +190,11 @@ PHASES: dict[str, Column] = {
     "n_train": _count("training samples", "samples"),
     "data_seed": _count("seed of the split"),
     "loss_name": _label("mse or cross_entropy, full batch"),
+    "net": _label(
+        "how a net is built and trained: canonical label, e.g. nup(r=2), mup matched to …"
+    ),
     "parameterization": _label("name in the registry"),
+    "net_options": _label("JSON: every option of the parameterization"),
     "width_exponent": _number("r of the width pattern; 0 for constant widths"),
     "depth": _count("l", "layers"),
     "base_width": _count("width of the grid cell", "units"),

@@ -68,7 +68,7 @@ def run_cost(spec: RunSpec) -> RunCost:
     """Cost of one run by the shapes of its net and the cadences of its records."""
     net = network(spec)
     full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
-    record, needs = spec.record, SCHEDULES[spec.schedule.name].needs
+    record, needs = spec.record, SCHEDULES[spec.schedule.name].requires
     # Passes of the batch: the step itself, and the jets, each order of which costs 2/3 of a step.
     jets = spec.steps if needs == "taylor" else _times(record.taylor, spec.steps)
     on_batch = spec.steps + 2 * jets

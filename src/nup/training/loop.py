@@ -145,7 +145,7 @@ def _rate(
     )
     rate = stack.schedule.rule(moment)
     indices = stack.members.cpu().numpy()
-    if stack.schedule.needs == "taylor" and taylor is not None:
+    if stack.schedule.requires == "taylor" and taylor is not None:
         stack.recorder.fallbacks[indices] += (taylor[1] <= 0).cpu().numpy()
     stack.remark(torch.isfinite(rate))
     stack.previous = rate

@@ -42,7 +42,7 @@ def layer_factors(
 def sharpness(stack: Stack, step: int, trace: Trace, factors: LayerFactors) -> Tensor | None:
     """λ_t on all training data, where the cadence or the schedule asks for it. [E]"""
     on_cadence = stack.due(stack.spec.record.curvature, step)
-    if not on_cadence and stack.schedule.needs != "sharpness":
+    if not on_cadence and stack.schedule.requires != "sharpness":
         return None
     if stack.spec.batch_size is not None and step < stack.spec.steps:
         trace = stack.network.forward(stack.weights, stack.data.inputs["train"])
@@ -80,7 +80,7 @@ def taylor(
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """(T1, T2, T2 of the linearized network) along the update, where due. Each [E]"""
     on_cadence = stack.due(stack.spec.record.taylor, step)
-    if not on_cadence and stack.schedule.needs != "taylor":
+    if not on_cadence and stack.schedule.requires != "taylor":
         return None
     order = 3 if on_cadence else 2
     outputs = stack.network.outputs(trace)

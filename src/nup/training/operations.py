@@ -91,7 +91,7 @@ class Count:
     """
 
     def __init__(self, specs: Sequence[RunSpec], net: Parameterization, samples: int) -> None:
-        needs = SCHEDULES[specs[0].schedule.name].needs
+        needs = SCHEDULES[specs[0].schedule.name].requires
         batch = specs[0].batch_size or samples
         self._update = gradient(net, batch) + (jets(net, batch) if needs == "taylor" else 0.0)
         self._setup = self._product = 0.0

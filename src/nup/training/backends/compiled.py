@@ -130,7 +130,7 @@ class CompiledSteps:
     def _plan(self, steps: range) -> Plan:
         """What is due in these steps, and the rates and batches that are known beforehand."""
         stack = self._stack
-        record, needs = stack.spec.record, stack.schedule.needs
+        record, needs = stack.spec.record, stack.schedule.requires
         final = steps.start == stack.spec.steps
         curvature, taylor = (
             np.array([stack.due(cadence, step) for step in steps])

@@ -20,7 +20,7 @@ def can_compile(spec: RunSpec, device: str = "cpu") -> bool:
     They do not know other devices than the CPU, other optimizers than ``sgd``, losses and measuring
     schedules but their own, or ξ of a minibatch where it is asked for beside them.
     """
-    measures = bool(SCHEDULES[spec.schedule.name].needs)
+    measures = bool(SCHEDULES[spec.schedule.name].requires)
     known = spec.loss in LOSSES and (not measures or spec.schedule.name in MEASURING)
     scaled_by_batch = spec.batch_size is not None and spec.schedule.gradient_scaling != "none"
     xi_beside = scaled_by_batch and bool(spec.record.hessian or spec.record.features)

@@ -1,0 +1,65 @@
+"""Identity: equal specifications have equal digests, on every machine and in every study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """First ``length`` hex digits of the SHA-256 of ``canonical_json(value)``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A frozen specification from which numbers follow.
+
+    Everything that the numbers depend on is a field, with every default filled in by
+    ``nup.study.grid``; so equal meaning gives an equal ``id``, however it was written down.
+    """
+
+    #: Fields that are specifications themselves.
+    NESTED: ClassVar[Mapping[str, Any]] = {}
+    #: Fields in which specifications may differ that are computed together, and options therein.
+    APART: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionaries, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            TypeError: a field is missing or unknown.
+            KeyError: a nested specification is missing.
+        """
+        nested = {name: kind(**values[name]) for name, kind in cls.NESTED.items()}
+        return cls(**{**values, **nested})
+
+    # Planning asks thousands of specifications for these again and again.
+
+    @cached_property
+    def id(self) -> str:
+        """12 hex digits, stable across machines and versions of the grid around it."""
+        return digest(self.to_dict())
+
+    @cached_property
+    def group_key(self) -> str:
+        """Equal for specifications that are computed together."""
+        values = self.to_dict()
+        for name in self.APART:
+            owner, _, key = name.rpartition(".")
+            del (values[owner] if owner else values)[key]
+        return canonical_json(values)

@@ -1,0 +1,68 @@
+"""What one run is: the frozen specification from which its records follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from nup.specs.identity import Specification
+from nup.specs.parts import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+
+#: Divergence rule: a run whose loss is not finite, or exceeds this multiple of the larger of its
+#: initial loss and the loss of the constant predictor, has diverged. Far above the factor 10 that
+#: the catapult claims tolerate, so that rule never decides a claim by itself.
+DIVERGENCE_RATIO = 1e4
+
+#: A run is *stable* when it finished and its late loss (mean over the last tenth of its steps) is
+#: below this multiple of the constant predictor's loss. It separates a net that still learns from
+#: one whose units all died in a spike, which sits at exactly 1. [operational]
+STABLE_RATIO = 0.95
+
+
+@dataclass(frozen=True)
+class RunSpec(Specification):
+    """One run of the grid.
+
+    ``width`` is the width argument given to the parameterization. ``base_width`` is the width of
+    the grid cell it belongs to; the two differ only where ``matched_to`` names the parameterization
+    (``"nup(r=2)"``) whose parameter count a constant width was chosen to match.
+    ``learning_rate`` is None for schedules that set the rate from what they measure.
+    ``plugins`` are the registry entries of the run that come from plug-ins
+    (``"schedule mine"``), with the digests of their files.
+    """
+
+    NESTED: ClassVar[Mapping[str, Any]] = {
+        "data": DataSpec,
+        "schedule": ScheduleSpec,
+        "record": RecordSpec,
+        "optimizer": OptimizerSpec,
+    }
+    #: Runs that differ in these alone have equal shapes and measurements: they train as one stack.
+    APART: ClassVar[tuple[str, ...]] = ("learning_rate", "seed", "schedule.options")
+
+    experiment: str
+    data: DataSpec
+    parameterization: str
+    depth: int
+    width: int
+    activation: str
+    schedule: ScheduleSpec
+    learning_rate: float | None
+    seed: int
+    steps: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    base_width: int = 0
+    matched_to: str = ""
+    weight_variance: float = 1.0
+    loss: str = "mse"
+    batch_size: int | None = None
+    dtype: str = "float32"
+    record: RecordSpec = field(default_factory=RecordSpec)
+    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stack_key(self) -> str:
+        """Runs with equal keys train as one stack."""
+        return self.group_key

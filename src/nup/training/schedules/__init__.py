@@ -1,0 +1,154 @@
+"""Learning-rate schedules: from what a step may look at to η_t, for all members of a stack.
+
+Each schedule is one module of this package, or part of a plug-in: a rule, its options with their
+ranges, and what it requires to be measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nup.errors import UserError
+from nup.registry import Entry, Option, Registry
+from nup.specs.specification import ScheduleSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: What a schedule may require to be measured before each step.
+SHARPNESS, TAYLOR = "sharpness", "taylor"
+
+
+@dataclass
+class Moment:
+    """What a schedule may look at in one step, for all members.
+
+    ``options`` holds each option of the schedule as a tensor [E]; ``sharpness`` is λ_t [E] and
+    ``taylor`` the coefficients (T1, T2, T2 without the curvature of the network) [E], present only
+    if the schedule requires them; ``previous`` is η_{t−1} [E], None at the first step.
+    """
+
+    step: int
+    steps: int
+    learning_rate: Tensor
+    options: Mapping[str, Tensor]
+    sharpness: Tensor | None = None
+    taylor: tuple[Tensor, Tensor, Tensor] | None = None
+    previous: Tensor | None = None
+
+
+Rule = Callable[[Moment], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Schedule(Entry):
+    """A registered schedule: its rule, and what it requires: nothing, or one of the above.
+
+    ``takes_learning_rate`` says whether η is given; else the schedule finds it by itself.
+    """
+
+    rule: Rule = field(kw_only=True)
+    requires: str = field(default="", kw_only=True)
+    takes_learning_rate: bool = field(default=True, kw_only=True)
+
+    @property
+    def summary(self) -> str:
+        """First line of the rule's documentation."""
+        return (self.rule.__doc__ or "").partition("\n")[0]
+
+
+SCHEDULES: Registry[Schedule] = Registry("schedule", __name__)
+
+
+def register(
+    *, requires: str = "", takes_learning_rate: bool | None = None, **options: Option
+) -> Callable[[Rule], Rule]:
+    """Register the decorated rule under its own name, with the ``options`` that it takes.
+
+    ``requires`` is ``""``, ``"sharpness"`` or ``"taylor"``. A schedule that measures finds its own
+    rate, unless ``takes_learning_rate`` says otherwise.
+    """
+    if requires not in ("", SHARPNESS, TAYLOR):
+        raise ValueError(f"requires: expected '', 'sharpness' or 'taylor', got {requires!r}")
+    takes = not requires if takes_learning_rate is None else takes_learning_rate
+
+    def decorate(rule: Rule) -> Rule:
+        SCHEDULES.add(
+            Schedule(
+                rule.__name__,
+                options=options,
+                module=rule.__module__,
+                rule=rule,
+                requires=requires,
+                takes_learning_rate=takes,
+            )
+        )
+        return rule
+
+    return decorate
+
+
+def depthwise_scale(
+    input_power: Tensor, backward_power: Tensor, output_backward_power: Tensor
+) -> Tensor:
+    """ξ_{k,t} = 1/(F_{k−1,t} B_{k,t}): cancels the forward and backward norms. [operational]
+
+    F_{k−1} = mean_i ‖x_{k−1}(i)‖²/m_{k−1} (``input_power``) and B_k = Σ_i ‖∂L/∂h_k(i)‖² over
+    Σ_i ‖∂L/∂h_l(i)‖² (``backward_power`` over ``output_backward_power``), each [E]. Both are 1 at
+    initialization on the Edge of Chaos, so that ξ starts at about 1.
+    """
+    import torch
+
+    ratio = backward_power / output_backward_power
+    scale = 1.0 / (input_power * ratio)
+    # A layer without signal has no gradient to scale.
+    return torch.nan_to_num(scale, nan=1.0, posinf=1.0)
+
+
+SCALINGS = ("none", "depthwise")
+
+
+def label(spec: ScheduleSpec) -> str:
+    """The canonical label: ``constant``, ``sharpness(c=2.5)+depthwise``."""
+    scaling = "" if spec.gradient_scaling == "none" else f"+{spec.gradient_scaling}"
+    return f"{SCHEDULES.label(spec.name, spec.options)}{scaling}"
+
+
+def resolve(spec: ScheduleSpec) -> ScheduleSpec:
+    """The same schedule with every option, so that equal schedules have equal specifications.
+
+    Raises:
+        UserError: an unknown schedule, scaling or option, or a value out of range.
+    """
+    if spec.gradient_scaling not in SCALINGS:
+        raise UserError(
+            f"unknown gradient scaling {spec.gradient_scaling!r}: "
+            f"expected one of {', '.join(SCALINGS)}"
+        )
+    return ScheduleSpec(
+        spec.name, SCHEDULES.resolve(spec.name, spec.options), spec.gradient_scaling
+    )
+
+
+def check(spec: ScheduleSpec, learning_rate: float | None) -> None:
+    """Raise ``UserError`` if ``spec`` is no schedule, or does not go with ``learning_rate``."""
+    resolve(spec)
+    schedule = SCHEDULES[spec.name]
+    if schedule.takes_learning_rate and learning_rate is None:
+        raise UserError(f"schedule {spec.name!r} needs a learning rate, got none")
+    if not schedule.takes_learning_rate and learning_rate is not None:
+        raise UserError(
+            f"schedule {spec.name!r} finds its own rate from what it measures: "
+            f"leave the learning rate out (got {learning_rate!r})"
+        )
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise UserError(f"learning rate must be a finite number > 0, got {learning_rate!r}")
+
+
+def member_options(specs: Sequence[ScheduleSpec]) -> dict[str, list[float]]:
+    """Each option of a stack's schedule as one value a member, defaults filled in."""
+    resolved = [SCHEDULES.resolve(spec.name, spec.options) for spec in specs]
+    return {key: [float(values[key]) for values in resolved] for key in resolved[0]}
