@@ -1,6 +1,18 @@
-"""Settings of all tests, made before any of them imports torch."""
+"""What all tests share; settings are made before any of them imports torch."""
 
 import os
 
 # The nets of the tests are tiny: threads only wait for each other, and for other test workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+from nup.data.sources import SOURCES
+from nup.networks.parameterization import PARAMETERIZATIONS
+from nup.training.schedules import SCHEDULES
+
+
+@pytest.fixture(autouse=True)
+def _registrations_end_with_the_test(monkeypatch):
+    for registry in (PARAMETERIZATIONS, SCHEDULES, SOURCES):
+        monkeypatch.setattr(registry, "_entries", {name: registry[name] for name in registry})

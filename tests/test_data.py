@@ -10,19 +10,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from nup.data import datasets
+from nup.data import datasets, sources
+from nup.data.sources import SOURCES, Samples, Shape
 from nup.errors import UserError
 from nup.specs.specification import DataSpec
 
 SMALL = DataSpec("digits", n_train=200, n_validation=50, n_test=60, n_probe=20, seed=3)
 TEACHER = replace(SMALL, name="teacher", options={"samples": 400, "d_in": 5, "d_out": 2})
 MNIST1D = replace(SMALL, name="mnist1d", options={"samples": 500})
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    """Registrations of the test are forgotten after it."""
-    monkeypatch.setattr(datasets, "_SOURCES", dict(datasets._SOURCES))
 
 
 @pytest.mark.parametrize("spec", [SMALL, TEACHER, MNIST1D], ids=lambda spec: spec.name)
@@ -54,7 +49,7 @@ def test_classes_are_one_hot(spec):
 
 
 def test_digits_are_those_of_scikit_learn():
-    found = datasets.digits({}, 0)
+    found = SOURCES["digits"].pool({}, 0)
     inputs, labels = load_digits(return_X_y=True)
     np.testing.assert_array_equal(found.inputs, inputs)
     np.testing.assert_array_equal(found.labels, labels)
@@ -123,14 +118,14 @@ def test_centered_subtracts_the_training_mean():
     np.testing.assert_allclose(centered.inputs["test"], moved, rtol=1e-13)
 
 
-def test_a_data_set_is_added_by_one_function(registry):
-    @datasets.register("sign", dimensions=(3, 1), size=100)
+def test_a_data_set_is_added_by_one_function():
+    @sources.register("sign", Shape(3, 1, 100))
     def sign(options, seed):
         inputs = np.random.default_rng(seed).normal(size=(100, 3))
-        return datasets.Samples(inputs, targets=np.sign(inputs[:, :1]))
+        return Samples(inputs, targets=np.sign(inputs[:, :1]))
 
     spec = DataSpec("sign", n_train=40, n_validation=10, n_test=10, n_probe=10)
-    assert "sign" in datasets.names()
+    assert "sign" in SOURCES
     assert datasets.dimensions(spec) == (3, 1)
     dataset = datasets.load(spec)
     assert dataset.labels is None
@@ -139,10 +134,10 @@ def test_a_data_set_is_added_by_one_function(registry):
     )
 
 
-def test_zero_inputs_are_refused(registry):
-    @datasets.register("dark", dimensions=(2, 1), size=4)
+def test_zero_inputs_are_refused():
+    @sources.register("dark")
     def dark(options, seed):
-        return datasets.Samples(np.array([[1.0, 0], [0, 0], [0, 2], [0, 0]]), targets=np.eye(4, 1))
+        return Samples(np.array([[1.0, 0], [0, 0], [0, 2], [0, 0]]), targets=np.eye(4, 1))
 
     spec = DataSpec("dark", n_train=1, n_validation=1, n_test=1, n_probe=1)
     with pytest.raises(UserError, match=r"'dark'.* got 2 zero vectors \(first: sample 1\)"):
@@ -152,10 +147,13 @@ def test_zero_inputs_are_refused(registry):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (DataSpec("imagenet"), r"one of cifar10, digits, .* teacher; got 'imagenet'"),
-        (replace(SMALL, options={"samples": 9}), r"'samples' of data set 'digits': .* centered"),
+        (DataSpec("imagenet"), r"unknown data set 'imagenet': expected one of cifar10, digits, "),
+        (
+            replace(SMALL, options={"samples": 9}),
+            r"option 'samples': data set 'digits' takes centered",
+        ),
         (replace(SMALL, options={"centered": 1}), r"expected true or false, got 1"),
-        (replace(TEACHER, options={"width": 0}), r"'width' .* whole number of at least 1, got 0"),
+        (replace(TEACHER, options={"width": 0}), r"'width' .* whole number ≥ 1, got 0"),
         (replace(TEACHER, options={"d_in": 2.5}), r"'d_in' .* whole number .* got 2.5"),
         (replace(SMALL, seed=-1), r"seed .* expected 0 or more, got -1"),
         (replace(SMALL, n_probe=0), r"n_probe .* at least 1, got 0"),
@@ -188,9 +186,86 @@ def test_every_data_set_is_documented():
     """The table of data sets has their names and sizes, and each has a citation."""
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, flags=re.MULTILINE)
-    described, cited = rows[: len(rows) // 2], rows[len(rows) // 2 :]
-    assert sorted(name for name, _ in described) == datasets.names()
-    assert sorted(name for name, _ in cited) == datasets.names()
+    described, cited = rows[: len(SOURCES)], rows[len(SOURCES) :]
+    assert sorted(name for name, _ in described) == sorted(SOURCES)
+    assert sorted(name for name, _ in cited) == sorted(set(SOURCES) - {"file"})
     for name, inputs in described:
+        if name == "file":  # it has the sizes of its file
+            continue
         d_in = re.findall(r"[\d,]+", inputs)[-1].replace(",", "")
         assert int(d_in) == datasets.dimensions(DataSpec(name))[0]
+
+
+# -- files of the user ------------------------------------------------------------------------------
+
+
+def written(folder, suffix, kind):
+    """A file of 60 samples of 3 coordinates, with 3 classes or 2 targets, and the arrays in it."""
+    source = np.random.default_rng(0)
+    arrays = {"inputs": source.normal(size=(60, 3))}
+    if kind == "labels":
+        arrays["labels"] = np.arange(60) % 3
+    else:
+        arrays["targets"] = source.normal(size=(60, 2))
+    path = folder / f"mine{suffix}"
+    if suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        names = ["x", "y", "z", *(["label"] if kind == "labels" else ["target_a", "target_b"])]
+        table = np.column_stack(list(arrays.values()))
+        np.savetxt(path, table, delimiter=",", header=",".join(names), comments="", fmt="%.17g")
+    return path, arrays
+
+
+def file_spec(path, **changes):
+    sizes = {"n_train": 30, "n_validation": 10, "n_test": 10, "n_probe": 10}
+    return DataSpec("file", **(sizes | changes), options={"path": str(path)})
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+@pytest.mark.parametrize("kind", ["labels", "targets"])
+def test_a_file_of_the_user_is_a_data_set(tmp_path, suffix, kind):
+    path, arrays = written(tmp_path, suffix, kind)
+    spec = file_spec(path)
+    assert datasets.dimensions(spec) == (3, 3 if kind == "labels" else 2)
+    dataset = datasets.load(spec)
+    unit = arrays["inputs"] / np.sqrt((arrays["inputs"] ** 2).mean(axis=1, keepdims=True))
+    drawn = np.concatenate([dataset.inputs[split] for split in datasets.SPLITS])
+    order = [int(np.abs(unit - row).sum(axis=1).argmin()) for row in drawn]
+    assert sorted(order) == list(range(60))
+    np.testing.assert_allclose(drawn, unit[order], rtol=1e-14)
+    if kind == "labels":
+        found = np.concatenate([dataset.labels[split] for split in datasets.SPLITS])
+        np.testing.assert_array_equal(found, arrays["labels"][order])
+
+
+def test_a_replaced_file_is_another_data_set(tmp_path):
+    path, _ = written(tmp_path, ".npz", "labels")
+    planned = datasets.resolve(file_spec(path))
+    assert datasets.resolve(file_spec(path)) == planned
+    np.savez(path, inputs=np.ones((60, 3)), labels=np.arange(60) % 3)
+    assert datasets.resolve(file_spec(path)).contents != planned.contents
+    with pytest.raises(UserError, match=r"expected files with the digest .*put the old file back"):
+        datasets.load(planned)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.npz", None, r"expected a file of samples, got no such file"),
+        ("mine.txt", b"1", r"expected a file named .npz or .csv, got '.txt'"),
+        ("mine.npz", b"PK\x03\x04", r"expected a .npz file of plain arrays"),
+        ("mine.csv", b"x,label\n1,0\n2,no\n", r"numbers separated by commas"),
+        ("mine.csv", b"x,y\n1,0\n", r"either labels or targets, got inputs"),
+        ("mine.csv", b"x,label\n1,0.5\n", r"expected labels 0, 1, "),
+        ("mine.csv", b"x,label\nnan,0\n", r"expected finite numbers, got others among the inputs"),
+        ("mine.csv", b"x,label\n1,0,3\n", r"expected 2 numbers a line"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        datasets.check(file_spec(path))
+    assert str(path) in str(caught.value)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import image_files
-from nup.data import datasets, downloads, images
+from nup.data import datasets, downloads, images, sources
+from nup.data.sources import SOURCES, Samples, Shape
+from nup.data.sources.benchmarks import register_images
 from nup.errors import UserError
 from nup.specs.specification import DataSpec
 
@@ -19,7 +21,6 @@ SPEC = DataSpec("tiny", n_train=40, n_validation=20, n_test=20, n_probe=10, seed
 def own(tmp_path, monkeypatch):
     """The user's folder of data sets; registrations of the test are forgotten after it."""
     monkeypatch.setenv(downloads.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(datasets, "_SOURCES", dict(datasets._SOURCES))
     return tmp_path
 
 
@@ -45,7 +46,7 @@ def test_cifar_archives_are_read_in_the_order_of_their_batches(own):
 
 def test_original_test_images_are_for_test_and_probe(own):
     image_set = image_files.idx_set(own)
-    datasets.register_images(image_set)
+    register_images(image_set)
     pool, _ = images.load(image_set)
     dataset = datasets.load(SPEC)
     drawn = {split: rows(dataset.inputs[split]) for split in datasets.SPLITS}
@@ -58,7 +59,7 @@ def test_original_test_images_are_for_test_and_probe(own):
 
 
 def test_only_the_training_set_depends_on_its_size(own):
-    datasets.register_images(image_files.idx_set(own))
+    register_images(image_files.idx_set(own))
     small, large = datasets.load(replace(SPEC, n_train=30)), datasets.load(SPEC)
     for split in ("probe", "test", "validation"):
         np.testing.assert_array_equal(small.inputs[split], large.inputs[split])
@@ -71,13 +72,15 @@ def test_only_the_training_set_depends_on_its_size(own):
 @pytest.mark.parametrize("centered", [False, True])
 def test_images_are_standardized_like_other_inputs(own, centered):
     image_set = image_files.idx_set(own)
-    datasets.register_images(image_set)
+    register_images(image_set)
     as_bytes = datasets.load(replace(SPEC, options={"centered": centered}))
 
-    @datasets.register("tiny", dimensions=(12, 10), size=90, test_size=30)
+    del SOURCES._entries["tiny"]
+
+    @sources.register("tiny", Shape(12, 10, 90, 30))
     def as_floats(options, seed):
         pool, labels = images.load(image_set)
-        return datasets.Samples(pool / 1.0, labels=labels.astype(np.int64))
+        return Samples(pool / 1.0, labels=labels.astype(np.int64), test_size=30)
 
     assert datasets.load(replace(SPEC, options={"centered": centered})).digest == as_bytes.digest
 
@@ -98,7 +101,7 @@ def test_images_are_standardized_like_other_inputs(own, centered):
     ],
 )
 def test_more_than_there_are_is_refused_without_files(own, counts, message):
-    datasets.register_images(replace(image_files.idx_set(own), files=()))
+    register_images(replace(image_files.idx_set(own), files=()))
     with pytest.raises(UserError, match=message):
         datasets.check(replace(SPEC, **counts))
 

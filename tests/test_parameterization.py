@@ -6,7 +6,7 @@ import pytest
 
 import nup
 from nup.errors import UserError
-from nup.networks.parameterization import matched_width, names, parameterization
+from nup.networks.parameterization import PARAMETERIZATIONS, matched_width, parameterization
 
 # name, options, widths, γ, c_k, s_k and β_k for l = 4, m = 4, m_0 = 8, m_l = 2.
 HAND_DERIVED = [
@@ -67,7 +67,7 @@ def test_hand_derived_values(name, options, widths, gamma, factors, skip, branch
 
 
 def test_every_registered_name_has_a_row():
-    assert set(names()) == {row[0] for row in HAND_DERIVED}
+    assert set(PARAMETERIZATIONS) == {row[0] for row in HAND_DERIVED}
 
 
 @pytest.mark.parametrize("depth", [2, 5])
@@ -119,16 +119,22 @@ def test_matched_width_stays_at_least_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "xup"}, "unknown parameterization 'xup': expected one of sp, ntp, mup"),
+        (
+            {"name": "xup"},
+            "unknown parameterization 'xup': expected one of mup, mup_inverse_depth, mup_residual",
+        ),
         ({"depth": 1}, "depth must be a whole number ≥ 2, got 1"),
         ({"depth": 2.0}, "depth must be a whole number ≥ 2, got 2.0"),
         ({"width": 0}, "width must be a whole number ≥ 1, got 0"),
         ({"d_out": 0}, "d_out must be a whole number ≥ 1, got 0"),
         ({"s": 2}, "unknown option 's': parameterization 'nup' takes r"),
         ({"name": "mup", "r": 2}, "unknown option 'r': parameterization 'mup' takes no options"),
-        ({"r": -1}, "option r of 'nup' must be a finite number ≥ 0, got -1"),
-        ({"r": math.inf}, "option r of 'nup' must be a finite number ≥ 0, got inf"),
-        ({"name": "nup_last_width", "r": -1}, "option r of 'nup_last_width' must be a finite"),
+        ({"r": -1}, "option 'r' of parameterization 'nup': expected a number ≥ 0, got -1"),
+        ({"r": math.inf}, "option 'r' of parameterization 'nup': expected a number ≥ 0, got inf"),
+        (
+            {"name": "nup_last_width", "r": -1},
+            "option 'r' of parameterization 'nup_last_width': expected a number",
+        ),
     ],
 )
 def test_errors_say_what_is_allowed(arguments, message):

@@ -12,7 +12,8 @@ import references
 from nup.networks import theory
 from nup.networks.activations import activation
 from nup.networks.mlp import initial_weights
-from nup.networks.parameterization import _REGISTRY, sp
+from nup.networks.parameterization import register
+from nup.networks.parameterizations.standard import sp
 from nup.phases.diagram import measure
 from nup.phases.threshold_search import LINES
 from nup.specs.specification import DataSpec, PhaseSpec
@@ -114,14 +115,14 @@ def test_lines_of_the_two_layer_linear_net(width):
 # -- the quadratic model ---------------------------------------------------------------------------
 
 
-def test_a_quadratic_loss_diverges_just_beyond_two(monkeypatch):
+def test_a_quadratic_loss_diverges_just_beyond_two():
     """Trained in the last layer alone, f is linear in the weights: there is no catapult."""
 
+    @register()
     def frozen(depth, width, d_in, d_out):
         factors = (0.0,) * (depth - 1) + (1.0,)
-        return replace(sp(depth, width, d_in, d_out), name="frozen", lr_factors=factors)
+        return replace(sp(depth, width, d_in, d_out), lr_factors=factors)
 
-    monkeypatch.setitem(_REGISTRY, "frozen", frozen)
     specs = [
         spec(parameterization="frozen", seed=seed, steps=200, early=1, sharpness=sharpness)
         for seed, sharpness in enumerate(("hessian", "gauss_newton"))

@@ -10,24 +10,25 @@ import problems
 import references
 from nup.networks.activations import activation
 from nup.networks.mlp import initial_weights
-from nup.networks.parameterization import _REGISTRY, sp
+from nup.networks.parameterization import register
+from nup.networks.parameterizations.standard import sp
 from nup.specs.specification import RecordSpec
 from nup.training.loop import train
 
 
 @pytest.fixture
-def last_layer_alone(monkeypatch):
+def last_layer_alone():
     """A parameterization that trains the last layer alone: its loss is quadratic in the weights.
 
     With c_k = 0 below the last layer the features are those of the initialization, f is linear in
     the weights that move, and nothing of the training loop is left out.
     """
 
+    @register()
     def frozen(depth, width, d_in, d_out):
         resolved = sp(depth, width, d_in, d_out)
-        return replace(resolved, name="frozen", lr_factors=(0.0,) * (depth - 1) + (1.0,))
+        return replace(resolved, lr_factors=(0.0,) * (depth - 1) + (1.0,))
 
-    monkeypatch.setitem(_REGISTRY, "frozen", frozen)
     return problems.run(
         parameterization="frozen", width=4, steps=200, record=RecordSpec(1, 1, 1, 0, 0, 0)
     )

@@ -12,7 +12,7 @@ from nup.errors import UserError
 from nup.specs.specification import RecordSpec, ScheduleSpec
 from nup.training import schedules
 from nup.training.loop import train
-from nup.training.schedules import Moment, depthwise_scale
+from nup.training.schedules import SCHEDULES, Moment, depthwise_scale
 
 
 def rates(name, steps, learning_rate=(2.0,), **options):
@@ -20,7 +20,7 @@ def rates(name, steps, learning_rate=(2.0,), **options):
     eta = torch.tensor(learning_rate)
     defaults = schedules.member_options([ScheduleSpec(name, options)])
     tensors = {option: torch.tensor(values) for option, values in defaults.items()}
-    rule = schedules.SCHEDULES[name].rule
+    rule = SCHEDULES[name].rule
     return torch.stack([rule(Moment(t, steps, eta, tensors)) for t in range(steps)])
 
 
@@ -193,7 +193,7 @@ def test_taylor_counts_its_fallbacks():
         (
             ScheduleSpec("step"),
             0.1,
-            "unknown schedule 'step': expected one of constant, warmup, cosine, sharpness, taylor",
+            "unknown schedule 'step': expected one of constant, cosine, sharpness, taylor, warmup",
         ),
         (
             ScheduleSpec("constant", {}, "layerwise"),
@@ -217,36 +217,36 @@ def test_taylor_counts_its_fallbacks():
             "schedule 'sharpness' finds its own rate from what it measures: "
             "leave the learning rate out (got 0.1)",
         ),
-        (ScheduleSpec("taylor"), None, "schedule 'taylor' needs option 'c', a number > 0"),
+        (ScheduleSpec("taylor"), None, "schedule 'taylor' needs option 'c': a number > 0"),
         (
             ScheduleSpec("taylor", {"c": 0}),
             None,
-            "option 'c' of schedule 'taylor' must be a number > 0, got 0",
+            "option 'c' of schedule 'taylor': expected a number > 0, got 0",
         ),
         (
             ScheduleSpec("sharpness", {"c": "2"}),
             None,
-            "option 'c' of schedule 'sharpness' must be a number > 0, got '2'",
+            "option 'c' of schedule 'sharpness': expected a number > 0, got '2'",
         ),
         (
             ScheduleSpec("sharpness", {"c": True}),
             None,
-            "option 'c' of schedule 'sharpness' must be a number > 0, got True",
+            "option 'c' of schedule 'sharpness': expected a number > 0, got True",
         ),
         (
             ScheduleSpec("sharpness", {"c": math.nan}),
             None,
-            "option 'c' of schedule 'sharpness' must be a number > 0, got nan",
+            "option 'c' of schedule 'sharpness': expected a number > 0, got nan",
         ),
         (
             ScheduleSpec("taylor", {"c": math.inf}),
             None,
-            "option 'c' of schedule 'taylor' must be a number > 0, got inf",
+            "option 'c' of schedule 'taylor': expected a number > 0, got inf",
         ),
         (
             ScheduleSpec("warmup", {"fraction": 1.5}),
             0.1,
-            "option 'fraction' of schedule 'warmup' must be a number ≥ 0 and ≤ 1, got 1.5",
+            "option 'fraction' of schedule 'warmup': expected a number ≥ 0 and ≤ 1, got 1.5",
         ),
         (ScheduleSpec("constant"), 0.0, "learning rate must be a finite number > 0, got 0.0"),
         (ScheduleSpec("constant"), math.inf, "learning rate must be a finite number > 0, got inf"),
@@ -259,12 +259,12 @@ def test_errors_say_what_is_allowed(spec, rate, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("name", schedules.names())
-@pytest.mark.parametrize("scaling", schedules.scalings())
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("scaling", schedules.SCALINGS)
 def test_every_schedule_goes_with_every_scaling(name, scaling):
-    needs = schedules.SCHEDULES[name].requires
-    options = {"c": 2.0} if needs else {}
-    schedules.check(ScheduleSpec(name, options, scaling), None if needs else 0.1)
+    requires = SCHEDULES[name].requires
+    options = {"c": 2.0} if requires else {}
+    schedules.check(ScheduleSpec(name, options, scaling), None if requires else 0.1)
 
 
 def test_defaults_fill_in_what_a_member_leaves_out():

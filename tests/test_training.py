@@ -11,7 +11,7 @@ import references
 from nup.curvature.lanczos import TOLERANCE
 from nup.errors import UserError
 from nup.networks.mlp import generator
-from nup.networks.parameterization import names
+from nup.networks.parameterization import PARAMETERIZATIONS
 from nup.specs.specification import ScheduleSpec
 from nup.training.loop import train
 
@@ -62,7 +62,7 @@ def test_seeds_and_rates_matter():
 
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 @pytest.mark.parametrize("phi", ["abs", "relu"])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_training_is_gradient_descent_by_autograd(name, phi, loss):
     data = problems.dataset("classes")
     specs = [
@@ -220,7 +220,10 @@ def test_sharpness_is_that_of_all_samples_also_with_minibatches():
         ({"batch_size": 0}, "batch_size must be from 1 to n_train = 6, got 0"),
         ({"dtype": "float16"}, "unknown dtype 'float16': expected float32 or float64"),
         ({"learning_rate": None}, "schedule 'constant' needs a learning rate, got none"),
-        ({"parameterization": "xup"}, "unknown parameterization 'xup': expected one of sp, ntp"),
+        (
+            {"parameterization": "xup"},
+            "unknown parameterization 'xup': expected one of mup, mup_inv",
+        ),
         ({"activation": "gelu"}, "unknown activation 'gelu': expected one of abs, linear, relu"),
     ],
 )

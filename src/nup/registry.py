@@ -137,7 +137,7 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def __iter__(self) -> Iterator[str]:
         self._load()
-        return iter(self._entries)
+        return iter(sorted(self._entries))
 
     def __len__(self) -> int:
         self._load()
@@ -159,6 +159,8 @@ class Registry(Mapping[str, E], Generic[E]):
         for key in sorted(declared):
             option = declared[key]
             value = options.get(key, option.default)
+            if value is None:
+                raise UserError(f"{self.kind} {name!r} needs option {key!r}: {option.expected}")
             found[key] = option.checked(value, f"option {key!r} of {self.kind} {name!r}")
         return found
 

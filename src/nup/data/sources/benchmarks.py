@@ -1,0 +1,22 @@
+"""Image benchmarks as sources: their original test images stay test images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nup.data import images
+from nup.data.sources import Options, Samples, Shape, register
+
+
+def register_images(image_set: images.ImageSet) -> None:
+    """Register an image benchmark."""
+    size = image_set.n_train + image_set.n_test
+
+    @register(image_set.name, Shape(image_set.d_in, images.CLASSES, size, image_set.n_test))
+    def pool(options: Options, seed: int) -> Samples:  # noqa: ARG001
+        inputs, labels = images.load(image_set)
+        return Samples(inputs, labels=labels.astype(np.int64), test_size=image_set.n_test)
+
+
+for _image_set in images.IMAGE_SETS:
+    register_images(_image_set)

@@ -1,0 +1,22 @@
+"""The handwritten digits that scikit-learn ships."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from nup.data.sources import Options, Samples, Shape, register
+
+
+@register("digits", Shape(64, 10, 1797))
+def digits(options: Options, seed: int) -> Samples:  # noqa: ARG001
+    """The 1,797 handwritten digits of 8×8 pixels that scikit-learn ships."""
+    # Its file is read as ``load_digits`` does, without importing the package: that takes longer
+    # than all else a small job does before it trains.
+    package = find_spec("sklearn")
+    assert package is not None and package.origin is not None
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(file, delimiter=",")
+    return Samples(table[:, :-1], labels=table[:, -1].astype(np.int64))
