@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import nup
@@ -26,8 +25,9 @@ def test_a_job_imports_nothing_that_it_does_not_use():
     # SciPy's BLAS is what compiled kernels call, and numba reads YAML.
     others = ["scipy.stats", "sklearn", "matplotlib", "seaborn", "pydantic", "sympy"]
     code = (
-        "import sys\nfrom nup import data, job, specification, training\n"
-        "data.load(specification.DataSpec('digits'))\n"
+        "import sys\nfrom nup.data import datasets\nfrom nup.jobs import execute\n"
+        "from nup.specs import DataSpec\nfrom nup.training import loop\n"
+        "datasets.load(DataSpec('digits'))\n"
         f"print([name for name in {others} if name in sys.modules])"
     )
     assert run_python(code) == "[]"
@@ -35,30 +35,15 @@ def test_a_job_imports_nothing_that_it_does_not_use():
 
 def test_planning_imports_neither_torch_nor_pandas():
     code = (
-        "import sys\nfrom nup import configuration, grid, plan, provenance\n"
+        "import sys\nfrom nup.jobs import plan, provenance\nfrom nup.study import configuration, grid\n"
         "print([name for name in ['torch', 'pandas', 'pyarrow'] if name in sys.modules])"
     )
     assert run_python(code) == "[]"
 
 
-def test_parameterization_is_the_function_and_its_module_stays_importable():
-    assert isinstance(nup.parameterization, types.FunctionType)
-    from nup.networks.parameterization import names, parameterization
-
-    assert parameterization is nup.parameterization
-    assert "nup" in names()
-    assert isinstance(sys.modules["nup.parameterization"], types.ModuleType)
+def test_parameterization_is_the_function():
     resolved = nup.parameterization("nup", depth=3, width=4, d_in=5, d_out=2)
     assert resolved.widths == (5, 4, 16, 2)
-
-
-def test_parameterization_is_the_function_whatever_is_imported_first():
-    code = (
-        "from nup.parameterization import names\nimport nup\nimport nup.parameterization\n"
-        "import importlib; importlib.import_module('nup.parameterization')\n"
-        "print(type(nup.parameterization).__name__)"
-    )
-    assert run_python(code) == "function"
 
 
 def test_version_has_one_source():

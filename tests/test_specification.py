@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 import problems
-from nup.specs.specification import (
+from nup.specs import (
     DataSpec,
     OptimizerSpec,
     RecordSpec,
@@ -71,6 +71,7 @@ CHANGES = {
     "dtype": "float64",
     "record": RecordSpec(steps=2),
     "optimizer": OptimizerSpec("adamw", {"beta1": 0.8}),
+    "plugins": {"schedule mine": "0123456789ab"},
 }
 STACKS = {"learning_rate", "seed"}
 
@@ -92,27 +93,6 @@ def test_options_of_the_schedule_may_differ_within_a_stack():
     assert changed.id != RUN.id
     unscaled = replace(RUN, schedule=replace(RUN.schedule, gradient_scaling="none"))
     assert unscaled.stack_key != RUN.stack_key
-
-
-def test_a_whole_number_and_its_float_have_two_ids():
-    """They are equal but written differently, so whoever reads options must settle on floats."""
-    as_float, as_int = (replace(RUN, options={"r": value}) for value in (2.0, 2))
-    assert as_float == as_int
-    assert as_float.id != as_int.id
-
-
-@pytest.mark.parametrize(
-    ("schedule", "label"),
-    [
-        (ScheduleSpec(), "constant"),
-        (ScheduleSpec("sharpness", {"c": 2.5}), "sharpness(2.5)"),
-        (ScheduleSpec("constant", {}, "depthwise"), "constant+depthwise"),
-        (ScheduleSpec("cosine", {"warmup": 0.1, "final": 0.0}), "cosine(0,0.1)"),
-        (ScheduleSpec("taylor", {"c": 2}, "depthwise"), "taylor(2)+depthwise"),
-    ],
-)
-def test_labels_of_schedules(schedule, label):
-    assert schedule.label == label
 
 
 def test_specifications_are_frozen():

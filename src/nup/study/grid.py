@@ -6,17 +6,25 @@ option defaults, one number format. So equal runs get equal ids however they wer
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from nup.data import datasets
+from nup.data.sources import SOURCES
 from nup.errors import UserError
 from nup.networks.activations import activation
-from nup.networks.parameterization import Parameterization, matched_width, parameterization
+from nup.networks.parameterization import (
+    PARAMETERIZATIONS,
+    Parameterization,
+    matched_width,
+    parameterization,
+)
+from nup.registry import Entry, plugin_files
 from nup.specs import (
     DataSpec,
     InitSpec,
@@ -40,6 +48,7 @@ from nup.study.configuration import (
     merged,
 )
 from nup.training import optimizers, schedules
+from nup.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,16 @@ class Cell:
             "width": self.width,
             "activation": self.activation,
             "weight_variance": self.weight_variance,
+            "plugins": plugin_files.digests(self.entries),
         }
+
+    @property
+    def entries(self) -> list[tuple[str, Entry]]:
+        """The registry entries behind the net and its data."""
+        return [
+            (PARAMETERIZATIONS.kind, PARAMETERIZATIONS[self.net.name]),
+            (SOURCES.kind, SOURCES[self.data.name]),
+        ]
 
 
 def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
@@ -82,7 +100,7 @@ def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
             settings = merged(Settings, study.defaults, experiment, part)
             with _located(path, grid):
                 _require(settings, "data", "parameterization", "depth", "width", "steps")
-                found.update((spec.id, spec) for spec in _runs(name, settings))
+                found.update((spec.id, spec) for spec in _runs(name, settings, path))
     return found
 
 
@@ -97,7 +115,7 @@ def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
         settings = merged(Initialization, study.defaults, entry)
         with _located(path, f"initialization.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
-            for cell, seed in product(_cells(settings), settings.seeds or [0]):
+            for cell, seed in product(_cells(settings, path), settings.seeds or [0]):
                 if settings.kernel:
                     _check_kernel(cell)
                 spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
@@ -116,11 +134,11 @@ def phase_diagrams(study: Study, path: str | Path = "") -> dict[str, PhaseSpec]:
         settings = merged(PhaseDiagram, study.defaults, entry)
         with _located(path, f"phase_diagrams.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
-            found.update((spec.id, spec) for spec in _phases(name, settings))
+            found.update((spec.id, spec) for spec in _phases(name, settings, path))
     return found
 
 
-def _phases(name: str, settings: PhaseDiagram) -> Iterator[PhaseSpec]:
+def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[PhaseSpec]:
     """The nets of one phase diagram."""
     c = settings.log2_c
     if settings.early > settings.steps:
@@ -133,7 +151,7 @@ def _phases(name: str, settings: PhaseDiagram) -> Iterator[PhaseSpec]:
             f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
             f"got {settings.resolution}"
         )
-    for cell, seed in product(_cells(settings), settings.seeds or [0]):
+    for cell, seed in product(_cells(settings, path), settings.seeds or [0]):
         yield PhaseSpec(
             experiment=name,
             **cell.shared,
@@ -152,7 +170,7 @@ def _phases(name: str, settings: PhaseDiagram) -> Iterator[PhaseSpec]:
         )
 
 
-def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
+def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
     assert settings.steps is not None
     record = settings.record.model_dump(exclude_none=True) if settings.record else {}
@@ -165,13 +183,16 @@ def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
         "record": RecordSpec(**record),
     }
     rules = product(_schedules(settings), _optimizers(settings))
-    axes = product(_cells(settings), rules, settings.seeds or [0])
+    axes = product(_cells(settings, path), rules, settings.seeds or [0])
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
+        shared = cell.shared
+        entries = [*cell.entries, (SCHEDULES.kind, SCHEDULES[schedule.name])]
+        shared["plugins"] = plugin_files.digests(entries)
         for rate in _rates(entry, schedule, optimizer_entry, cell.entry, settings):
             spec = RunSpec(
                 **common,
-                **cell.shared,
+                **shared,
                 schedule=schedule,
                 optimizer=optimizer,
                 learning_rate=rate,
@@ -183,12 +204,13 @@ def _runs(name: str, settings: Settings) -> Iterator[RunSpec]:
             yield spec
 
 
-def _cells(settings: Shapes) -> list[Cell]:
+def _cells(settings: Shapes, path: str | Path) -> list[Cell]:
     """Data sets × nets × activations × weight variances."""
     assert settings.data and settings.parameterization and settings.depth and settings.width
     names = [activation(name).name for name in settings.activation or ["abs"]]
     cells = []
-    for spec, entry in product(settings.data, settings.parameterization):
+    sets = [datasets.resolve(_with_paths(spec, Path(path).parent)) for spec in settings.data]
+    for spec, entry in product(sets, settings.parameterization):
         datasets.check(spec)
         d_in, d_out = datasets.dimensions(spec)
         for options, depth, base, target in product(
@@ -217,7 +239,7 @@ def _width(
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
     """Each schedule of the settings with the entry it comes from; ``constant`` if none is set."""
     return [
-        (entry, ScheduleSpec(entry.name, _floats(options), scaling))
+        (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling)))
         for entry in settings.schedule or [ScheduleEntry(name="constant")]
         for options in _combinations(entry.options)
         for scaling in entry.gradient_scaling
@@ -244,9 +266,8 @@ def _rates(
 
     A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
     """
-    known = schedules.SCHEDULES.get(spec.name)
     inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
-    if known is not None and not known.takes_learning_rate:
+    if not SCHEDULES[spec.name].takes_learning_rate:
         inherited = None
     rates: Sequence[float | None] = entry.learning_rate or inherited or [None]
     for rate in rates:
@@ -260,9 +281,15 @@ def _combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(options, choice, strict=True)) for choice in product(*values)]
 
 
-def _floats(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with whole numbers as floats: 2 and 2.0 are the same run."""
-    return {key: float(value) if type(value) is int else value for key, value in options.items()}
+def _with_paths(spec: DataSpec, folder: Path) -> DataSpec:
+    """The data set with paths that are relative to the study's ``folder`` as paths from here."""
+    files = [key for key, option in SOURCES[spec.name].options.items() if option.file]
+    found = {
+        key: Path(os.path.normpath(folder / str(spec.options[key]))).as_posix()
+        for key in files
+        if key in spec.options
+    }
+    return replace(spec, options={**spec.options, **found})
 
 
 def _check_batch(batch_size: int | None, spec: DataSpec) -> None:

@@ -35,7 +35,7 @@ def _shape(options: Options) -> Shape:
     "file",
     _shape,
     _contents,
-    path=Option(kind=str, meaning="a .npz or .csv file, relative to the study's own file"),
+    path=Option(kind=str, file=True, meaning="a .npz or .csv file"),
 )
 def file(options: Options, seed: int) -> Samples:  # noqa: ARG001
     """Samples from a .npz or .csv file of the user."""

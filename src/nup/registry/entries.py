@@ -1,9 +1,4 @@
-"""Registries: what a configuration may name, with options, defaults and ranges declared beside it.
-
-Parameterizations, schedules, gradient scalings, optimizers, data sets, observables, estimators and
-figures each have one ``Registry``. Shipped entries are modules of one package, which the registry
-imports when it is first asked; a plug-in adds entries of its own (``nup.plugin``).
-"""
+"""Entries with their options, and the registry of one kind of them."""
 
 from __future__ import annotations
 
@@ -31,6 +26,7 @@ class Option:
         above, below: bounds that are themselves not allowed.
         choices: the values allowed; all if empty.
         shown: the label names the option even at its default.
+        file: the value is the path of a file, in a study relative to the study's own file.
         meaning: what it is, for the documentation.
     """
 
@@ -42,6 +38,7 @@ class Option:
     below: float = math.inf
     choices: tuple[Value, ...] = ()
     shown: bool = False
+    file: bool = False
     meaning: str = ""
 
     def checked(self, value: Any, where: str) -> Value:
@@ -188,7 +185,7 @@ class Registry(Mapping[str, E], Generic[E]):
 
 
 def text(value: Value) -> str:
-    """A value in a label: the shortest text that reads back as it, whole numbers without a point."""
+    """A value in a label: the shortest text that reads back as it; whole numbers without a point."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
