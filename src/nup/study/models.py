@@ -1,0 +1,252 @@
+"""The models of a study: every key of ``config/<study>.yaml`` with its type, default and meaning.
+
+A study has ``defaults``, ``experiments`` (training), ``initialization`` (nets measured before
+training) and ``phase_diagrams`` (critical learning rates). Every setting may stand in the defaults,
+in an experiment, or in one of an experiment's ``grids``; the innermost one counts. The table of
+keys in ``config/README.md`` is generated from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from nup.study.values import (
+    Activations,
+    AsList,
+    Cadence,
+    Counts,
+    Data,
+    Named,
+    Nonempty,
+    Rates,
+    Seeds,
+    Strict,
+)
+from nup.training.costs import GFLOPS
+
+Loss = Literal["mse", "cross_entropy"]
+Dtype = Literal["float32", "float64"]
+
+_OWN_RATES = "learning rates of its own, in place of those of the grid"
+
+
+class ParameterizationEntry(Named):
+    """A parameterization, at a width of its own where it is to match another's size."""
+
+    match: Annotated[list[Named | None], AsList, Nonempty] = Field(
+        [None],
+        description="parameterizations whose number of parameters the width is chosen to match; "
+        "`null` is the base width itself; an axis",
+    )
+    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+
+
+class ScheduleEntry(Named):
+    """A schedule, alone or combined with a gradient scaling."""
+
+    gradient_scaling: Annotated[list[str], AsList, Nonempty] = Field(
+        ["none"], description="`none` or a scaling in the registry; an axis"
+    )
+    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+
+
+class OptimizerEntry(Named):
+    """An optimizer, with learning rates of its own where they are not those of the grid."""
+
+    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+
+
+class Record(Strict):
+    """Every how many steps each group of observables is recorded; 0 is never."""
+
+    steps: Cadence | None = Field(
+        None, description="loss, η, norms and cosine of the whole parameter vector"
+    )
+    curvature: Cadence | None = Field(
+        None, description="λ_t, top eigenvalue of the preconditioned Gauss–Newton matrix"
+    )
+    taylor: Cadence | None = Field(
+        None, description="Taylor coefficients of the loss along the update"
+    )
+    layers: Cadence | None = Field(
+        None, description="per layer: update norm, cosine, gradient scale, preactivation RMS"
+    )
+    probe: Cadence | None = Field(
+        None, description="per layer: evolution of the probe set's preactivations and its split"
+    )
+    features: Cadence | None = Field(
+        None,
+        description="per layer: soft and stable rank, kernel alignment, weight movement; accuracies",
+    )
+    hessian: Cadence | None = Field(
+        None, description="top eigenvalue of the preconditioned Hessian; dear"
+    )
+    accuracy: Cadence | None = Field(
+        None, description="validation and test accuracy; `features` brings them along"
+    )
+
+
+class Shapes(Strict):
+    """The nets of an experiment, an ``initialization`` entry or a phase diagram."""
+
+    data: Data | None = Field(
+        None,
+        description="name, or `{name, n_train, n_validation, n_test, n_probe, seed, options}`; "
+        "an axis",
+    )
+    parameterization: Annotated[list[ParameterizationEntry], AsList, Nonempty] | None = Field(
+        None, description="name, or `{name, match, learning_rate, …options}`; an axis"
+    )
+    depth: Counts | None = Field(None, description="numbers of weight matrices; an axis")
+    width: Counts | None = Field(None, description="base widths; an axis")
+    activation: Activations | None = Field(
+        None, description="`abs`, `relu`, `linear`, or pairs `[a, b]`; an axis"
+    )
+    weight_variance: Annotated[list[PositiveFloat], AsList, Nonempty] | None = Field(
+        None, description="σ²; 1 is the edge of chaos; an axis"
+    )
+    seeds: Seeds | None = Field(None, description="how many (0 … n−1), or a list; an axis")
+
+
+class Initialization(Shapes):
+    """Nets measured before training."""
+
+    kernel: bool = Field(
+        False, description="measure neural tangent kernels as well (plain nets at σ² = 1)"
+    )
+
+
+class CriticalRates(Strict):
+    """Values of c = η λ_0 looked at: 2^from … 2^to, ``per_octave`` of them an octave."""
+
+    start: float = Field(-1.0, alias="from", description="log2 of the least c")
+    to: float = Field(6.0, description="log2 of the largest c")
+    per_octave: PositiveInt = Field(2, description="values of c an octave")
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if (self.to - self.start) * self.per_octave < 1:
+            raise ValueError(
+                f"expected from and to at least 1/per_octave apart, got from {self.start:g} "
+                f"to {self.to:g} with per_octave {self.per_octave}"
+            )
+        return self
+
+
+class PhaseDiagram(Shapes):
+    """Nets whose critical learning rates are sought, full batch and at constant rates."""
+
+    steps: PositiveInt = Field(
+        64, description="length of the runs that tell catapult and divergence"
+    )
+    early: PositiveInt = Field(
+        4, description="first steps in which loss and sharpness rise or do not"
+    )
+    sharpness: Literal["hessian", "gauss_newton"] = Field(
+        "hessian",
+        description="`hessian` or `gauss_newton`, which is several times cheaper for large nets",
+    )
+    log2_c: CriticalRates = Field(
+        CriticalRates.model_validate({}), description="`{from, to, per_octave}` of the scan"
+    )
+    resolution: PositiveInt = Field(
+        8, description="values an octave to which lines are bisected, a multiple of `per_octave`"
+    )
+    loss: Loss | None = Field(None, description="as of an experiment")
+    dtype: Dtype | None = Field(None, description="as of an experiment")
+
+
+class Settings(Shapes):
+    """The runs of an experiment, or of one of its grids."""
+
+    schedule: Annotated[list[ScheduleEntry], AsList, Nonempty] | None = Field(
+        None, description="name, or `{name, gradient_scaling, learning_rate, …options}`; an axis"
+    )
+    optimizer: Annotated[list[OptimizerEntry], AsList, Nonempty] | None = Field(
+        None, description="name, or `{name, learning_rate, …options}`; an axis"
+    )
+    learning_rate: Rates | None = Field(
+        None, description="rates, or `{log2: {from: -6, to: 2, per_octave: 2}}`; an axis"
+    )
+    steps: PositiveInt | None = Field(None, description="length of a run")
+    loss: Loss | None = Field(None, description="`mse` or `cross_entropy`")
+    batch_size: PositiveInt | None = Field(None, description="samples a step; left out: full batch")
+    dtype: Dtype | None = Field(None, description="`float32` or `float64`")
+    record: Record | None = Field(
+        None, description="every how many steps to record what; merged key by key"
+    )
+
+
+class Experiment(Settings):
+    """An experiment: one grid, or several that share its name and settings."""
+
+    grids: list[Settings] = Field([], description="several sets of settings under one name")
+
+
+class Jobs(Strict):
+    """How runs are packed into jobs, and how a job trains them."""
+
+    minutes: PositiveFloat = Field(1.0, description="what a job should take")
+    gflops: PositiveFloat = Field(GFLOPS, description="what a core delivers in matrix products")
+    threads: PositiveInt = Field(1, description="threads of a job")
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(0, description="GPUs of a job, 0 or 1")
+    memory_mb: PositiveFloat | None = Field(
+        None, description="megabytes that a job may hold; left out: no limit"
+    )
+    compiled: bool = Field(
+        True,
+        description="let compiled kernels take the steps that they know; `false`: torch takes all",
+    )
+
+
+class Study(Strict):
+    """A study: which runs to train, which nets to measure, how to pack all that into jobs."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = Field(
+        description="name; results go to `results/<study>/`"
+    )
+    plugins: list[str] = Field(
+        [], description="files of Python that register entries, relative to the study's file"
+    )
+    jobs: Jobs = Field(Jobs(), description="how work is packed into jobs")
+    defaults: Settings = Field(Settings(), description="settings of all that follows")
+    experiments: dict[str, Experiment] = Field({}, description="runs to train, by name")
+    initialization: dict[str, Initialization] = Field(
+        {}, description="nets to measure before training, by name"
+    )
+    phase_diagrams: dict[str, PhaseDiagram] = Field(
+        {}, description="nets whose critical learning rates to find, by name"
+    )
+
+
+#: What counts where neither the study's defaults nor an experiment say otherwise.
+DEFAULTS = Settings.model_validate(
+    {
+        "activation": "abs",
+        "weight_variance": 1.0,
+        "seeds": [0],
+        "schedule": "constant",
+        "optimizer": "sgd",
+        "loss": "mse",
+        "dtype": "float32",
+    }
+)
+
+AnySettings = TypeVar("AnySettings", bound=Shapes)
+
+
+def merged(model: type[AnySettings], *layers: Shapes) -> AnySettings:
+    """``DEFAULTS`` and the settings of ``layers`` as one ``model``.
+
+    Later layers win, ``record`` key by key.
+    """
+    values: dict[str, Any] = {}
+    for layer in (DEFAULTS, *layers):
+        for key in layer.model_fields_set & set(model.model_fields):
+            value = getattr(layer, key)
+            if isinstance(value, Record) and isinstance(values.get(key), Record):
+                value = values[key].model_copy(update=value.model_dump(exclude_unset=True))
+            values[key] = value
+    return model.model_construct(**values)

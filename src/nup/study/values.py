@@ -1,0 +1,134 @@
+"""Values of study configurations: short forms, which a validator spells out, and strict mappings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from nup.specs import DataSpec
+
+#: Fields of ``DataSpec`` that follow from the others.
+_DERIVED = ("contents",)
+
+
+def _as_list(value: Any) -> Any:
+    """A single value stands for a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _only(values: Any, allowed: Sequence[str]) -> Any:
+    """``values``, if it is a mapping with no keys but the ``allowed`` ones."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"expected a mapping with keys among {', '.join(allowed)}")
+    if unknown := [str(key) for key in values if key not in allowed]:
+        raise ValueError(
+            f"got unknown key {', '.join(map(repr, unknown))}; expected one of {', '.join(allowed)}"
+        )
+    return values
+
+
+def _seeds(value: Any) -> Any:
+    """A count n stands for the seeds 0 … n−1."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError(f"expected a list of seeds, or how many (at least 1); got {value}")
+        return list(range(value))
+    return value
+
+
+def _learning_rates(value: Any) -> Any:
+    """Rates as given, or ``{log2: {from, to, per_octave}}``: evenly spaced powers of 2."""
+    if not isinstance(value, Mapping):
+        return _as_list(value)
+    if list(value) != ["log2"]:
+        raise ValueError("expected rates, or {log2: {from: -6, to: 2, per_octave: 2}}")
+    octaves = Octaves.model_validate(value["log2"])
+    first = math.ceil(octaves.start * octaves.per_octave)
+    last = math.floor(octaves.to * octaves.per_octave)
+    # 12 significant digits: the same rates, and so the same run ids, whatever the platform's pow.
+    return [float(f"{2 ** (i / octaves.per_octave):.12g}") for i in range(first, last + 1)]
+
+
+def _data(value: Any) -> Any:
+    """Data sets, each a name or a mapping of the fields of ``DataSpec``."""
+    allowed = [field.name for field in fields(DataSpec) if field.name not in _DERIVED]
+    entries = [{"name": item} if isinstance(item, str) else item for item in _as_list(value)]
+    return [item if isinstance(item, DataSpec) else _only(item, allowed) for item in entries]
+
+
+def _activations(value: Any) -> Any:
+    """Activations, each a name or a pair [a, b]."""
+    items = [value] if isinstance(value, str) else value
+    return [f"({','.join(map(str, item))})" if isinstance(item, list) else item for item in items]
+
+
+class Strict(BaseModel):
+    """A mapping that refuses unknown keys and names the allowed ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        aliases = [field.alias or name for name, field in cls.model_fields.items()]
+        return values if isinstance(values, cls) else _only(values, aliases)
+
+
+class Octaves(Strict):
+    """Learning rates 2^from … 2^to in steps of 1/per_octave octaves."""
+
+    start: float = Field(alias="from", description="log2 of the least rate")
+    to: float = Field(description="log2 of the largest rate")
+    per_octave: PositiveInt = Field(1, description="rates an octave")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.to < self.start:
+            raise ValueError(f"expected from ≤ to, got from {self.start:g} to {self.to:g}")
+        return self
+
+
+AsList = BeforeValidator(_as_list)
+Nonempty = Field(min_length=1)
+Counts = Annotated[list[PositiveInt], AsList, Nonempty]
+Rates = Annotated[list[PositiveFloat], BeforeValidator(_learning_rates), Nonempty]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seeds), Nonempty]
+Data = Annotated[list[DataSpec], BeforeValidator(_data), Nonempty]
+Activations = Annotated[list[str], BeforeValidator(_activations), Nonempty]
+Cadence = Annotated[int, Field(ge=0)]
+
+
+class Named(BaseModel):
+    """A name, or a mapping with ``name``: keys that are no fields are options of what it names.
+
+    An option given as a list is an axis of the grid.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(description="name in the registry")
+    options: dict[str, Any] = Field({}, description="its options; they may also stand beside it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_options(cls, values: Any) -> Any:
+        if isinstance(values, cls):
+            return values
+        if isinstance(values, str):
+            return {"name": values}
+        if not isinstance(values, Mapping) or "name" not in values:
+            raise ValueError("expected a name, or a mapping with the key 'name' and options")
+        given = {key: value for key, value in values.items() if key in cls.model_fields}
+        loose = {key: value for key, value in values.items() if key not in cls.model_fields}
+        return {**given, "options": {**given.get("options", {}), **loose}}
