@@ -1,4 +1,4 @@
-"""Reading a study's file: found by name or path, checked key by key before anything else happens."""
+"""Reading a study's file: found by name or path, checked key by key before anything runs."""
 
 from __future__ import annotations
 

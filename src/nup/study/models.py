@@ -36,55 +36,58 @@ class ParameterizationEntry(Named):
     """A parameterization, at a width of its own where it is to match another's size."""
 
     match: Annotated[list[Named | None], AsList, Nonempty] = Field(
-        [None],
+        default=[None],
         description="parameterizations whose number of parameters the width is chosen to match; "
         "`null` is the base width itself; an axis",
     )
-    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+    learning_rate: Rates | None = Field(default=None, description=_OWN_RATES)
 
 
 class ScheduleEntry(Named):
     """A schedule, alone or combined with a gradient scaling."""
 
     gradient_scaling: Annotated[list[str], AsList, Nonempty] = Field(
-        ["none"], description="`none` or a scaling in the registry; an axis"
+        default=["none"], description="`none` or a scaling in the registry; an axis"
     )
-    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+    learning_rate: Rates | None = Field(default=None, description=_OWN_RATES)
 
 
 class OptimizerEntry(Named):
     """An optimizer, with learning rates of its own where they are not those of the grid."""
 
-    learning_rate: Rates | None = Field(None, description=_OWN_RATES)
+    learning_rate: Rates | None = Field(default=None, description=_OWN_RATES)
 
 
 class Record(Strict):
     """Every how many steps each group of observables is recorded; 0 is never."""
 
     steps: Cadence | None = Field(
-        None, description="loss, η, norms and cosine of the whole parameter vector"
+        default=None, description="loss, η, norms and cosine of the whole parameter vector"
     )
     curvature: Cadence | None = Field(
-        None, description="λ_t, top eigenvalue of the preconditioned Gauss–Newton matrix"
+        default=None, description="λ_t, top eigenvalue of the preconditioned Gauss–Newton matrix"
     )
     taylor: Cadence | None = Field(
-        None, description="Taylor coefficients of the loss along the update"
+        default=None, description="Taylor coefficients of the loss along the update"
     )
     layers: Cadence | None = Field(
-        None, description="per layer: update norm, cosine, gradient scale, preactivation RMS"
+        default=None,
+        description="per layer: update norm, cosine, gradient scale, preactivation RMS",
     )
     probe: Cadence | None = Field(
-        None, description="per layer: evolution of the probe set's preactivations and its split"
+        default=None,
+        description="per layer: evolution of the probe set's preactivations and its split",
     )
     features: Cadence | None = Field(
-        None,
-        description="per layer: soft and stable rank, kernel alignment, weight movement; accuracies",
+        default=None,
+        description="per layer: soft and stable rank, kernel alignment, movement of weights; "
+        "accuracies",
     )
     hessian: Cadence | None = Field(
-        None, description="top eigenvalue of the preconditioned Hessian; dear"
+        default=None, description="top eigenvalue of the preconditioned Hessian; dear"
     )
     accuracy: Cadence | None = Field(
-        None, description="validation and test accuracy; `features` brings them along"
+        default=None, description="validation and test accuracy; `features` brings them along"
     )
 
 
@@ -92,38 +95,38 @@ class Shapes(Strict):
     """The nets of an experiment, an ``initialization`` entry or a phase diagram."""
 
     data: Data | None = Field(
-        None,
+        default=None,
         description="name, or `{name, n_train, n_validation, n_test, n_probe, seed, options}`; "
         "an axis",
     )
     parameterization: Annotated[list[ParameterizationEntry], AsList, Nonempty] | None = Field(
-        None, description="name, or `{name, match, learning_rate, …options}`; an axis"
+        default=None, description="name, or `{name, match, learning_rate, …options}`; an axis"
     )
-    depth: Counts | None = Field(None, description="numbers of weight matrices; an axis")
-    width: Counts | None = Field(None, description="base widths; an axis")
+    depth: Counts | None = Field(default=None, description="numbers of weight matrices; an axis")
+    width: Counts | None = Field(default=None, description="base widths; an axis")
     activation: Activations | None = Field(
-        None, description="`abs`, `relu`, `linear`, or pairs `[a, b]`; an axis"
+        default=None, description="`abs`, `relu`, `linear`, or pairs `[a, b]`; an axis"
     )
     weight_variance: Annotated[list[PositiveFloat], AsList, Nonempty] | None = Field(
-        None, description="σ²; 1 is the edge of chaos; an axis"
+        default=None, description="σ²; 1 is the edge of chaos; an axis"
     )
-    seeds: Seeds | None = Field(None, description="how many (0 … n−1), or a list; an axis")
+    seeds: Seeds | None = Field(default=None, description="how many (0 … n−1), or a list; an axis")
 
 
 class Initialization(Shapes):
     """Nets measured before training."""
 
     kernel: bool = Field(
-        False, description="measure neural tangent kernels as well (plain nets at σ² = 1)"
+        default=False, description="measure neural tangent kernels as well (plain nets at σ² = 1)"
     )
 
 
 class CriticalRates(Strict):
     """Values of c = η λ_0 looked at: 2^from … 2^to, ``per_octave`` of them an octave."""
 
-    start: float = Field(-1.0, alias="from", description="log2 of the least c")
-    to: float = Field(6.0, description="log2 of the largest c")
-    per_octave: PositiveInt = Field(2, description="values of c an octave")
+    start: float = Field(default=-1.0, alias="from", description="log2 of the least c")
+    to: float = Field(default=6.0, description="log2 of the largest c")
+    per_octave: PositiveInt = Field(default=2, description="values of c an octave")
 
     @model_validator(mode="after")
     def _several(self) -> Self:
@@ -139,64 +142,70 @@ class PhaseDiagram(Shapes):
     """Nets whose critical learning rates are sought, full batch and at constant rates."""
 
     steps: PositiveInt = Field(
-        64, description="length of the runs that tell catapult and divergence"
+        default=64, description="length of the runs that tell catapult and divergence"
     )
     early: PositiveInt = Field(
-        4, description="first steps in which loss and sharpness rise or do not"
+        default=4, description="first steps in which loss and sharpness rise or do not"
     )
     sharpness: Literal["hessian", "gauss_newton"] = Field(
-        "hessian",
+        default="hessian",
         description="`hessian` or `gauss_newton`, which is several times cheaper for large nets",
     )
     log2_c: CriticalRates = Field(
-        CriticalRates.model_validate({}), description="`{from, to, per_octave}` of the scan"
+        default=CriticalRates.model_validate({}), description="`{from, to, per_octave}` of the scan"
     )
     resolution: PositiveInt = Field(
-        8, description="values an octave to which lines are bisected, a multiple of `per_octave`"
+        default=8,
+        description="values an octave to which lines are bisected, a multiple of `per_octave`",
     )
-    loss: Loss | None = Field(None, description="as of an experiment")
-    dtype: Dtype | None = Field(None, description="as of an experiment")
+    loss: Loss | None = Field(default=None, description="as of an experiment")
+    dtype: Dtype | None = Field(default=None, description="as of an experiment")
 
 
 class Settings(Shapes):
     """The runs of an experiment, or of one of its grids."""
 
     schedule: Annotated[list[ScheduleEntry], AsList, Nonempty] | None = Field(
-        None, description="name, or `{name, gradient_scaling, learning_rate, …options}`; an axis"
+        default=None,
+        description="name, or `{name, gradient_scaling, learning_rate, …options}`; an axis",
     )
     optimizer: Annotated[list[OptimizerEntry], AsList, Nonempty] | None = Field(
-        None, description="name, or `{name, learning_rate, …options}`; an axis"
+        default=None, description="name, or `{name, learning_rate, …options}`; an axis"
     )
     learning_rate: Rates | None = Field(
-        None, description="rates, or `{log2: {from: -6, to: 2, per_octave: 2}}`; an axis"
+        default=None, description="rates, or `{log2: {from: -6, to: 2, per_octave: 2}}`; an axis"
     )
-    steps: PositiveInt | None = Field(None, description="length of a run")
-    loss: Loss | None = Field(None, description="`mse` or `cross_entropy`")
-    batch_size: PositiveInt | None = Field(None, description="samples a step; left out: full batch")
-    dtype: Dtype | None = Field(None, description="`float32` or `float64`")
+    steps: PositiveInt | None = Field(default=None, description="length of a run")
+    loss: Loss | None = Field(default=None, description="`mse` or `cross_entropy`")
+    batch_size: PositiveInt | None = Field(
+        default=None, description="samples a step; left out: full batch"
+    )
+    dtype: Dtype | None = Field(default=None, description="`float32` or `float64`")
     record: Record | None = Field(
-        None, description="every how many steps to record what; merged key by key"
+        default=None, description="every how many steps to record what; merged key by key"
     )
 
 
 class Experiment(Settings):
     """An experiment: one grid, or several that share its name and settings."""
 
-    grids: list[Settings] = Field([], description="several sets of settings under one name")
+    grids: list[Settings] = Field(default=[], description="several sets of settings under one name")
 
 
 class Jobs(Strict):
     """How runs are packed into jobs, and how a job trains them."""
 
-    minutes: PositiveFloat = Field(1.0, description="what a job should take")
-    gflops: PositiveFloat = Field(GFLOPS, description="what a core delivers in matrix products")
-    threads: PositiveInt = Field(1, description="threads of a job")
-    gpus: Annotated[int, Field(ge=0, le=1)] = Field(0, description="GPUs of a job, 0 or 1")
+    minutes: PositiveFloat = Field(default=1.0, description="what a job should take")
+    gflops: PositiveFloat = Field(
+        default=GFLOPS, description="what a core delivers in matrix products"
+    )
+    threads: PositiveInt = Field(default=1, description="threads of a job")
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(default=0, description="GPUs of a job, 0 or 1")
     memory_mb: PositiveFloat | None = Field(
-        None, description="megabytes that a job may hold; left out: no limit"
+        default=None, description="megabytes that a job may hold; left out: no limit"
     )
     compiled: bool = Field(
-        True,
+        default=True,
         description="let compiled kernels take the steps that they know; `false`: torch takes all",
     )
 
@@ -208,16 +217,17 @@ class Study(Strict):
         description="name; results go to `results/<study>/`"
     )
     plugins: list[str] = Field(
-        [], description="files of Python that register entries, relative to the study's file"
+        default=[],
+        description="files of Python that register entries, relative to the study's file",
     )
-    jobs: Jobs = Field(Jobs(), description="how work is packed into jobs")
-    defaults: Settings = Field(Settings(), description="settings of all that follows")
-    experiments: dict[str, Experiment] = Field({}, description="runs to train, by name")
+    jobs: Jobs = Field(default=Jobs(), description="how work is packed into jobs")
+    defaults: Settings = Field(default=Settings(), description="settings of all that follows")
+    experiments: dict[str, Experiment] = Field(default={}, description="runs to train, by name")
     initialization: dict[str, Initialization] = Field(
-        {}, description="nets to measure before training, by name"
+        default={}, description="nets to measure before training, by name"
     )
     phase_diagrams: dict[str, PhaseDiagram] = Field(
-        {}, description="nets whose critical learning rates to find, by name"
+        default={}, description="nets whose critical learning rates to find, by name"
     )
 
 

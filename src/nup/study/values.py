@@ -1,4 +1,4 @@
-"""Values of study configurations: short forms, which a validator spells out, and strict mappings."""
+"""Values of study configurations: short forms, spelled out when read, and strict mappings."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Octaves(Strict):
 
     start: float = Field(alias="from", description="log2 of the least rate")
     to: float = Field(description="log2 of the largest rate")
-    per_octave: PositiveInt = Field(1, description="rates an octave")
+    per_octave: PositiveInt = Field(default=1, description="rates an octave")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -118,7 +118,9 @@ class Named(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = Field(description="name in the registry")
-    options: dict[str, Any] = Field({}, description="its options; they may also stand beside it")
+    options: dict[str, Any] = Field(
+        default={}, description="its options; they may also stand beside it"
+    )
 
     @model_validator(mode="before")
     @classmethod
