@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from nup.errors import UserError
+from nup.registry import plugin_files
 from nup.study.models import Study
 
 
@@ -32,7 +34,7 @@ def find(study: str, folder: str | Path = "config") -> Path:
 
 
 def load(path: str | Path) -> Study:
-    """Read and check a study configuration.
+    """Read and check a study configuration, after loading the plug-ins that it names.
 
     Raises:
         UserError: naming the file and, for each mistake, the key, what was got and what is allowed.
@@ -41,7 +43,15 @@ def load(path: str | Path) -> Study:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+    for file in _plugins(values):
+        plugin_files.load(Path(path).parent / file)
     return check(values, path)
+
+
+def _plugins(values: Any) -> list[str]:
+    """Files of plug-ins, before anything is checked: what they register decides what is allowed."""
+    files = values.get("plugins") if isinstance(values, Mapping) else None
+    return [file for file in files if isinstance(file, str)] if isinstance(files, list) else []
 
 
 def check(values: Any, where: str | Path) -> Study:
