@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def load(path: str | Path) -> Study:
     for file in _plugins(values):
         plugin_files.load(Path(path).parent / file)
     return check(values, path)
+
+
+def plugins(study: Study, path: str | Path) -> list[Path]:
+    """The files of a study's plug-ins, which it names relative to its own."""
+    return [Path(os.path.normpath(Path(path).parent / file)) for file in study.plugins]
 
 
 def _plugins(values: Any) -> list[str]:
