@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 
 DATA = DataSpec("teacher", n_train=16, n_validation=8, n_test=8, n_probe=4)
@@ -40,7 +40,7 @@ class FakeTraining:
         self.calls: list[list[str]] = []
         self._fail_at_call = fail_at_call
 
-    def __call__(self, specs, dataset, device="cpu", progress=None):
+    def __call__(self, specs, dataset, device="cpu", progress=None, compiled=True):
         if len(self.calls) == self._fail_at_call:
             raise RuntimeError("interrupted")
         ids = [spec.id for spec in specs]

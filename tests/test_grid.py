@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from nup.errors import UserError
-from nup.study import configuration, grid
+from nup.study import grid
+from nup.study.load import find, load
 from nup.training.schedules import label
 
 STUDY = """
@@ -39,7 +40,7 @@ def study_file(tmp_path):
 
 
 def expand(path):
-    return list(grid.runs(configuration.load(path), path).values())
+    return list(grid.runs(load(path), path).values())
 
 
 def test_a_grid_is_the_product_of_its_axes(study_file):
@@ -164,19 +165,19 @@ def test_kernels_that_theory_does_not_know_are_refused(study_file, changes, got)
     entry = {"parameterization": "mup", "depth": 4, "width": 8, "kernel": True, **changes}
     path = study_file(initialization={"ntk": entry})
     with pytest.raises(UserError, match=rf"initialization\.ntk: kernel: .* got {got}"):
-        grid.initializations(configuration.load(path), path)
+        grid.initializations(load(path), path)
 
 
 def test_initializations(study_file):
     path = study_file()
-    nets = grid.initializations(configuration.load(path), path)
-    assert [(net.weight_variance, net.seed) for net in nets] == [
+    nets = grid.initializations(load(path), path)
+    assert [(net.weight_variance, net.seed) for net in nets.values()] == [
         (0.8, 0),
         (0.8, 1),
         (1.0, 0),
         (1.0, 1),
     ]
-    assert {net.experiment for net in nets} == {"eoc"}
+    assert {net.experiment for net in nets.values()} == {"eoc"}
 
 
 @pytest.mark.parametrize(
@@ -232,27 +233,27 @@ def test_files_that_are_no_studies(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("study: [")
     with pytest.raises(UserError, match="not valid YAML"):
-        configuration.load(path)
+        load(path)
     path.write_text("- 1")
     with pytest.raises(UserError, match=r"\(top level\): expected a mapping with keys among study"):
-        configuration.load(path)
+        load(path)
     path.write_text("study: ../elsewhere")
     with pytest.raises(UserError, match="study: String should match pattern"):
-        configuration.load(path)
+        load(path)
 
 
 def test_studies_are_found_by_name_or_path(tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY)
-    assert configuration.find("mine", tmp_path) == tmp_path / "mine.yaml"
-    assert configuration.find(str(tmp_path / "mine.yaml"), "nowhere") == tmp_path / "mine.yaml"
+    assert find("mine", tmp_path) == tmp_path / "mine.yaml"
+    assert find(str(tmp_path / "mine.yaml"), "nowhere") == tmp_path / "mine.yaml"
     with pytest.raises(UserError, match=r"study 'yours': no file .*; expected one of mine or the"):
-        configuration.find("yours", tmp_path)
+        find("yours", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["laptop", "ci", "paper", "benchmark"])
 def test_shipped_studies_are_valid(pytestconfig, name):
-    path = configuration.find(name, pytestconfig.rootpath / "config")
-    study = configuration.load(path)
+    path = find(name, pytestconfig.rootpath / "config")
+    study = load(path)
     assert study.study == name
     runs = grid.runs(study, path)
     assert {"depth", "catapult"} <= {run.experiment for run in runs.values()}
@@ -265,8 +266,8 @@ def test_shipped_studies_are_valid(pytestconfig, name):
     assert bool(study.phase_diagrams) == bool(grid.phase_diagrams(study, path))
     kernels = {"ntk-width", "ntk-depth", "ntk-spectrum"}
     nets = grid.initializations(study, path)
-    assert {net.experiment for net in nets} == {"eoc"} | kernels
-    assert {net.experiment for net in nets if net.kernel} == kernels
+    assert {net.experiment for net in nets.values()} == {"eoc"} | kernels
+    assert {net.experiment for net in nets.values() if net.kernel} == kernels
     assert all(
         run.record.hessian
         for run in runs.values()

@@ -10,9 +10,11 @@ import pytest
 from fake_training import FakeTraining, run_spec
 from nup.claims import load_catalogue
 from nup.errors import UserError
-from nup.jobs import devices, execute, initialization, plan, progress
+from nup.jobs import devices, execute, progress, training
+from nup.jobs.kinds import INITIALIZATION, TRAINING
+from nup.jobs.plan import Job
 from nup.report import notebook
-from nup.specs.specification import InitSpec, ScheduleSpec
+from nup.specs import DataSpec, InitSpec, OptimizerSpec, RecordSpec
 from nup.study import quick_run
 from nup.tables import collect, store
 
@@ -20,7 +22,10 @@ from nup.tables import collect, store
 @pytest.fixture
 def two_stacks():
     """A job of two stacks of two runs."""
-    return plan.Job(tuple(run_spec(seed=seed, depth=depth) for depth in (2, 3) for seed in (0, 1)))
+    return Job(
+        TRAINING,
+        tuple(run_spec(seed=seed, depth=depth) for depth in (2, 3) for seed in (0, 1)),
+    )
 
 
 def session(tmp_path, train, **changes):
@@ -31,7 +36,7 @@ def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
     train = FakeTraining()
     execute.run(two_stacks, tmp_path / "out", session(tmp_path, train))
     runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
-    assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
+    assert sorted(runs["run_id"]) == sorted(two_stacks.ids)
     assert len(train.calls) == 2
     assert set(runs["depth"]) == {2, 3}
     assert set(runs["stack_size"]) == {2}
@@ -41,7 +46,7 @@ def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
     assert runs["batch_size"].isna().all()
     for name in ("steps", "layers"):
         table = store.read_table(name, tmp_path / "out" / f"{name}.parquet")
-        assert set(table["run_id"]) == set(two_stacks.run_ids)
+        assert set(table["run_id"]) == set(two_stacks.ids)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
@@ -53,45 +58,74 @@ def test_an_interrupted_job_goes_on_where_it_stopped(tmp_path, two_stacks):
     execute.run(two_stacks, tmp_path / "out", session(tmp_path, again))
     assert len(again.calls) == 1
     runs = store.read_table("runs", tmp_path / "out" / "runs.parquet")
-    assert sorted(runs["run_id"]) == sorted(two_stacks.run_ids)
+    assert sorted(runs["run_id"]) == sorted(two_stacks.ids)
 
 
 def test_checkpoints_of_other_code_are_not_used(tmp_path, two_stacks, monkeypatch):
     with pytest.raises(RuntimeError, match="interrupted"):
         execute.run(two_stacks, tmp_path / "out", session(tmp_path, FakeTraining(fail_at_call=1)))
-    monkeypatch.setattr("nup.jobs.provenance.code_digest", lambda *entries: "edited")
+    monkeypatch.setattr("nup.jobs.provenance.code_digest", lambda *modules: "edited")
     again = FakeTraining()
     execute.run(two_stacks, tmp_path / "out", session(tmp_path, again))
     assert len(again.calls) == 2
 
 
-def test_factors_describe_schedules():
-    spec = run_spec(schedule=ScheduleSpec("sharpness", {"c": 2.5}, "depthwise"), learning_rate=None)
-    found = execute.factors(spec)
-    assert (found["schedule"], found["schedule_name"]) == ("sharpness(2.5)+depthwise", "sharpness")
-    assert (found["schedule_c"], found["learning_rate"]) == (2.5, None)
-    assert execute.factors(run_spec())["schedule_c"] is None
+def test_checkpoints_are_of_a_backend(two_stacks, tmp_path):
+    block = two_stacks.specs[:2]
+    kernels = session(tmp_path, None)
+    torch = session(tmp_path, None, compiled=False)
+    assert training.checkpoint(block, kernels) == training.checkpoint(
+        block, session(tmp_path, None)
+    )
+    assert training.checkpoint(block, kernels) != training.checkpoint(block, torch)
+
+
+def test_runs_name_what_took_their_steps():
+    adamw = OptimizerSpec("adamw", {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0})
+    record = RecordSpec(curvature=0)
+    runs = [run_spec(seed=seed, record=record) for seed in (0, 1)]
+    runs.append(run_spec(parameterization="sp", optimizer=adamw, record=record))
+
+    def backends(**how):
+        table = training.execute(runs, execute.Session(train=FakeTraining(), **how))["runs"]
+        return dict(zip(table["run_id"].to_pylist(), table["backend"].to_pylist(), strict=True))
+
+    found = backends()
+    assert [found[run.id] for run in runs] == ["numba", "numba", "torch"]
+    assert set(backends(compiled=False).values()) == {"torch"}
 
 
 def test_real_training_fits_the_tables(tmp_path):
     runs = [run_spec(seed=seed, learning_rate=rate) for seed in (0, 1) for rate in (0.01, 1e6)]
-    found = execute.train_runs(runs, execute.Session())
+    found = training.execute(runs, execute.Session())
     assert found["runs"]["status"].to_pylist().count("diverged") == 2
     for name, table in found.items():
         assert table.schema.equals(store.schema(name))
     assert "stable" in quick_run.summary(found["runs"])
 
 
+def collected(selection, folder, out):
+    """Rows by table, of the runs that jobs have left in a folder."""
+    return {
+        name: collect.collect(
+            name,
+            TRAINING.key,
+            {TRAINING.files(folder, job)[name]: ids for job, ids in selection.items()},
+            out / f"{name}.parquet",
+        )
+        for name in TRAINING.tables
+    }
+
+
 def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_stacks):
     train = FakeTraining()
-    one, two = plan.Job(two_stacks.runs[:3]), plan.Job(two_stacks.runs[3:])
+    one, two = Job(TRAINING, two_stacks.specs[:3]), Job(TRAINING, two_stacks.specs[3:])
     for name, part in {"all": two_stacks, "one": one, "two": two}.items():
         execute.run(part, tmp_path / "runs" / name, session(tmp_path, train))
-    chosen = list(two_stacks.run_ids[1:])
-    rows = collect.collect({"all": chosen}, tmp_path / "runs", tmp_path / "a")
-    collect.collect(
-        {"two": list(two.run_ids), "one": list(one.run_ids[1:])}, tmp_path / "runs", tmp_path / "b"
-    )
+    chosen = list(two_stacks.ids[1:])
+    rows = collected({"all": chosen}, tmp_path / "runs", tmp_path / "a")
+    again = {"two": list(two.ids), "one": list(one.ids[1:])}
+    collected(again, tmp_path / "runs", tmp_path / "b")
     assert rows == {"runs": 3, "steps": 3, "layers": 3}
     for name in ("steps", "layers"):
         files = [tmp_path / folder / f"{name}.parquet" for folder in "ab"]
@@ -102,19 +136,20 @@ def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_st
 
 def test_tables_need_every_job(tmp_path):
     with pytest.raises(UserError, match=r"absent/runs\.parquet: .* no such file; train first"):
-        collect.collect({"absent": ["run"]}, tmp_path, tmp_path / "out")
+        collected({"absent": ["run"]}, tmp_path, tmp_path / "out")
 
 
 def test_no_selected_run_gives_empty_tables(tmp_path):
-    assert collect.collect({}, tmp_path, tmp_path) == {"runs": 0, "steps": 0, "layers": 0}
+    assert collected({}, tmp_path, tmp_path) == {"runs": 0, "steps": 0, "layers": 0}
 
 
 def test_initializations_of_several_data_sets(tmp_path):
-    data = [run_spec().data, run_spec(data=run_spec().data.__class__("teacher", 8, 4, 4, 4)).data]
-    nets = [InitSpec("eoc", each, "mup", 3, 4, "abs", 1.0, 0) for each in data]
-    assert initialization.run(nets, tmp_path / "init.parquet") == 6
-    assert store.read_table("init", tmp_path / "init.parquet")["layer"].max() == 3
-    assert initialization.run([], tmp_path / "init.parquet") == 0
+    sets = [run_spec().data, DataSpec("teacher", 8, 4, 4, 4)]
+    nets = tuple(InitSpec("eoc", each, "mup", 3, 4, "abs", 1.0, 0) for each in sets)
+    path = tmp_path / "init.parquet"
+    assert execute.run(Job(INITIALIZATION, nets), path, execute.Session()) == {"init": 6}
+    table = store.read_table("init", path)
+    assert table.groupby("cell_id")["layer"].max().to_dict() == {net.id: 3 for net in nets}
 
 
 def test_progress_says_how_far_the_whole_job_is(monkeypatch, caplog):
@@ -179,7 +214,7 @@ def test_processes_take_different_devices(monkeypatch, tmp_path):
 def test_a_device_is_free_when_its_process_has_died(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_gpus", lambda: 2)
     hold = (
-        "import sys, pathlib\nfrom nup import devices\ndevices._gpus = lambda: 2\n"
+        "import sys, pathlib\nfrom nup.jobs import devices\ndevices._gpus = lambda: 2\n"
         "context = devices.device('cuda', {}, pathlib.Path(sys.argv[1]))\n"
         "print(context.__enter__())\nsys.stdout.flush()\nimport os; os._exit(1)"
     )
@@ -247,9 +282,9 @@ def test_tables_of_notebooks_are_those_that_they_name(pytestconfig):
 
 
 def test_rows_of_a_block_are_those_of_its_runs(two_stacks):
-    found = execute.train_runs(two_stacks.runs, execute.Session(train=FakeTraining()))
+    found = training.execute(two_stacks.specs, execute.Session(train=FakeTraining()))
     for table in found.values():
-        assert set(pc.unique(table["run_id"]).to_pylist()) == set(two_stacks.run_ids)
+        assert set(pc.unique(table["run_id"]).to_pylist()) == set(two_stacks.ids)
 
 
 def test_subnormal_numbers_are_flushed_in_every_thread_of_a_job(tmp_path, two_stacks):

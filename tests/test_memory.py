@@ -11,6 +11,7 @@ import pytest
 from fake_training import run_spec
 from nup.errors import UserError
 from nup.jobs import memory
+from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
 from nup.specs.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.training import costs
@@ -39,7 +40,7 @@ HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=replace(NOTHING,
 
 def peak_mb(runs, folder, *options):
     """Peak memory that ``nup job`` reports of itself."""
-    path = Job(tuple(runs)).write(folder)
+    path = Job(TRAINING, tuple(runs)).write(folder)
     command = [sys.executable, "-m", "nup", "job", str(path), "--out", str(folder / "out")]
     done = subprocess.run(
         [*command, "--device", "cpu", *options], capture_output=True, text=True, check=True

@@ -8,10 +8,13 @@ import yaml
 from fake_training import DATA
 from nup import cli
 from nup.errors import UserError
-from nup.jobs import phase_plan, plan
-from nup.jobs.phase_plan import PhaseJob
-from nup.specs.specification import PhaseSpec
-from nup.study import configuration, grid
+from nup.jobs import plan
+from nup.jobs.kinds import PHASES
+from nup.jobs.plan import Job, Limits
+from nup.specs import PhaseSpec
+from nup.study import grid
+from nup.study.load import load
+from nup.study.models import Study
 from nup.tables import store
 
 ENTRY = {
@@ -26,9 +29,7 @@ ENTRY = {
 
 def cells(entry=None, **defaults):
     study = {"study": "test", "defaults": defaults, "phase_diagrams": {"depth": entry or ENTRY}}
-    return list(
-        grid.phase_diagrams(configuration.Study.model_validate(study), "mine.yaml").values()
-    )
+    return list(grid.phase_diagrams(Study.model_validate(study), "mine.yaml").values())
 
 
 def spec(seed=0, depth=3, **changes):
@@ -82,7 +83,7 @@ def test_mistakes_are_named_with_file_key_and_remedy(tmp_path, changes, message)
     study = {"study": "test", "phase_diagrams": {"depth": {**ENTRY, **changes}}}
     path.write_text(yaml.safe_dump(study))
     with pytest.raises(UserError, match=message) as error:
-        grid.phase_diagrams(configuration.load(path), path)
+        grid.phase_diagrams(load(path), path)
     assert str(error.value).startswith(str(path))
 
 
@@ -95,7 +96,8 @@ def reconcile(tmp_path):
 
     def run(wanted):
         by_id = {cell.id: cell for cell in wanted}
-        return phase_plan.reconcile(by_id, tmp_path / "plan", tmp_path / "phases", 0.1, 120)
+        folders = tmp_path / "plan", tmp_path / "phases"
+        return plan.reconcile(PHASES, by_id, *folders, Limits(0.1, 120))
 
     return run
 
@@ -110,7 +112,7 @@ def test_every_cell_is_planned_once_and_seeds_stay_together(reconcile):
     assert of(planned) == sorted(cell.id for cell in wanted)
     assert len(planned.jobs) > 1
     for job in planned.jobs.values():
-        keys = [cell.cell_key for cell in job.cells]
+        keys = [cell.cell_key for cell in job.specs]
         assert all(keys.count(key) == 3 for key in keys)
     again = reconcile(wanted[::-1])
     assert again.selection == planned.selection
@@ -123,7 +125,7 @@ def test_growing_measures_only_what_is_missing(reconcile, tmp_path):
     (tmp_path / "phases" / f"{job}.parquet").touch()
     grown = reconcile([spec(seed, depth) for seed in range(3) for depth in (2, 3)])
     assert job in grown.jobs
-    new = [cell for name, planned in grown.jobs.items() if name != job for cell in planned.cells]
+    new = [cell for name, planned in grown.jobs.items() if name != job for cell in planned.specs]
     assert {(cell.seed, cell.depth) for cell in new} == {(0, 2), (1, 2), (2, 2), (2, 3)}
     shrunk = reconcile([spec(0)])
     assert (list(shrunk.jobs), of(shrunk)) == ([job], [spec(0).id])
@@ -138,20 +140,20 @@ def test_planning_at_once_gives_one_plan(reconcile):
 
 def test_damaged_files_are_named_and_ignored_in_planning(reconcile, tmp_path):
     planned = reconcile([spec()])
-    (tmp_path / "plan" / "0123.json").write_text('{"cells": [{"experiment": "old"}]}')
-    with pytest.raises(UserError, match="expected phase diagrams planned by this version of nup"):
-        PhaseJob.read(tmp_path / "plan" / "0123.json")
+    (tmp_path / "plan" / "0123.json").write_text('{"kind": "phases", "specs": [{}]}')
+    with pytest.raises(UserError, match="expected a job planned by this version of nup"):
+        Job.read(tmp_path / "plan" / "0123.json")
     assert reconcile([spec()]).selection == planned.selection
 
 
 def test_more_work_is_longer():
-    plain = phase_plan.seconds([spec()], 120)
+    plain = PHASES.seconds([spec()], 120)
     for changes in ({"seed": 1}, {"depth": 4}, {"log2_to": 8.0}, {"early": 8}):
         more = [spec(), spec(1)] if "seed" in changes else [spec(**changes)]
-        assert phase_plan.seconds(more, 120) > plain
-    cheap = phase_plan.seconds([spec(sharpness="gauss_newton")], 120)
+        assert PHASES.seconds(more, 120) > plain
+    cheap = PHASES.seconds([spec(sharpness="gauss_newton")], 120)
     assert cheap < plain
-    assert PhaseJob((spec(),)).limit_minutes(120) >= 5
+    assert Job(PHASES, (spec(),)).limit_minutes(120) >= 5
 
 
 # -- measured and collected ------------------------------------------------------------------------
@@ -159,19 +161,17 @@ def test_more_work_is_longer():
 
 def test_from_a_job_to_the_table(tmp_path, capfd):
     wanted = [spec(seed, depth, log2_to=4.0) for depth in (2, 3) for seed in range(2)]
-    jobs = [PhaseJob(tuple(wanted[:2])), PhaseJob(tuple(wanted[2:]))]
+    jobs = [Job(PHASES, tuple(wanted[:2])), Job(PHASES, tuple(wanted[2:]))]
     for job in jobs:
         path, out = job.write(tmp_path / "plan"), tmp_path / "phases" / f"{job.id}.parquet"
-        assert cli.main(["phases", str(path), "--out", str(out)]) == 0
-        assert "phases: 8 rows" in capfd.readouterr().err
-    selection = plan.write_selection(
-        {job.id: [job.cell_ids[0]] for job in jobs}, tmp_path / "selections"
-    )
-    out = tmp_path / "tables" / "phases.parquet"
-    options = ["--jobs", str(tmp_path / "phases"), "--out", str(out)]
-    assert cli.main(["collect-phases", str(selection), *options]) == 0
-    table = store.read_table("phases", out)
-    assert sorted(set(table["cell_id"])) == sorted(job.cell_ids[0] for job in jobs)
+        assert cli.main(["job", str(path), "--out", str(out)]) == 0
+        assert f"job {job.id}: phases 8 rows" in capfd.readouterr().err
+    chosen = {job.id: [job.ids[0]] for job in jobs}
+    selection = plan.write_selection(PHASES, chosen, tmp_path / "selections")
+    options = ["--jobs", str(tmp_path / "phases"), "--out", str(tmp_path / "tables")]
+    assert cli.main(["tables", str(selection), *options]) == 0
+    table = store.read_table("phases", tmp_path / "tables" / "phases.parquet")
+    assert sorted(set(table["cell_id"])) == sorted(job.ids[0] for job in jobs)
     assert set(table["seed"]) == {0}
     assert table.groupby("depth")["line"].nunique().to_dict() == {2: 4, 3: 4}
     found = table[table["censored"] == ""]
@@ -183,8 +183,7 @@ def test_from_a_job_to_the_table(tmp_path, capfd):
 
 
 def test_a_study_without_phase_diagrams_has_an_empty_table(tmp_path):
-    selection = plan.write_selection({}, tmp_path)
-    out = tmp_path / "phases.parquet"
-    options = ["--jobs", str(tmp_path), "--out", str(out)]
-    assert cli.main(["collect-phases", str(selection), *options]) == 0
-    assert len(store.read_table("phases", out)) == 0
+    selection = plan.write_selection(PHASES, {}, tmp_path)
+    options = ["--jobs", str(tmp_path), "--out", str(tmp_path)]
+    assert cli.main(["tables", str(selection), *options]) == 0
+    assert len(store.read_table("phases", tmp_path / "phases.parquet")) == 0

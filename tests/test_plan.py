@@ -1,3 +1,4 @@
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -5,8 +6,9 @@ import pytest
 
 from fake_training import DATA, run_spec, runs_by_id
 from nup.errors import UserError
-from nup.jobs import memory, plan
-from nup.specs.specification import InitSpec
+from nup.jobs import kinds, locks, memory, plan
+from nup.jobs.kinds import TRAINING
+from nup.jobs.plan import Job, Limits
 
 
 @pytest.fixture
@@ -18,8 +20,8 @@ def study(tmp_path):
         runs = tmp_path / "runs"
 
         def plan(self, specs, seconds=0.01, memory_mb=None):
-            runs = runs_by_id(specs)
-            return plan.reconcile(runs, self.jobs, self.runs, seconds, 50, memory_mb)
+            limits = Limits(seconds, 50, memory_mb)
+            return plan.reconcile(TRAINING, runs_by_id(specs), self.jobs, self.runs, limits)
 
         def finish(self, job):
             folder = self.runs / job
@@ -48,15 +50,14 @@ def test_every_run_is_planned_once(study):
     planned = study.plan(specs(range(6)))
     assert selected(planned) == ids(specs(range(6)))
     assert len(planned.jobs) > 1
-    assert planned.n_runs == 12
 
 
 def test_job_files_hold_everything(study):
     planned = study.plan(specs(range(3)))
     for job in planned.jobs.values():
-        read = plan.Job.read(study.jobs / f"{job.id}.json")
+        read = Job.read(study.jobs / f"{job.id}.json")
         assert read == job
-        assert (read.id, read.digest, read.run_ids) == (job.id, job.digest, job.run_ids)
+        assert (read.id, read.digest, read.ids) == (job.id, job.digest, job.ids)
 
 
 def test_planning_again_changes_nothing(study):
@@ -83,7 +84,7 @@ def test_growing_trains_only_what_is_missing(study):
     files = study.files()
     grown = study.plan(specs(range(5), depths=(2, 3, 4)))
     new = set(grown.jobs) - set(first.jobs)
-    trained = sorted(run for job in new for run in grown.jobs[job].run_ids)
+    trained = sorted(run for job in new for run in grown.jobs[job].ids)
     assert set(first.jobs) <= set(grown.jobs)
     assert trained == sorted(
         set(ids(specs(range(5), depths=(2, 3, 4)))) - set(ids(specs(range(4))))
@@ -116,20 +117,20 @@ def test_jobs_not_yet_run_are_dropped_when_they_hold_unwanted_runs(study):
 
 def test_jobs_stay_near_their_length_and_start_with_the_longest():
     runs = specs(range(40), depths=(2, 3, 4, 5))
-    jobs = plan.pack(runs, seconds=0.1, gflops=50)
-    lengths = [plan.training_seconds(job.runs, 50) for job in jobs]
+    jobs = plan.pack(TRAINING, runs, Limits(0.1, 50))
+    lengths = [TRAINING.seconds(job.specs, 50) for job in jobs]
     assert max(lengths) < 0.15
     assert lengths[0] == max(lengths)
-    assert len(jobs) <= 2 + 2 * plan.training_seconds(runs, 50) / 0.1
+    assert len(jobs) <= 2 + 2 * TRAINING.seconds(runs, 50) / 0.1
 
 
 def test_a_run_longer_than_a_job_has_one_of_its_own():
-    jobs = plan.pack(specs(range(3), depths=(2,)), seconds=1e-9, gflops=50)
-    assert [len(job.runs) for job in jobs] == [1, 1, 1]
+    jobs = plan.pack(TRAINING, specs(range(3), depths=(2,)), Limits(1e-9, 50))
+    assert [len(job.specs) for job in jobs] == [1, 1, 1]
 
 
 def test_limits_leave_room():
-    job = plan.Job((run_spec(),))
+    job = Job(TRAINING, (run_spec(),))
     assert job.limit_minutes(50) >= 5
     assert job.memory_mb() > memory.START_BYTES / 1e6
 
@@ -148,27 +149,66 @@ def test_jobs_keep_to_the_memory_they_are_given(study):
     study.finish(free.id)
     assert set(study.plan(runs, seconds=1e6, memory_mb=limit).jobs) == {free.id}
     with pytest.raises(UserError, match=r"about \d+ MB for .*, got .* MB; raise jobs.memory_mb"):
-        plan.pack(runs, 1e6, 50, memory_mb=(1 + memory.MARGIN) * (start + 9))
+        plan.pack(TRAINING, runs, Limits(1e6, 50, (1 + memory.MARGIN) * (start + 9)))
 
 
-def test_selections_and_initializations_are_named_by_content(study, tmp_path):
+def test_selections_are_named_by_content(study, tmp_path):
     planned = study.plan(specs(range(2)))
     path = planned.write_selection(tmp_path)
-    assert plan.read_selection(path) == {job: list(runs) for job, runs in planned.selection.items()}
+    kind, selection = plan.read_selection(path)
+    assert kind is TRAINING
+    assert selection == {job: list(runs) for job, runs in planned.selection.items()}
     assert study.plan(specs(range(2))).write_selection(tmp_path) == path
     assert study.plan(specs(range(3))).write_selection(tmp_path) != path
-    nets = [InitSpec("eoc", DATA, "mup", 4, 8, "abs", 1.0, seed) for seed in range(2)]
-    assert plan.read_initialization(plan.write_initialization(nets, tmp_path)) == nets
+    path.write_text("{}")
+    with pytest.raises(UserError, match="expected a selection with 'kind' and 'jobs'"):
+        plan.read_selection(path)
+
+
+def test_jobs_of_an_earlier_plan_are_read_from_their_files(study):
+    first = study.plan(specs(range(4)), seconds=10)
+    (name,) = first.jobs
+    shrunk = study.plan(specs(range(2)), seconds=10)
+    assert name not in shrunk.jobs
+    assert shrunk.job(name) == first.jobs[name]
+
+
+def test_a_plan_takes_no_jobs_of_another_kind(study):
+    study.plan(specs(range(2)))
+    other = plan.reconcile(kinds.PHASES, {}, study.jobs, study.runs, Limits())
+    assert (other.jobs, other.selection) == ({}, {})
+
+
+def test_a_planner_waits_for_another_and_says_so(study, monkeypatch, caplog):
+    monkeypatch.setattr(locks, "PATIENCE", 0.01)
+    caplog.set_level("INFO", "nup")
+    with ThreadPoolExecutor(1) as pool:
+        with locks.alone(study.jobs / ".lock", "planning"):
+            waiting = pool.submit(study.plan, specs(range(2)))
+            while not caplog.messages:
+                assert not waiting.done()
+        assert selected(waiting.result()) == ids(specs(range(2)))
+    assert "waiting for another process to finish planning" in caplog.text
+
+
+def test_a_file_system_without_locks_is_named(study, monkeypatch, caplog):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    planned = study.plan(specs(range(2)))
+    assert selected(planned) == ids(specs(range(2)))
+    assert "expected a file system with locks, got [Errno 37] No locks available" in caplog.text
 
 
 def test_damaged_files_are_named_and_ignored_in_planning(study):
     planned = study.plan(specs(range(2)))
     (study.jobs / "0123.json").write_text("{")
-    (study.jobs / "4567.json").write_text('{"runs": [{"experiment": "old"}]}')
+    (study.jobs / "4567.json").write_text('{"kind": "train", "specs": [{"experiment": "old"}]}')
     with pytest.raises(UserError, match="expected JSON, got "):
-        plan.Job.read(study.jobs / "0123.json")
+        Job.read(study.jobs / "0123.json")
     with pytest.raises(UserError, match="planned by this version of nup"):
-        plan.Job.read(study.jobs / "4567.json")
+        Job.read(study.jobs / "4567.json")
     with pytest.raises(UserError, match="no such file; plan first"):
-        plan.Job.read(study.jobs / "89ab.json")
+        Job.read(study.jobs / "89ab.json")
     assert study.plan(specs(range(2))).selection == planned.selection

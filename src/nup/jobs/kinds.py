@@ -92,7 +92,9 @@ def _scans(cells: Iterable[PhaseSpec]) -> list[RunSpec]:
 
 
 def _modules_of_scan(cell: PhaseSpec) -> set[str]:
-    return {module for run in phase_runs.scan(cell) for module in entries.modules(run)}
+    kinds: tuple[phase_runs.Kind, ...] = ("initial", "whole", "early")
+    runs = [phase_runs.run(cell, each) for each in kinds]
+    return {module for run in runs for module in entries.modules(run)}
 
 
 def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
