@@ -35,7 +35,7 @@ def test_a_job_imports_nothing_that_it_does_not_use():
 
 def test_planning_imports_neither_torch_nor_pandas():
     code = (
-        "import sys\nfrom nup.jobs import plan, provenance\nfrom nup.study import configuration, grid\n"
+        "import sys\nfrom nup.jobs import plan, provenance\nfrom nup.study import grid, load\n"
         "print([name for name in ['torch', 'pandas', 'pyarrow'] if name in sys.modules])"
     )
     assert run_python(code) == "[]"

@@ -10,7 +10,8 @@ from nup.errors import UserError
 from nup.networks.parameterization import PARAMETERIZATIONS, register
 from nup.registry import Entry, Option, Registry
 from nup.specs import ScheduleSpec
-from nup.study import configuration, grid
+from nup.study import grid
+from nup.study.models import Study
 from nup.training import schedules
 from nup.training.schedules import SCHEDULES
 
@@ -42,7 +43,7 @@ def runs(net, schedule, rate=0.5):
         "schedule": schedule,
         "learning_rate": rate,
     }
-    study = configuration.Study.model_validate({"study": "s", "experiments": {"e": settings}})
+    study = Study.model_validate({"study": "s", "experiments": {"e": settings}})
     return list(grid.runs(study).values())
 
 

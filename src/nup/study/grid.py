@@ -114,7 +114,7 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
         settings = merged(Initialization, study.defaults, entry)
         with _located(path, f"initialization.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
-            for cell, seed in product(_cells(settings, path), settings.seeds or [0]):
+            for cell, seed in product(_cells(settings, path), settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
                 spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
@@ -150,7 +150,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
             f"got {settings.resolution}"
         )
-    for cell, seed in product(_cells(settings, path), settings.seeds or [0]):
+    for cell, seed in product(_cells(settings, path), settings.seeds):
         yield PhaseSpec(
             experiment=name,
             **cell.shared,
@@ -164,8 +164,8 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             log2_to=c.to,
             scan=c.per_octave,
             resolution=settings.resolution,
-            loss=settings.loss or "mse",
-            dtype=settings.dtype or "float32",
+            loss=settings.loss,
+            dtype=settings.dtype,
         )
 
 
@@ -176,13 +176,13 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     common: dict[str, Any] = {
         "experiment": name,
         "steps": settings.steps,
-        "loss": settings.loss or "mse",
+        "loss": settings.loss,
         "batch_size": settings.batch_size,
-        "dtype": settings.dtype or "float32",
+        "dtype": settings.dtype,
         "record": RecordSpec(**record),
     }
     rules = product(_schedules(settings), _optimizers(settings))
-    axes = product(_cells(settings, path), rules, settings.seeds or [0])
+    axes = product(_cells(settings, path), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
         shared = cell.shared
@@ -206,7 +206,7 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
 def _cells(settings: Shapes, path: str | Path) -> list[Cell]:
     """Data sets × nets × activations × weight variances."""
     assert settings.data and settings.parameterization and settings.depth and settings.width
-    names = [activation(name).name for name in settings.activation or ["abs"]]
+    names = [activation(name).name for name in settings.activation]
     cells = []
     sets = [datasets.resolve(_with_paths(spec, Path(path).parent)) for spec in settings.data]
     for spec, entry in product(sets, settings.parameterization):
@@ -220,7 +220,7 @@ def _cells(settings: Shapes, path: str | Path) -> list[Cell]:
             net = parameterization(entry.name, width=width, **sizes, **options)
             cells += [
                 Cell(spec, net, entry, width, base, matched_to, phi, variance)
-                for phi, variance in product(names, settings.weight_variance or [1.0])
+                for phi, variance in product(names, settings.weight_variance)
             ]
     return cells
 
@@ -239,7 +239,7 @@ def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
     """Each schedule of the settings with the entry it comes from; ``constant`` if none is set."""
     return [
         (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling)))
-        for entry in settings.schedule or [ScheduleEntry(name="constant")]
+        for entry in settings.schedule
         for options in _combinations(entry.options)
         for scaling in entry.gradient_scaling
     ]
@@ -249,7 +249,7 @@ def _optimizers(settings: Settings) -> list[tuple[OptimizerEntry, OptimizerSpec]
     """Each optimizer of the settings with the entry it comes from; ``sgd`` if none is set."""
     return [
         (entry, optimizers.resolve(entry.name, options))
-        for entry in settings.optimizer or [OptimizerEntry(name="sgd")]
+        for entry in settings.optimizer
         for options in _combinations(entry.options)
     ]
 
