@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import time
@@ -8,7 +7,9 @@ import pytest
 import nup
 from fake_training import run_spec
 from nup import cli
-from nup.jobs.plan import Job
+from nup.jobs.kinds import INITIALIZATION, TRAINING
+from nup.jobs.plan import Job, write_selection
+from nup.study import quick_run
 from nup.tables import store
 
 
@@ -61,6 +62,11 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "catapult-readings",
         "scaling-readings",
         "all,",
+        "initialization",
+        "eoc",
+        "ntk-width",
+        "ntk-depth",
+        "ntk-spectrum",
         "phase",
     }
 
@@ -78,7 +84,7 @@ def test_one_configuration_is_trained(nup_command, tmp_path):
     assert status == 0, err
     lines = out.splitlines()
     assert len(lines) == 3
-    assert lines[0].split()[:3] == ["parameterization", "depth", "width"]
+    assert lines[0].split()[:3] == ["net", "depth", "width"]
     runs = store.read_table("runs", tmp_path / "runs.parquet")
     assert sorted(runs["learning_rate"]) == [0.1, 0.1, 0.2, 0.2]
     assert len(store.read_table("steps", tmp_path / "steps.parquet")) == 4 * 6
@@ -90,8 +96,9 @@ def test_schedules_and_matched_nets_from_the_command_line(nup_command):
     net = ("--parameterization", "mup", "--match", "nup")
     status, out, err = nup_command("train", *small, *schedule, *net)
     assert status == 0, err
-    assert "sharpness(1.5)" in out
-    assert "sharpness(2.5)" in out
+    assert "sharpness(c=1.5)" in out
+    assert "sharpness(c=2.5)" in out
+    assert "mup matched to nup(r=2)" in out
 
 
 def test_adamw_from_the_command_line(nup_command, tmp_path):
@@ -101,6 +108,7 @@ def test_adamw_from_the_command_line(nup_command, tmp_path):
     assert status == 0, err
     runs = store.read_table("runs", tmp_path / "runs.parquet")
     assert list(runs["optimizer"]) == ["adamw"]
+    assert list(runs["backend"]) == ["torch"]
     status, out, err = nup_command("train", *small, *adamw, "--weight-decay", 0)
     assert status == 0, err
     assert "adamw(weight_decay=0)" in out
@@ -116,6 +124,12 @@ def test_adamw_from_the_command_line(nup_command, tmp_path):
         (("--depth", "0"), "greater than 0 (got 0)"),
         (("--parameterization", "mup", "--r", "2"), "unknown option 'r'"),
         (("--schedule", "sharpness"), "needs option 'c'"),
+        (("--set", "depth"), "--set: expected KEY=VALUE, such as record.hessian=10; got 'depth'"),
+        (("--set", "dpth=2"), "got unknown key 'dpth'; expected one of data, param"),
+        (("--set", "data.n_trian=2"), "got unknown key 'n_trian'; expected one of name, n_train"),
+        (("--set", "schedule={name: "), "--set schedule: expected a value in YAML, got"),
+        (("--set", "depth.name=2"), "--set depth.name: expected a mapping at 'depth', got 4"),
+        (("--plugin", "absent.py"), "plug-in absent.py: expected a Python file, got no such"),
         (("--device", "tpu"), "expected one of auto, cpu, cuda, got 'tpu'"),
     ],
 )
@@ -127,7 +141,7 @@ def test_options_are_checked_like_a_study(nup_command, options, message):
 
 
 def test_a_job_from_its_file(nup_command, tmp_path):
-    path = Job((run_spec(steps=2), run_spec(steps=2, seed=1))).write(tmp_path)
+    path = Job(TRAINING, (run_spec(steps=2), run_spec(steps=2, seed=1))).write(tmp_path)
     options = ("--out", tmp_path / "out", "--checkpoints", tmp_path / "checkpoints")
     status, _, err = nup_command("job", path, *options, "--log", tmp_path / "job.log")
     assert status == 0, err
@@ -141,7 +155,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback(nup_command, tmp_path,
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr("nup.jobs.execute.run", fail)
-    path = Job((run_spec(),)).write(tmp_path)
+    path = Job(TRAINING, (run_spec(),)).write(tmp_path)
     status, _, err = nup_command("job", path, "--out", tmp_path, "--log", tmp_path / "job.log")
     assert status == 1
     assert "RuntimeError: out of luck" in err
@@ -149,16 +163,14 @@ def test_an_unexpected_error_is_logged_with_its_traceback(nup_command, tmp_path,
 
 
 def test_tables_and_verdicts_from_files(nup_command, tmp_path):
-    job = Job((run_spec(steps=2),))
+    job = Job(TRAINING, (run_spec(steps=2),))
     nup_command("job", job.write(tmp_path), "--out", tmp_path / "runs" / job.id)
-    selection = tmp_path / "selection.json"
-    selection.write_text(json.dumps({job.id: list(job.run_ids)}))
+    selection = write_selection(TRAINING, {job.id: job.ids}, tmp_path / "selections")
     tables = tmp_path / "tables"
-    status, _, err = nup_command("tables", selection, "--runs", tmp_path / "runs", "--out", tables)
+    status, _, err = nup_command("tables", selection, "--jobs", tmp_path / "runs", "--out", tables)
     assert (status, err) == (0, "tables: runs 1 rows, steps 3 rows, layers 6 rows\n")
-    nets = tmp_path / "nets.json"
-    nets.write_text("[]")
-    assert nup_command("init", nets, "--out", tables / "init.parquet")[0] == 0
+    nothing = write_selection(INITIALIZATION, {}, tmp_path / "selections")
+    assert nup_command("tables", nothing, "--jobs", tmp_path, "--out", tables)[0] == 0
     judged = tables / "claims.parquet"
     status, _, err = nup_command("claims", "--tables", tables, "--out", judged)
     assert status == 0, err
@@ -172,7 +184,59 @@ def test_tables_and_verdicts_from_files(nup_command, tmp_path):
     assert "not run" in out.splitlines()[-1]
 
 
+def test_every_setting_is_reached_by_its_key(nup_command, tmp_path):
+    small = ("--data", "teacher", "--n-train", 32, "--steps", 6, "--seeds", 1, "--width", 4)
+    settings = (
+        "record.hessian=2",
+        "record.curvature=3",
+        "schedule={name: sharpness, c: [1, 1.5]}",
+        "schedule.gradient_scaling=depthwise",
+        "data.n_probe=8",
+        "batch_size=16",
+    )
+    given = [part for setting in settings for part in ("--set", setting)]
+    status, _, err = nup_command("train", *small, *given, "--no-compiled", "--out", tmp_path)
+    assert status == 0, err
+    runs = store.read_table("runs", tmp_path / "runs.parquet")
+    labels = {f"sharpness(c={c})+depthwise" for c in ("1", "1.5")}
+    assert (set(runs["schedule"]), set(runs["batch_size"])) == (labels, {16})
+    assert set(runs["backend"]) == {"torch"}
+    steps = store.read_table("steps", tmp_path / "steps.parquet")
+    measured = steps.loc[steps["hessian_sharpness"].notna(), "step"]
+    assert set(measured) == {0, 2, 4, 6}
+
+
+def test_a_name_on_the_way_of_a_key_stands_for_a_mapping():
+    found = quick_run.runs([("data", "teacher"), ("data.n_train", 16), ("seeds", 1)])
+    assert [(run.data.name, run.data.n_train) for run in found] == [("teacher", 16)]
+
+
+def test_plugins_of_the_command_line(nup_command, tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from nup.plugin import schedule\n\n@schedule()\ndef halving(moment):\n"
+        '    """Halves the rate at every step."""\n'
+        "    return moment.learning_rate / 2**moment.step\n"
+    )
+    small = ("--data", "teacher", "--n-train", 32, "--steps", 3, "--seeds", 1, "--width", 4)
+    own = ("--plugin", plugin, "--schedule", "halving", "--lr", 0.1, "--out", tmp_path)
+    status, out, err = nup_command("train", *small, *own)
+    assert status == 0, err
+    assert "halving" in out
+    steps = store.read_table("steps", tmp_path / "steps.parquet")
+    assert steps["learning_rate"].iloc[:3].tolist() == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_every_command_has_its_options():
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            cli.main([name, "--help"])
+
+
 def test_the_schema_is_printed(nup_command):
     status, out, _ = nup_command("schema")
     assert status == 0
     assert out.startswith("# The tables\n")
+    status, out, _ = nup_command("schema", "--config")
+    assert status == 0
+    assert out.startswith("### A study\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nup import cli
+from nup.study import documentation
 from nup.tables import schema
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,20 @@ def test_every_definition_in_notation_is_tagged():
     assert len(bodies) > 40
     untagged = [row for row in bodies if not re.search(tags, row.split("|")[-2])]
     assert not untagged
+
+
+def test_keys_of_studies_are_those_of_the_models(capsys):
+    text = (ROOT / "config" / "README.md").read_text()
+    shown = re.search(r"<!-- keys: nup (.*) -->\n\n(.*)\n<!-- /keys -->", text, re.DOTALL)
+    assert shown is not None
+    assert cli.main(shown[1].split()) == 0
+    assert capsys.readouterr().out == shown[2]
+
+
+def test_every_key_of_a_study_says_what_it_means():
+    for model, _, _ in documentation.SECTIONS:
+        missing = [name for name, field in model.model_fields.items() if not field.description]
+        assert not missing, model
 
 
 def test_readme_shows_the_shipped_verdicts(monkeypatch, capsys):

@@ -114,6 +114,7 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
         settings = merged(Initialization, study.defaults, entry)
         with _located(path, f"initialization.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
+            assert settings.seeds
             for cell, seed in product(_cells(settings, path), settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
@@ -139,6 +140,7 @@ def phase_diagrams(study: Study, path: str | Path = "") -> dict[str, PhaseSpec]:
 
 def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[PhaseSpec]:
     """The nets of one phase diagram."""
+    assert settings.loss and settings.dtype and settings.seeds
     c = settings.log2_c
     if settings.early > settings.steps:
         raise UserError(
@@ -171,7 +173,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
 
 def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
-    assert settings.steps is not None
+    assert settings.steps and settings.loss and settings.dtype and settings.seeds
     record = settings.record.model_dump(exclude_none=True) if settings.record else {}
     common: dict[str, Any] = {
         "experiment": name,
@@ -206,6 +208,7 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
 def _cells(settings: Shapes, path: str | Path) -> list[Cell]:
     """Data sets × nets × activations × weight variances."""
     assert settings.data and settings.parameterization and settings.depth and settings.width
+    assert settings.activation and settings.weight_variance
     names = [activation(name).name for name in settings.activation]
     cells = []
     sets = [datasets.resolve(_with_paths(spec, Path(path).parent)) for spec in settings.data]
@@ -236,7 +239,8 @@ def _width(
 
 
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
-    """Each schedule of the settings with the entry it comes from; ``constant`` if none is set."""
+    """Each schedule of the settings with the entry it comes from."""
+    assert settings.schedule
     return [
         (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling)))
         for entry in settings.schedule
@@ -246,7 +250,8 @@ def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
 
 
 def _optimizers(settings: Settings) -> list[tuple[OptimizerEntry, OptimizerSpec]]:
-    """Each optimizer of the settings with the entry it comes from; ``sgd`` if none is set."""
+    """Each optimizer of the settings with the entry it comes from."""
+    assert settings.optimizer
     return [
         (entry, optimizers.resolve(entry.name, options))
         for entry in settings.optimizer
