@@ -9,6 +9,7 @@ import torch
 
 import problems
 import references
+from nup.jobs.phases import describe
 from nup.networks import theory
 from nup.networks.activations import activation
 from nup.networks.mlp import initial_weights
@@ -31,7 +32,7 @@ def spec(**changes):
 
 def lines(specs, data):
     """Rows by (seed, line)."""
-    columns = measure(specs, data)
+    columns = describe(specs, measure(specs, data))
     rows = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
@@ -161,7 +162,7 @@ def test_the_sharpness_is_that_of_the_dense_preconditioned_hessian(phi, loss):
 
 def test_rows_are_one_per_seed_and_line():
     specs = [spec(seed=4, width=3, base_width=2, matched_to="nup(r=2)"), spec(seed=2), spec()]
-    columns = measure(specs, problems.dataset())
+    columns = describe(specs, measure(specs, problems.dataset()))
     assert set(columns) == set(PHASES)
     rows = list(zip(columns["width"], columns["seed"], columns["line"], strict=True))
     assert sorted(rows) == sorted((net.width, net.seed, line) for net in specs for line in LINES)
