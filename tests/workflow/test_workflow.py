@@ -108,9 +108,11 @@ def test_one_command_leaves_everything(finished):
 
 def test_job_provenance_is_recorded(checkout):
     runs = checkout.table("runs")
-    plans = {path.stem for path in (checkout.root / "results/ci/plan/jobs").glob("*.json")}
+    plans = {path.stem for path in (checkout.root / "results/ci/plan/train").glob("*.json")}
     assert set(runs["job_id"]) == plans
-    assert runs["code_digest"].nunique() == 1
+    of_schedule = runs[runs["parameterization"] == "nup"].groupby("schedule_name")["code_digest"]
+    assert of_schedule.nunique().eq(1).all()
+    assert len({digests[0] for digests in of_schedule.unique()}) == len(of_schedule)
     assert runs["run_id"].is_unique
 
 
@@ -127,16 +129,20 @@ def test_a_second_call_has_nothing_to_do(checkout):
 
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
     notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
+    judged = {"claims", "readings", *notebooks}
+    # The phase diagrams are drawn from their own table alone.
+    phases = {"search", "phases", "notebook_11_phase_diagrams"}
     for module, rules in {
-        "claims/statistics.py": {"claims", "readings", *notebooks},
-        "claims/readings/runs.py": {"readings", *notebooks},
-        "plots/style.py": notebooks,
-        # The phase diagrams are drawn from their own table alone.
-        "initialization.py": {"init", "claims", "readings", *notebooks}
-        - {"notebook_11_phase_diagrams"},
-        "records.py": {"train", "tables", "search", "phases", "claims", "readings", *notebooks},
-        "phase_diagram.py": {"search", "phases", "notebook_11_phase_diagrams"},
-        "cli.py": set(),
+        "claims/statistics.py": judged,
+        "claims/interpretations/runs.py": {"readings", *notebooks},
+        "figures/style.py": notebooks,
+        "initialization/signals.py": {"measure", "init", *judged} - phases,
+        "training/recorder.py": {"train", "tables", *phases, *judged},
+        "training/schedules/taylor.py": {"train", "tables", *judged} - phases,
+        "training/schedules/cosine.py": set(),  # which no run uses
+        "phases/diagram.py": phases,
+        "jobs/plan.py": set(),
+        "cli/training.py": set(),
     }.items():
         path = checkout.root / "src" / "nup" / module
         source = path.read_text()
@@ -144,7 +150,22 @@ def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
         due = checkout.due()
         path.write_text(source)
         assert set(due) == rules, module
+    added = checkout.root / "src" / "nup" / "training" / "schedules" / "added.py"
+    shutil.copy(added.with_name("warmup.py"), added)
+    added.write_text(added.read_text().replace("def warmup", "def added"))
     assert checkout.due() == {}
+    added.unlink()
+
+
+def test_only_jobs_whose_runs_use_an_edited_entry_are_trained_again(checkout):
+    path = checkout.root / "src" / "nup" / "training" / "schedules" / "taylor.py"
+    source = path.read_text()
+    path.write_text(source + "# edited\n")
+    due = checkout.due()["train"]
+    path.write_text(source)
+    runs = checkout.table("runs")
+    using = runs.loc[runs["schedule_name"] == "taylor", "job_id"].nunique()
+    assert due == using < runs["job_id"].nunique()
 
 
 def test_growing_and_shrinking_train_only_what_is_missing(checkout):

@@ -82,7 +82,8 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             mem_mb=lambda wildcards, attempt: attempt * 4000,
             runtime=30,
         params:
-            jobs=f"{RESULTS}/{FOLDER}",
+            # A function, since a study that wants none has no job to infer the folder from.
+            jobs=lambda wildcards, folder=FOLDER: f"{RESULTS}/{folder}",
             out=lambda wildcards, output: Path(output[0]).parent,
             code=provenance.code_digest("nup.tables.collect"),
         shell:
