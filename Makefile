@@ -17,6 +17,8 @@ VENV ?= .venv
 # Supported are the Pythons from OLDEST on and before BEYOND, as pyproject.toml says.
 OLDEST := $(shell sed -nE 's/^requires-python = ">=([0-9.]+),<[0-9.]+"$$/\1/p' pyproject.toml)
 BEYOND := $(shell sed -nE 's/^requires-python = ">=[0-9.]+,<([0-9.]+)"$$/\1/p' pyproject.toml)
+# Tools that make the environment and the lock; newer than those that come with a Python.
+PIP := 26.3
 UV := 0.13.9
 
 BIN := $(VENV)/bin
@@ -26,8 +28,9 @@ PEERS := build/benchmarks
 WITH_ENV := PATH="$(abspath $(BIN)):$$PATH"
 SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
 SNAKEFILES := Snakefile workflow
+SMOKE_TESTS := $(addprefix tests/test_,package.py parameterization.py base_install.py minimal.py)
 
-.PHONY: help setup reproduce figures compare bench test check format lock clean
+.PHONY: help setup reproduce figures compare bench test smoke check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -46,7 +49,8 @@ $(READY): requirements.lock pyproject.toml
 	    "Install them (Debian, Ubuntu: apt-get install python3-venv) or name another Python" >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet pip==$(PIP)
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -75,10 +79,17 @@ $(PEERS)/.ready: benchmarks/requirements.txt | $(READY)
 test: $(READY) ## Run the tests
 	$(WITH_ENV) pytest -n $(CORES)
 
-check: $(READY) ## Check format, lint, types and the workflow
+smoke: ## Try another PYTHON for a minute, in an environment of its own, build/smoke
+	$(MAKE) setup VENV=build/smoke
+	build/smoke/bin/nup --help
+	build/smoke/bin/nup train --depth 3 --width 4 --steps 10 --seeds 2
+	build/smoke/bin/pytest --quiet $(SMOKE_TESTS)
+
+check: $(READY) ## Check format, lint, types, imports and the workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(WITH_ENV) snakemake --lint
 
