@@ -1,4 +1,4 @@
-"""requirements.lock installs under every declared Python: checked by hand, then by pip's dry run."""
+"""requirements.lock installs under every declared Python: checked here, then by pip's dry run."""
 
 import os
 import re
@@ -11,7 +11,6 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-
 from tests.test_environment import LOCK, PYTHONS, ROOT, locked
 
 #: Left out of the lock on purpose: torch pins them itself where its build needs them.

@@ -99,10 +99,8 @@ def test_an_unfit_python_is_named(checkout):
 def test_declared_pythons_are_let_in(checkout, version, fits):
     """A stand-in that claims ``version`` and then cannot make an environment."""
     stand_in = checkout / "python"
-    stand_in.write_text(
-        f"#!/bin/sh\nexec {sys.executable} -c "
-        f'"import sys; sys.version_info = ({version.replace(".", ", ")}); exec(sys.argv[2])" "$@"\n'
-    )
+    code = f"import sys; sys.version_info = ({version.replace('.', ', ')}); exec(sys.argv[2])"
+    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
     stand_in.chmod(0o755)
     (checkout / "ensurepip.py").write_text("raise ImportError")
     done = make(checkout, "setup", f"PYTHON={stand_in}")
