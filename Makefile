@@ -11,15 +11,26 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 STUDY ?= laptop
 
-BIN := .venv/bin
-READY := .venv/.ready
+# make test VENV=build/other PYTHON=python3.12   in another environment, beside .venv
+VENV ?= .venv
+
+# Supported are the Pythons from OLDEST on and before BEYOND, as pyproject.toml says.
+OLDEST := $(shell sed -nE 's/^requires-python = ">=([0-9.]+),<[0-9.]+"$$/\1/p' pyproject.toml)
+BEYOND := $(shell sed -nE 's/^requires-python = ">=[0-9.]+,<([0-9.]+)"$$/\1/p' pyproject.toml)
+# Tools that make the environment and the lock; newer than those that come with a Python.
+PIP := 26.3
+UV := 0.13.9
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
 PEERS := build/benchmarks
 # Rules of the workflow call programs of the environment by name, so it leads the search path.
-WITH_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+WITH_ENV := PATH="$(abspath $(BIN)):$$PATH"
 SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
 SNAKEFILES := Snakefile workflow
+SMOKE_TESTS := $(addprefix tests/test_,package.py parameterization.py base_install.py minimal.py)
 
-.PHONY: help setup reproduce figures compare bench test check format lock clean
+.PHONY: help setup reproduce figures compare bench test smoke check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -28,12 +39,18 @@ help: ## Show this list
 setup: $(READY) ## Make the environment .venv, once, from requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "nup needs Python 3.11 or newer, but PYTHON=$(PYTHON) is" \
+	@$(PYTHON) -c 'import sys; read = lambda text: [*map(int, text.split("."))]; \
+	  sys.exit(not read("$(OLDEST)") <= list(sys.version_info[:3]) < read("$(BEYOND)"))' || { \
+	  echo "nup needs a Python from $(OLDEST) on and before $(BEYOND), but PYTHON=$(PYTHON) is" \
 	    "$$($(PYTHON) --version 2>&1 || true)." \
-	    "Name a newer one: make setup PYTHON=python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	    "Name another: make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "PYTHON=$(PYTHON) cannot make environments: its modules venv and ensurepip are missing." \
+	    "Install them (Debian, Ubuntu: apt-get install python3-venv) or name another Python" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet pip==$(PIP)
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -62,10 +79,17 @@ $(PEERS)/.ready: benchmarks/requirements.txt | $(READY)
 test: $(READY) ## Run the tests
 	$(WITH_ENV) pytest -n $(CORES)
 
-check: $(READY) ## Check format, lint, types and the workflow
+smoke: ## Try another PYTHON for a minute, in an environment of its own, build/smoke
+	$(MAKE) setup VENV=build/smoke
+	build/smoke/bin/nup --help
+	build/smoke/bin/nup train --depth 3 --width 4 --steps 10 --seeds 2
+	build/smoke/bin/pytest --quiet $(SMOKE_TESTS)
+
+check: $(READY) ## Check format, lint, types, imports and the workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(WITH_ENV) snakemake --lint
 
@@ -75,12 +99,18 @@ format: $(READY) ## Format the code and strip the notebooks of outputs
 	$(BIN)/snakefmt --quiet $(SNAKEFILES)
 	$(BIN)/nbstripout notebooks/*.ipynb
 
-lock: ## Resolve the newest versions that pyproject.toml allows into requirements.lock
+# One file for every Python and platform: markers stand where versions differ. uv keeps what
+# requirements.lock already says, so that nothing changes unless it must. The CUDA packages that
+# torch asks for on Linux are left out: torch pins them itself, and its CPU build needs none.
+lock: ## Resolve pyproject.toml into requirements.lock (UPGRADE=1: the newest versions that it allows)
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet '.[dev,slurm]'
-	{ sed '/^[^#]/,$$d' requirements.lock; build/lock/bin/python -m pip freeze --all | \
-	  grep -vE '^(nup|pip|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+|triton)( @|==)' | sed 's/+[a-z0-9.]*$$//'; } > build/lock.txt
+	build/lock/bin/python -m pip install --quiet uv==$(UV)
+	cp requirements.lock build/lock/resolved
+	build/lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) $(if $(UPGRADE),--upgrade) \
+	  --no-header --no-annotate --extra dev --extra slurm --output-file build/lock/resolved pyproject.toml >&2
+	{ sed '/^[^#]/,$$d' requirements.lock; \
+	  grep -vE "^(nvidia-|cuda-|triton=)|^[^;]*; [a-z_]+ == '(win32|pypy)'$$" build/lock/resolved; } > build/lock.txt
 	mv build/lock.txt requirements.lock
 	rm -rf build/lock
 

@@ -1,7 +1,6 @@
-"""The three descriptions of the environment agree, and cover what the code imports."""
+"""The descriptions of the environment agree, and cover what the code imports."""
 
 import ast
-import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -10,40 +9,43 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
-DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
-PEERS = [
-    Requirement(text)
-    for text in (ROOT / "benchmarks" / "requirements.txt").read_text().splitlines()
-    if text and not text.startswith("#")
-]
-SLURM = [Requirement(text) for text in PROJECT["optional-dependencies"]["slurm"]]
+#: One of each version that is declared; the first is Debian 12's.
+PYTHONS = ("3.11.2", "3.11.7", "3.12.0", "3.13.0")
 
 
-def pins(lines: list[str]) -> dict[str, str]:
-    """Canonical name → version of lines such as ``name==version``."""
-    found = {}
-    for line in lines:
-        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
-        assert match, f"not an exact pin: {line!r}"
-        found[canonicalize_name(match[1])] = match[2]
+def requirements(lines: list[str]) -> list[Requirement]:
+    """Those of other projects: an extra may also name ``nup`` with another extra."""
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return [requirement for requirement in found if requirement.name != "nup"]
+
+
+BASE = requirements(PROJECT["dependencies"])
+STUDY, DEV, SLURM = (
+    requirements(PROJECT["optional-dependencies"][extra]) for extra in ("study", "dev", "slurm")
+)
+PEERS = requirements((ROOT / "benchmarks" / "requirements.txt").read_text().splitlines())
+LOCK = requirements((ROOT / "requirements.lock").read_text().splitlines())
+
+
+def exact(pin: Requirement) -> str:
+    """The version of a pin ``name==version``."""
+    (only,) = pin.specifier
+    assert only.operator == "==" and "*" not in only.version, f"not an exact pin: {pin}"
+    return only.version
+
+
+def locked(python: str) -> dict[str, str]:
+    """Canonical name → version of what the lock installs on this platform under ``python``."""
+    environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    pins = [pin for pin in LOCK if pin.marker is None or pin.marker.evaluate(environment)]
+    found = {canonicalize_name(pin.name): exact(pin) for pin in pins}
+    assert len(found) == len(pins), "a package is pinned twice"
     return found
-
-
-def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return pins([line for line in lines if line and not line.startswith("#")])
-
-
-def conda() -> tuple[list[str], list[str]]:
-    """Conda's own dependencies and those it hands to pip."""
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    (through_pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
-    return [entry for entry in dependencies if isinstance(entry, str)], through_pip
 
 
 def imported(folder: str) -> set[str]:
@@ -57,33 +59,51 @@ def imported(folder: str) -> set[str]:
                 found.add(str(node.module).partition(".")[0])
     local = {path.stem for path in (ROOT / folder).rglob("*.py")}
     local |= {path.name for path in (ROOT / folder).rglob("*") if path.is_dir()}
-    return found - set(sys.stdlib_module_names) - local - {"nup", "tests", "benchmarks"}
+    return found - set(sys.stdlib_module_names) - local - {"nup", "tests", "benchmarks", "examples"}
 
 
-@pytest.mark.parametrize("requirement", RUNTIME + DEV + SLURM, ids=lambda found: found.name)
-def test_the_lock_satisfies_pyproject(requirement):
-    version = locked()[canonicalize_name(requirement.name)]
+def test_the_declared_pythons_are_the_tested_ones():
+    declared = SpecifierSet(PROJECT["requires-python"])
+    assert all(python in declared for python in PYTHONS)
+    assert not any(python in declared for python in ("3.11.1", "3.14.0"))
+    named = {text.rpartition(" ")[2] for text in PROJECT["classifiers"] if "Python :: 3." in text}
+    assert named == {python.rpartition(".")[0] for python in PYTHONS}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("requirement", BASE + STUDY + DEV + SLURM, ids=lambda found: found.name)
+def test_the_lock_satisfies_pyproject(requirement, python):
+    version = locked(python)[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(version), f"{requirement} is locked at {version}"
 
 
+def test_only_the_lock_pins_torch():
+    (torch,) = [requirement for requirement in BASE if requirement.name == "torch"]
+    assert {only.operator for only in torch.specifier} == {">=", "<"}
+    assert "torch" in locked(PYTHONS[0])
+
+
 def test_the_conda_environment_is_the_lock():
-    own, through_pip = conda()
-    oldest = PROJECT["requires-python"].removeprefix(">=")
-    assert own == [f"python={oldest}", "pip"]
-    assert through_pip[0] == "-c requirements.lock"
-    versions = pins(through_pip[1:])
-    names = {canonicalize_name(requirement.name) for requirement in RUNTIME + SLURM}
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    python, pip, through_pip = dependencies
+    python = f"{python.removeprefix('python=')}.7"
+    assert python in PYTHONS and pip == "pip"
+    constraint, *pins = through_pip["pip"]
+    assert constraint == "-c requirements.lock"
+    versions = {canonicalize_name(pin.name): exact(pin) for pin in requirements(pins)}
+    names = {canonicalize_name(requirement.name) for requirement in BASE + STUDY + SLURM}
     assert set(versions) == names | {"setuptools"}
-    assert versions == {name: locked()[name] for name in versions}
+    assert versions == {name: locked(python)[name] for name in versions}
 
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
     [
-        ("src", RUNTIME),
-        ("workflow", RUNTIME),
-        ("benchmarks", RUNTIME + PEERS),
-        ("tests", RUNTIME + DEV),
+        ("src", BASE + STUDY),
+        ("workflow", BASE + STUDY),
+        ("examples", BASE + STUDY),
+        ("benchmarks", BASE + STUDY + PEERS),
+        ("tests", BASE + STUDY + DEV),
     ],
 )
 def test_every_import_is_a_declared_dependency(folder, declared):
@@ -93,7 +113,5 @@ def test_every_import_is_a_declared_dependency(folder, declared):
         for name in imported(folder)
     }
     allowed = {canonicalize_name(requirement.name) for requirement in declared}
-    # Test runner and packaging tools come with what is declared.
-    allowed |= {"packaging"} if folder == "tests" else set()
     undeclared = sorted(name for name, found in providers.items() if not found & allowed)
     assert not undeclared, f"{folder}/ imports what pyproject.toml does not name: {undeclared}"

@@ -1,0 +1,74 @@
+"""requirements.lock installs under every declared Python: checked here, then by pip's dry run."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from tests.test_environment import LOCK, PYTHONS, ROOT, locked
+
+#: Left out of the lock on purpose: torch pins them itself where its build needs them.
+CUDA = re.compile(r"nvidia-.*|cuda-.*|triton")
+#: Builds of torch are large, so under another Python than this one it is not asked for.
+WITH_TORCH = {"torch", "torchvision", "mup"}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_is_complete_and_consistent(python):
+    pins = locked(python)
+    environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    # A version that only another Python takes is not installed here: pip's dry run looks at it.
+    installed = {name for name, version in pins.items() if _installed_version(name) == version}
+    assert len(installed) > 0.9 * len(pins)
+    for name in sorted(installed):
+        allowed = distribution(name).metadata["Requires-Python"] or ""
+        assert SpecifierSet(allowed).contains(python), f"{name} needs Python {allowed}"
+        for needed in map(Requirement, distribution(name).requires or []):
+            wanted = canonicalize_name(needed.name)
+            applies = needed.marker is None or needed.marker.evaluate({**environment, "extra": ""})
+            if applies and not CUDA.fullmatch(wanted):
+                assert wanted in pins, f"{name} needs {needed}, which the lock lacks"
+                assert needed.specifier.contains(pins[wanted], prereleases=True), (name, needed)
+
+
+def _installed_version(name: str) -> str:
+    try:
+        return distribution(name).version.partition("+")[0]
+    except ModuleNotFoundError:
+        return ""
+
+
+def interpreters() -> dict[str, str]:
+    """Version → path of the declared Pythons that this machine has."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [*map(Path, os.get_exec_path()), *sorted((pyenv / "versions").glob("*/bin"))]
+    minors = sorted({python.rpartition(".")[0] for python in PYTHONS})
+    found: dict[str, str] = {}
+    for path in [folder / f"python{minor}" for folder in folders for minor in minors]:
+        if path.is_file():
+            code = "import platform; print(platform.python_version())"
+            said = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
+            if said.returncode == 0:
+                found.setdefault(said.stdout.strip(), str(path))
+    return found
+
+
+@pytest.mark.parametrize(("version", "interpreter"), interpreters().items())
+def test_pip_resolves_the_lock(version, interpreter, tmp_path):
+    same = tuple(map(int, version.split(".")[:2])) == sys.version_info[:2]
+    lines = [str(pin) for pin in LOCK if same or canonicalize_name(pin.name) not in WITH_TORCH]
+    (tmp_path / "lock.txt").write_text("\n".join(lines))
+    options = ["--dry-run", "--ignore-installed", "--quiet", "--prefer-binary"]
+    # A target keeps pip from asking whether a system's own Python may be written to.
+    options += ["--target", str(tmp_path / "none"), "--requirement", str(tmp_path / "lock.txt")]
+    command = [sys.executable, "-m", "pip", "--python", interpreter, "install", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0 and "Failed to establish a new connection" in done.stderr:
+        pytest.skip("no package index can be reached from here")
+    assert done.returncode == 0, done.stderr[-3000:]
