@@ -13,6 +13,7 @@ from nup.errors import UserError
 from nup.jobs import devices, execute, progress, training
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
+from nup.registry import plugin_files
 from nup.report import notebook
 from nup.specs import DataSpec, InitSpec, OptimizerSpec, RecordSpec
 from nup.study import quick_run
@@ -93,6 +94,19 @@ def test_runs_name_what_took_their_steps():
     found = backends()
     assert [found[run.id] for run in runs] == ["numba", "numba", "torch"]
     assert set(backends(compiled=False).values()) == {"torch"}
+
+
+def test_a_job_wants_the_plugin_that_it_was_planned_with(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\n")
+    digest = plugin_files.load(path).digest
+    right, wrong = (
+        Job(TRAINING, (run_spec(plugins={"schedule mine": each}),)) for each in (digest, "abc")
+    )
+    rows = execute.run(right, tmp_path / "out", execute.Session(train=FakeTraining()))
+    assert rows["runs"] == 1
+    with pytest.raises(UserError, match=r"'schedule mine' from a plug-in with digest abc, got .*m"):
+        execute.run(wrong, tmp_path / "out", execute.Session(train=FakeTraining()))
 
 
 def test_real_training_fits_the_tables(tmp_path):

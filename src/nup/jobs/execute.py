@@ -12,7 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nup.errors import UserError
 from nup.jobs import memory, provenance
+from nup.registry import plugin_files
 from nup.specs import InitSpec, PhaseSpec, canonical_json
 from nup.tables import store
 
@@ -78,7 +80,11 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
 
     Returns:
         The number of rows of each table.
+
+    Raises:
+        UserError: a plug-in of the job's content is not loaded, or its file has changed since.
     """
+    _check_plugins(job)
     compute: Callable[[Sequence[Any], Session], Tables]
     compute = importlib.import_module(job.kind.entry).execute
     tables = compute(job.specs, session)
@@ -89,6 +95,19 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
         shutil.rmtree(session.checkpoints / session.job, ignore_errors=True)
     log.info("peak memory: %.0f MB", memory.peak_bytes() / 1e6)
     return {name: int(table.num_rows) for name, table in tables.items()}
+
+
+def _check_plugins(job: Job[Any]) -> None:
+    """Refuse to compute what was planned with another plug-in than those that are loaded."""
+    known = {plugin.digest for plugin in plugin_files.loaded()}
+    wanted = {entry: digest for spec in job.specs for entry, digest in spec.plugins.items()}
+    for entry, digest in wanted.items():
+        if digest not in known:
+            got = ", ".join(f"{each.path} ({each.digest})" for each in plugin_files.loaded())
+            raise UserError(
+                f"job {job.id}: expected {entry!r} from a plug-in with digest {digest}, got "
+                f"{got or 'no plug-in'}; name its file by --plugin, or plan again if it has changed"
+            )
 
 
 def by_data(nets: Sequence[Net]) -> list[list[Net]]:

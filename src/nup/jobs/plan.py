@@ -77,7 +77,8 @@ class Job(Generic[S]):
 
     def fits(self, limit_mb: float | None) -> bool:
         """Whether a process with this much memory can compute the job."""
-        return not self.kind.divides or memory.fits(self._blocks, limit_mb)
+        limited = self.kind.divides and limit_mb is not None
+        return not limited or memory.fits(self._blocks, limit_mb)
 
     @cached_property
     def _blocks(self) -> list[list[RunSpec]]:

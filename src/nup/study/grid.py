@@ -6,25 +6,14 @@ option defaults, one number format. So equal runs get equal ids however they wer
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nup.data import datasets
-from nup.data.sources import SOURCES
 from nup.errors import UserError
-from nup.networks.activations import activation
-from nup.networks.parameterization import (
-    PARAMETERIZATIONS,
-    Parameterization,
-    matched_width,
-    parameterization,
-)
-from nup.registry import Entry, plugin_files
+from nup.registry import plugin_files
 from nup.specs import (
     DataSpec,
     InitSpec,
@@ -34,6 +23,7 @@ from nup.specs import (
     RunSpec,
     ScheduleSpec,
 )
+from nup.study.cells import Cell, cells, combinations
 from nup.study.models import (
     Initialization,
     OptimizerEntry,
@@ -45,45 +35,8 @@ from nup.study.models import (
     Study,
     merged,
 )
-from nup.study.values import Named
 from nup.training import optimizers, schedules
 from nup.training.schedules import SCHEDULES
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One kind of net on one data set: what an ``InitSpec`` and a ``RunSpec`` have in common."""
-
-    data: DataSpec
-    net: Parameterization
-    entry: ParameterizationEntry
-    width: int
-    base_width: int
-    matched_to: str
-    activation: str
-    weight_variance: float
-
-    @property
-    def shared(self) -> dict[str, Any]:
-        """Fields that both specifications have."""
-        return {
-            "data": self.data,
-            "parameterization": self.net.name,
-            "options": dict(self.net.options),
-            "depth": self.net.depth,
-            "width": self.width,
-            "activation": self.activation,
-            "weight_variance": self.weight_variance,
-            "plugins": plugin_files.digests(self.entries),
-        }
-
-    @property
-    def entries(self) -> list[tuple[str, Entry]]:
-        """The registry entries behind the net and its data."""
-        return [
-            (PARAMETERIZATIONS.kind, PARAMETERIZATIONS[self.net.name]),
-            (SOURCES.kind, SOURCES[self.data.name]),
-        ]
 
 
 def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
@@ -115,7 +68,7 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
         with _located(path, f"initialization.{name}"):
             _require(settings, "data", "parameterization", "depth", "width")
             assert settings.seeds
-            for cell, seed in product(_cells(settings, path), settings.seeds):
+            for cell, seed in product(cells(settings, path), settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
                 spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
@@ -152,7 +105,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
             f"got {settings.resolution}"
         )
-    for cell, seed in product(_cells(settings, path), settings.seeds):
+    for cell, seed in product(cells(settings, path), settings.seeds):
         yield PhaseSpec(
             experiment=name,
             **cell.shared,
@@ -184,7 +137,7 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
         "record": RecordSpec(**record),
     }
     rules = product(_schedules(settings), _optimizers(settings))
-    axes = product(_cells(settings, path), rules, settings.seeds)
+    axes = product(cells(settings, path), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
         shared = cell.shared
@@ -205,46 +158,13 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
             yield spec
 
 
-def _cells(settings: Shapes, path: str | Path) -> list[Cell]:
-    """Data sets × nets × activations × weight variances."""
-    assert settings.data and settings.parameterization and settings.depth and settings.width
-    assert settings.activation and settings.weight_variance
-    names = [activation(name).name for name in settings.activation]
-    cells = []
-    sets = [datasets.resolve(_with_paths(spec, Path(path).parent)) for spec in settings.data]
-    for spec, entry in product(sets, settings.parameterization):
-        datasets.check(spec)
-        d_in, d_out = datasets.dimensions(spec)
-        for options, depth, base, target in product(
-            _combinations(entry.options), settings.depth, settings.width, entry.match
-        ):
-            sizes = {"depth": depth, "d_in": d_in, "d_out": d_out}
-            width, matched_to = _width(entry.name, options, base, target, sizes)
-            net = parameterization(entry.name, width=width, **sizes, **options)
-            cells += [
-                Cell(spec, net, entry, width, base, matched_to, phi, variance)
-                for phi, variance in product(names, settings.weight_variance)
-            ]
-    return cells
-
-
-def _width(
-    name: str, options: Mapping[str, Any], base: int, target: Named | None, sizes: dict[str, int]
-) -> tuple[int, str]:
-    """The width of a net, and the label of the parameterization whose size it matches, if any."""
-    if target is None:
-        return base, ""
-    model = parameterization(target.name, width=base, **sizes, **target.options)
-    return matched_width(model, name, **options), model.label
-
-
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
     """Each schedule of the settings with the entry it comes from."""
     assert settings.schedule
     return [
         (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling)))
         for entry in settings.schedule
-        for options in _combinations(entry.options)
+        for options in combinations(entry.options)
         for scaling in entry.gradient_scaling
     ]
 
@@ -255,7 +175,7 @@ def _optimizers(settings: Settings) -> list[tuple[OptimizerEntry, OptimizerSpec]
     return [
         (entry, optimizers.resolve(entry.name, options))
         for entry in settings.optimizer
-        for options in _combinations(entry.options)
+        for options in combinations(entry.options)
     ]
 
 
@@ -277,23 +197,6 @@ def _rates(
     for rate in rates:
         schedules.check(spec, rate)
     return rates
-
-
-def _combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every choice of one value per option, where a list of values is an axis."""
-    values = [value if isinstance(value, list) else [value] for value in options.values()]
-    return [dict(zip(options, choice, strict=True)) for choice in product(*values)]
-
-
-def _with_paths(spec: DataSpec, folder: Path) -> DataSpec:
-    """The data set with paths that are relative to the study's ``folder`` as paths from here."""
-    files = [key for key, option in SOURCES[spec.name].options.items() if option.file]
-    found = {
-        key: Path(os.path.normpath(folder / str(spec.options[key]))).as_posix()
-        for key in files
-        if key in spec.options
-    }
-    return replace(spec, options={**spec.options, **found})
 
 
 def _check_batch(batch_size: int | None, spec: DataSpec) -> None:
