@@ -46,19 +46,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
-    options = parser(name).parse_args(arguments)
-    _configure_log(getattr(options, "log", None))
     try:
+        options = parser(name).parse_args(arguments)
+        _configure_log(getattr(options, "log", None))
         for path in getattr(options, "plugin", None) or []:
             _load_plugin(path)
         status = _function(options.name)(options)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("nup"):
+            raise
+        log.error(
+            "nup %s: the package %s is missing; install all that commands need: "
+            "pip install 'nup[study]'",
+            name,
+            error.name,
+        )
+        return 2
     except UserError as error:
-        log.error("nup %s: %s", options.name, error)
+        log.error("nup %s: %s", name, error)
         return 2
     except BrokenPipeError:
         return 1
     except Exception:
-        log.exception("nup %s: unexpected error", options.name)
+        log.exception("nup %s: unexpected error", name)
         return 1
     return status or 0
 
