@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.effort import Effort
 from nup.jobs import memory
+from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
 from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 from nup.training import costs
@@ -86,7 +87,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 def peak_mb(chosen: list[RunSpec]) -> float:
     """Peak megabytes that ``nup job`` says its process held."""
     with tempfile.TemporaryDirectory() as name:
-        path = Job(tuple(chosen)).write(Path(name))
+        path = Job(TRAINING, tuple(chosen)).write(Path(name))
         command = [sys.executable, "-m", "nup", "job", str(path), "--out", f"{name}/out"]
         done = subprocess.run(
             [*command, "--device", "cpu"], capture_output=True, text=True, check=True

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nup.errors import UserError
+from nup.jobs import locks
 
 CHOICES = ("auto", "cpu", "cuda")
 
@@ -24,8 +25,13 @@ def device(
     each process takes one that no other process of this kind holds, and waits if there is none.
     Under SLURM, and where ``CUDA_VISIBLE_DEVICES`` leaves one, that assignment is obeyed.
 
+    Args:
+        choice: ``auto``, ``cpu`` or ``cuda``.
+        environment: the variables of the process.
+        lock_folder: where processes lock GPUs; a temporary folder of the user by default.
+
     Raises:
-        UserError: an unknown choice, or ``cuda`` where torch sees no GPU.
+        UserError: an unknown choice, ``cuda`` where torch sees no GPU, or no locks to share by.
     """
     if choice not in CHOICES:
         raise UserError(f"device: expected one of {', '.join(CHOICES)}, got {choice!r}")
@@ -58,21 +64,22 @@ def _names(count: int, environment: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def _hold_one(names: list[str], folder: Path | None, poll: float = 0.5) -> Iterator[int]:
-    """Index of a name whose lock file this process holds until the block ends.
-
-    The system releases the lock when a process dies, however it dies.
-    """
-    import fcntl
-
+    """Index of a name whose lock file this process holds until the block ends."""
     folder = folder or Path(tempfile.gettempdir()) / f"nup-devices-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     while True:
         for index, name in enumerate(names):
-            with (folder / f"{name}.lock").open("w") as file:
+            try:
+                lock = locks.hold(folder / f"{name}.lock")
+            except OSError as error:
+                raise UserError(
+                    f"{folder}: expected a file system with locks, by which processes share GPUs, "
+                    f"got {error}; set TMPDIR to a local folder, or CUDA_VISIBLE_DEVICES to one GPU"
+                ) from error
+            if lock is not None:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield index
+                    yield index
+                finally:
+                    lock.release()
                 return
         time.sleep(poll)

@@ -1,30 +1,21 @@
-"""Measure nets at their initialization and leave the table ``init``."""
+"""Measure a job's nets at their initialization."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
-from pathlib import Path
-from typing import Any
 
 from nup.data import datasets
 from nup.initialization.signals import measure
-from nup.specs import InitSpec, canonical_json
+from nup.jobs.execute import Session, Tables, by_data
+from nup.specs import InitSpec
 from nup.tables import store
-from nup.tables.schema import INIT
 
 
-def run(specs: Sequence[InitSpec], out: Path) -> int:
-    """Measure ``specs`` and write them to ``out`` as table ``init``; returns its number of rows."""
-    columns: dict[str, list[Any]] = {name: [] for name in INIT}
-
-    def data_key(spec: InitSpec) -> str:
-        return canonical_json(asdict(spec.data))
-
-    for _, group in groupby(sorted(specs, key=data_key), key=data_key):
-        same_data = list(group)
-        for name, values in measure(same_data, datasets.load(same_data[0].data)).items():
-            columns[name].extend(values)
-    store.write_table("init", columns, out)
-    return len(columns["layer"])
+def execute(nets: Sequence[InitSpec], session: Session) -> Tables:  # noqa: ARG001
+    """Measure ``nets``, which may be of several data sets: the table ``init``."""
+    parts = []
+    for same_data in by_data(nets):
+        columns = measure(same_data, datasets.load(same_data[0].data))
+        columns["cell_id"] = [net.id for net in same_data for _ in range(net.depth)]
+        parts.append(store.as_table("init", columns))
+    return {"init": store.concatenate("init", parts)}

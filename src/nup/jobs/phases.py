@@ -1,29 +1,32 @@
-"""Search for the critical lines of a job's nets and leave the table ``phases``."""
+"""Search for the critical lines of a job's nets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
-from pathlib import Path
+from typing import Any
 
 from nup.data import datasets
+from nup.jobs.columns import of_net
+from nup.jobs.execute import Session, Tables, by_data
+from nup.phases import runs
 from nup.phases.diagram import measure
-from nup.specs import PhaseSpec, canonical_json
+from nup.specs import PhaseSpec
 from nup.tables import store
+from nup.training import costs
 
 
-def run(cells: Sequence[PhaseSpec], out: Path, device: str = "cpu") -> int:
-    """Find the lines of ``cells`` and write them to ``out``; returns the number of rows."""
-
-    def data_key(cell: PhaseSpec) -> str:
-        return canonical_json(asdict(cell.data))
-
+def execute(cells: Sequence[PhaseSpec], session: Session) -> Tables:
+    """Find the lines of ``cells``, which may be of several data sets: the table ``phases``."""
     parts = []
-    for _, group in groupby(sorted(cells, key=data_key), key=data_key):
-        same_data = list(group)
+    for same_data in by_data(cells):
         dataset = datasets.load(same_data[0].data)
-        parts.append(store.as_table("phases", measure(same_data, dataset, device)))
-    joined = store.concatenate("phases", parts)
-    store.write_table("phases", joined, out)
-    return int(joined.num_rows)
+        found = measure(same_data, dataset, session.device, session.compiled)
+        parts.append(store.as_table("phases", describe(same_data, found)))
+    return {"phases": store.concatenate("phases", parts)}
+
+
+def describe(cells: Sequence[PhaseSpec], found: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """``found`` lines of ``cells`` with the columns that say which net each belongs to."""
+    nets = {cell.id: of_net(cell, costs.network(runs.run(cell, "initial"))) for cell in cells}
+    rows = [nets[cell] for cell in found["cell_id"]]
+    return {**{name: [row[name] for row in rows] for name in rows[0]}, **found}

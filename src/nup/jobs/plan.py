@@ -1,77 +1,99 @@
-"""Which jobs train which runs: planned once, frozen in files, and only ever added to.
+"""Which jobs compute what: planned once, frozen in files, and only ever added to.
 
-A job is a file ``<plan>/<job id>.json`` with the full specifications of its runs. When the grid
-changes, jobs that still serve are kept as they are and only missing runs are packed into new ones.
-So growing any axis trains only what is missing, shrinking deletes nothing, and planning again while
-jobs run gives the same plan.
+A job is a file ``<plan>/<job id>.json`` with the full specifications of its content. When the grid
+changes, jobs that still serve are kept as they are and only what is missing is packed into new
+ones. So growing any axis computes only what is missing, shrinking deletes nothing, and planning
+again while jobs run gives the same plan.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from nup.errors import UserError
-from nup.jobs import memory
-from nup.specs import DataSpec, InitSpec, RunSpec, digest
+from nup.jobs import locks, memory
+from nup.jobs.kinds import Kind, kind
+from nup.specs import RunSpec, Specification, digest
 from nup.tables import store
 from nup.training import costs
 
+S = TypeVar("S", bound=Specification)
+
 
 @dataclass(frozen=True)
-class Job:
-    """Runs that one process trains. ``id`` is a digest of their ids."""
+class Limits:
+    """How large jobs are: ``seconds`` at ``gflops`` a core, and at most ``memory_mb`` if given."""
 
-    runs: tuple[RunSpec, ...]
+    seconds: float = 60.0
+    gflops: float = costs.GFLOPS
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """What one process computes: specifications of one kind. ``id`` is a digest of their ids."""
+
+    kind: Kind[S]
+    specs: tuple[S, ...]
 
     @cached_property
-    def run_ids(self) -> tuple[str, ...]:
-        """Ids of the runs, in the job's order."""
-        return tuple(run.id for run in self.runs)
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the specifications, in the job's order."""
+        return tuple(spec.id for spec in self.specs)
 
     @cached_property
     def id(self) -> str:
         """12 hex digits."""
-        return digest(sorted(self.run_ids))
+        return digest(sorted(self.ids))
 
     @property
     def digest(self) -> str:
         """Digest of the whole frozen specification."""
-        return digest([run.to_dict() for run in self.runs])
+        return digest([spec.to_dict() for spec in self.specs])
 
-    def seconds(self, gflops: float) -> float:
+    @property
+    def code_digest(self) -> str:
+        """Digest of the code that computes the job."""
+        return self.kind.code_digest(self.specs)
+
+    def seconds(self, gflops: float = costs.GFLOPS) -> float:
         """Estimated wall time on one core, start of the process included."""
-        return costs.START_SECONDS + training_seconds(self.runs, gflops)
+        return costs.START_SECONDS + self.kind.seconds(self.specs, gflops)
+
+    def limit_minutes(self, gflops: float = costs.GFLOPS) -> int:
+        """A time limit that is generous even where a machine is three times slower than thought."""
+        return math.ceil(5 + 3 * self.seconds(gflops) / 60)
 
     def memory_mb(self, limit_mb: float | None = None) -> int:
         """Memory to ask for: the predicted peak and a margin, within the limit if there is one."""
-        return memory.requested_mb(memory.cut(costs.blocks(self.runs), limit_mb))
+        limit_mb = limit_mb if self.kind.divides else None
+        return memory.requested_mb(memory.cut(self._blocks, limit_mb))
 
     def fits(self, limit_mb: float | None) -> bool:
-        """Whether a process with this much memory can train the job."""
-        return memory.fits(costs.blocks(self.runs), limit_mb)
+        """Whether a process with this much memory can compute the job."""
+        return not self.kind.divides or memory.fits(self._blocks, limit_mb)
 
-    def limit_minutes(self, gflops: float) -> int:
-        """A time limit that is generous even where a machine is three times slower than thought."""
-        return math.ceil(5 + 3 * self.seconds(gflops) / 60)
+    @cached_property
+    def _blocks(self) -> list[list[RunSpec]]:
+        return costs.blocks(self.kind.runs(self.specs))
 
     def write(self, folder: Path) -> Path:
         """Write ``<folder>/<id>.json`` unless it exists: a planned job never changes."""
         path = folder / f"{self.id}.json"
         if not path.exists():
-            lines = ",\n".join(json.dumps(run.to_dict(), sort_keys=True) for run in self.runs)
-            store.write_text(f'{{"job": "{self.id}", "runs": [\n{lines}\n]}}\n', path)
+            lines = ",\n".join(json.dumps(spec.to_dict(), sort_keys=True) for spec in self.specs)
+            head = f'{{"job": "{self.id}", "kind": "{self.kind.name}", "specs": [\n'
+            store.write_text(f"{head}{lines}\n]}}\n", path)
         return path
 
     @classmethod
-    def read(cls, path: str | Path) -> Job:
+    def read(cls, path: str | Path) -> Job[Any]:
         """Read a job file.
 
         Raises:
@@ -79,8 +101,9 @@ class Job:
         """
         values = read_json(path)
         try:
-            return cls(tuple(RunSpec.from_dict(run) for run in values["runs"]))
-        except (KeyError, TypeError) as error:
+            of = kind(values["kind"])
+            return Job(of, tuple(of.spec.from_dict(spec) for spec in values["specs"]))
+        except (KeyError, TypeError, UserError) as error:
             raise UserError(
                 f"{path}: expected a job planned by this version of nup, got a file that does not "
                 f"fit ({error}); delete it and plan again"
@@ -88,62 +111,58 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The jobs that a study needs, and which runs to take from each (by job id)."""
+class Plan(Generic[S]):
+    """The jobs that a study needs of one kind, and what to take from each (by job id)."""
 
-    jobs: Mapping[str, Job]
+    kind: Kind[S]
+    folder: Path
+    jobs: Mapping[str, Job[S]]
     selection: Mapping[str, Sequence[str]]
 
-    @property
-    def n_runs(self) -> int:
-        """Number of runs wanted."""
-        return sum(len(ids) for ids in self.selection.values())
+    def job(self, name: str) -> Job[S]:
+        """A job by its id; one of an earlier plan is read from its file."""
+        return self.jobs.get(name) or Job.read(self.folder / f"{name}.json")
 
     def write_selection(self, folder: Path) -> Path:
         """Write what the tables are to take as ``<folder>/<digest>.json``, unless it exists."""
-        return write_selection(self.selection, folder)
+        return write_selection(self.kind, self.selection, folder)
 
 
 def reconcile(
-    runs: Mapping[str, RunSpec],
-    plan_dir: Path,
-    runs_dir: Path,
-    seconds: float,
-    gflops: float,
-    memory_mb: float | None = None,
-) -> Plan:
-    """Plan the wanted ``runs`` (by id), keeping earlier jobs, and write the files of new jobs.
+    of: Kind[S], wanted: Mapping[str, S], plan_dir: Path, out_dir: Path, limits: Limits
+) -> Plan[S]:
+    """Plan the ``wanted`` specifications, keeping earlier jobs, and write the files of new jobs.
 
-    Kept are jobs with output that hold any wanted run, then planned jobs all of whose runs are
-    wanted and not yet covered. The rest is packed into jobs of about ``seconds`` at ``gflops``
-    within ``memory_mb``. It may be called at any time and at once by several processes: every call
-    sees the same plan.
+    Kept are jobs with output that hold anything wanted, then planned jobs all of whose content is
+    wanted and not yet covered. The rest is packed into jobs within ``limits``. It may be called at
+    any time and at once by several processes: every call sees the same plan.
+
+    Args:
+        of: the kind of work.
+        wanted: specifications by id.
+        plan_dir: folder of the job files.
+        out_dir: folder of the tables that jobs have left.
+        limits: how large new jobs may be.
+
+    Raises:
+        UserError: one specification needs more memory than a job may have.
     """
-    with alone(plan_dir):
-        return _reconcile(runs, plan_dir, runs_dir, seconds, gflops, memory_mb)
-
-
-def _reconcile(
-    runs: Mapping[str, RunSpec],
-    plan_dir: Path,
-    runs_dir: Path,
-    seconds: float,
-    gflops: float,
-    memory_mb: float | None,
-) -> Plan:
-    earlier = _planned(plan_dir)
-    done = {job for job in earlier if (runs_dir / job / "runs.parquet").exists()}
-    serving = {
-        name: job.run_ids for name, job in earlier.items() if name in done or job.fits(memory_mb)
-    }
-    selection = keep(serving, done, runs)
-    kept = {job: earlier[job] for job in selection}
-    covered = {run for chosen in selection.values() for run in chosen}
-    missing = [spec for run, spec in runs.items() if run not in covered]
-    for job in pack(missing, seconds, gflops, memory_mb):
-        job.write(plan_dir)
-        kept[job.id], selection[job.id] = job, list(job.run_ids)
-    return Plan(kept, selection)
+    with locks.alone(plan_dir / ".lock", "planning"):
+        earlier = dict(_planned(of, plan_dir))
+        done = {job for job in earlier if of.files(out_dir, job)[of.tables[0]].exists()}
+        serving = {
+            name: job.ids
+            for name, job in earlier.items()
+            if name in done or job.fits(limits.memory_mb)
+        }
+        selection = keep(serving, done, wanted)
+        jobs = {job: earlier[job] for job in selection}
+        covered = {each for chosen in selection.values() for each in chosen}
+        missing = [spec for name, spec in wanted.items() if name not in covered]
+        for job in pack(of, missing, limits):
+            job.write(plan_dir)
+            jobs[job.id], selection[job.id] = job, list(job.ids)
+    return Plan(of, plan_dir, jobs, selection)
 
 
 def keep(
@@ -164,111 +183,79 @@ def keep(
     return selection
 
 
-def training_seconds(runs: Iterable[RunSpec], gflops: float) -> float:
-    """Estimated time to train runs on one core, without the start of processes."""
-    return sum(costs.seconds(block, gflops) for block in costs.blocks(runs))
+def pack(of: Kind[S], specs: Iterable[S], limits: Limits) -> list[Job[S]]:
+    """Specifications in jobs within ``limits``, of whole groups where one fits.
 
-
-def pack(
-    runs: Iterable[RunSpec], seconds: float, gflops: float, memory_mb: float | None = None
-) -> list[Job]:
-    """Runs in jobs of at most about ``seconds`` and ``memory_mb``, of whole blocks where one fits.
-
-    Longest blocks first, each into the first job with room: few jobs of nearly equal length, and
+    Longest groups first, each into the first job with room: few jobs of nearly equal length, and
     the long ones come first, so that the last to finish are short.
 
     Raises:
-        UserError: a single run needs more memory.
+        UserError: a single specification needs more memory.
     """
-    bins: list[tuple[float, list[list[RunSpec]]]] = []
-    pieces = [
-        piece
-        for block in costs.blocks(runs)
-        for piece in _pieces(block, seconds, gflops, memory_mb)
-    ]
-    estimates = [costs.seconds(piece, gflops) for piece in pieces]
+    pieces = [piece for group in of.groups(specs) for piece in _pieces(of, group, limits)]
+    memory_mb = limits.memory_mb if of.divides else None
+    estimates = [of.seconds(piece, limits.gflops) for piece in pieces]
+    bins: list[tuple[float, list[list[S]], list[list[RunSpec]]]] = []
     for index in sorted(range(len(pieces)), key=lambda i: -estimates[i]):
         estimate, piece = estimates[index], pieces[index]
-        for number, (load, content) in enumerate(bins):
-            if load + estimate <= seconds and memory.fits([*content, piece], memory_mb):
-                bins[number] = (load + estimate, [*content, piece])
+        blocks = [] if memory_mb is None else costs.blocks(of.runs(piece))
+        for number, (load, content, held) in enumerate(bins):
+            if load + estimate <= limits.seconds and memory.fits([*held, *blocks], memory_mb):
+                bins[number] = (load + estimate, [*content, piece], [*held, *blocks])
                 break
         else:
-            bins.append((estimate, [piece]))
-    return [Job(tuple(run for piece in content for run in piece)) for _, content in bins]
+            bins.append((estimate, [piece], blocks))
+    return [Job(of, tuple(spec for piece in content for spec in piece)) for _, content, _ in bins]
 
 
-def _pieces(
-    block: list[RunSpec], seconds: float, gflops: float, memory_mb: float | None
-) -> list[list[RunSpec]]:
-    """A block cut evenly so that no piece takes longer than a job may (a single run may).
+def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
+    """A group cut evenly so that no piece takes longer than a job may (a single run may).
 
     Nor may its records be more than a job can hold.
     """
-    count = min(len(block), math.ceil(costs.seconds(block, gflops) / seconds))
+    if not of.divides:
+        return [group]
+    count = min(len(group), math.ceil(of.seconds(group, limits.gflops) / limits.seconds))
     while True:
-        size = math.ceil(len(block) / count)
-        if size == 1 or memory.fits([block[:size]], memory_mb):
+        size = math.ceil(len(group) / count)
+        if size == 1 or memory.fits([of.runs(group[:size])], limits.memory_mb):
             break
-        count = min(2 * count, len(block))
-    memory.cut([block[:size]], memory_mb)  # says what is wrong where one run is too large
-    return [block[start : start + size] for start in range(0, len(block), size)]
+        count = min(2 * count, len(group))
+    memory.cut([of.runs(group[:size])], limits.memory_mb)  # says what is wrong with one too large
+    return [group[start : start + size] for start in range(0, len(group), size)]
 
 
-def write_initialization(specs: Sequence[InitSpec], folder: Path) -> Path:
-    """Freeze the initialization measurements as ``<folder>/<digest>.json``, unless it exists."""
-    values = [asdict(spec) for spec in specs]
-    path = folder / f"{digest(values)}.json"
-    if not path.exists():
-        lines = ",\n".join(json.dumps(value, sort_keys=True) for value in values)
-        store.write_text(f"[\n{lines}\n]\n", path)
-    return path
-
-
-def read_initialization(path: str | Path) -> list[InitSpec]:
-    """The inverse of ``write_initialization``."""
-    return [
-        InitSpec(**{**values, "data": DataSpec(**values["data"])}) for values in read_json(path)
-    ]
-
-
-def write_selection(selection: Mapping[str, Sequence[str]], folder: Path) -> Path:
+def write_selection(of: Kind[Any], selection: Mapping[str, Sequence[str]], folder: Path) -> Path:
     """Write job id → ids to take from it as ``<folder>/<digest>.json``, unless it exists."""
-    values = {job: list(ids) for job, ids in sorted(selection.items())}
+    jobs = {job: list(ids) for job, ids in sorted(selection.items())}
+    values = {"kind": of.name, "jobs": jobs}
     path = folder / f"{digest(values)}.json"
     if not path.exists():
         store.write_text(json.dumps(values, indent=1) + "\n", path)
     return path
 
 
-def read_selection(path: str | Path) -> dict[str, list[str]]:
-    """The inverse of ``write_selection``."""
-    selection: dict[str, list[str]] = read_json(path)
-    return selection
+def read_selection(path: str | Path) -> tuple[Kind[Any], dict[str, list[str]]]:
+    """The inverse of ``write_selection``: the kind of work, and job id → ids.
+
+    Raises:
+        UserError: the file is missing, damaged, or of an incompatible version.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or set(values) != {"kind", "jobs"}:
+        raise UserError(f"{path}: expected a selection with 'kind' and 'jobs'; plan again")
+    return kind(values["kind"]), values["jobs"]
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time plan: half of another's new jobs would lead to a different plan."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        # Some network file systems have no locks; planning there twice at the same moment is rare.
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _planned(folder: Path) -> dict[str, Job]:
+def _planned(of: Kind[S], folder: Path) -> Iterator[tuple[str, Job[S]]]:
     """Readable job files by id; files of incompatible versions are left alone."""
-    jobs = {}
     for path in sorted(folder.glob("*.json")):
         try:
             job = Job.read(path)
         except UserError:
             continue
-        if job.id == path.stem:
-            jobs[job.id] = job
-    return jobs
+        if job.id == path.stem and job.kind is of:
+            yield job.id, job
 
 
 def read_json(path: str | Path) -> Any:

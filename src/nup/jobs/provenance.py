@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import json
 import platform
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nup
 from nup.errors import UserError
 
-PACKAGE = Path(nup.__file__).parent
+if TYPE_CHECKING:
+    from grimp import ImportGraph
+
+#: The package whose imports are followed. Other modules count with their own file alone.
+PACKAGE = "nup"
 
 
 def environment() -> dict[str, Any]:
-    """The provenance columns of the table ``runs`` that do not depend on the job."""
+    """Columns of the table ``runs`` that depend on neither the run nor its job."""
     commit, dirty = commit_state()
     return {
         "commit": commit,
@@ -40,7 +46,7 @@ def installed(package: str) -> str:
         return ""
 
 
-def commit_state(folder: str | Path = PACKAGE) -> tuple[str, bool]:
+def commit_state(folder: str | Path = Path(nup.__file__).parent) -> tuple[str, bool]:
     """(commit, whether the work tree differs from it); ("", False) outside a repository."""
 
     def git(*arguments: str) -> str:
@@ -57,99 +63,119 @@ def commit_state(folder: str | Path = PACKAGE) -> tuple[str, bool]:
 
 
 def code_digest(*entries: str | Path) -> str:
-    """Digest of the source of every ``nup`` module that the entries import, directly or not.
+    """Digest of the source of every module that the entries import, directly or not.
 
-    An entry is a module's name (``"nup.jobs.execute"``) or the path of a notebook. Editing a module so
-    changes the digests of exactly the stages that import it.
+    Args:
+        entries: names of modules; ``"nup.figures.*"`` for all modules of a package, which a
+            registry imports without a statement; the path of a notebook; the name of a plug-in's
+            module, which counts with its own file.
+
+    Returns:
+        12 hex digits. Editing a module changes the digests of exactly the entries that import it.
+
+    Raises:
+        UserError: an entry is neither of these.
     """
+    return _code_digest(tuple(sorted(set(entries), key=str)))
+
+
+@cache
+def _code_digest(entries: tuple[str | Path, ...]) -> str:
     sha = hashlib.sha256()
     for module in sorted(imported_modules(*entries)):
-        sha.update(module.encode())
-        sha.update(_source_path(module).read_bytes())
+        sha.update(f"{module} {_file_digest(_source(module))}\n".encode())
     for path in entries:
         if isinstance(path, Path):
-            sha.update(path.read_bytes())
+            sha.update(_file_digest(path).encode())
     return sha.hexdigest()[:12]
 
 
 def imported_modules(*entries: str | Path) -> set[str]:
-    """Names of the ``nup`` modules reached from the entries by import statements, lazy ones too.
+    """Names of the modules reached from the entries by import statements, lazy ones too.
+
+    Imports that only type checkers see do not count.
 
     Raises:
-        UserError: an entry is neither a module of nup nor a notebook.
+        UserError: as ``code_digest``.
     """
     reached: set[str] = set()
-    waiting: list[str] = []
     for entry in entries:
         if isinstance(entry, Path):
-            waiting += _notebook_imports(entry)
-        elif _is_module(entry):
-            waiting += _with_parents(entry)
+            names: Iterable[str] = _notebook_imports(entry)
+        elif entry.endswith(".*"):
+            names = [name for name in _graph().modules if name.startswith(entry[:-1])]
         else:
-            raise UserError(f"expected a module of nup or the path of a notebook, got {entry!r}")
-    while waiting:
-        module = waiting.pop()
-        if module not in reached:
-            reached.add(module)
-            waiting += _direct_imports(module)
+            names = [entry]
+        for name in names:
+            reached |= _closure(name)
     return reached
 
 
 @cache
-def _direct_imports(module: str) -> tuple[str, ...]:
-    tree = ast.parse(_source_path(module).read_text(encoding="utf-8"))
-    is_package = _source_path(module).name == "__init__.py"
-    package = module if is_package else module.rpartition(".")[0]
-    return tuple(_imports(tree, package))
+def _closure(module: str) -> frozenset[str]:
+    """The module and all that it imports, with the packages that these are in."""
+    if not _is_ours(module):
+        return frozenset([module])
+    graph = _graph()
+    reached: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            if name not in graph.modules:
+                raise UserError(
+                    f"expected a module of {PACKAGE} or the path of a notebook, got {name!r}"
+                )
+            reached.add(name)
+            waiting += graph.find_modules_directly_imported_by(name)
+            waiting += filter(None, [name.rpartition(".")[0]])
+    return frozenset(reached)
 
 
-def _notebook_imports(path: Path) -> list[str]:
-    """Modules of nup that a notebook's code cells import."""
-    found: list[str] = []
+@cache
+def _graph() -> ImportGraph:
+    import grimp
+
+    return grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == PACKAGE
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _source(module: str) -> Path:
+    """The file of a module; one of the package is not imported for this."""
+    if not _is_ours(module):
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None:
+            raise UserError(f"expected a module that is loaded from a file, got {module!r}")
+        return Path(file)
+    found = importlib.util.find_spec(PACKAGE)
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    base = Path(found.submodule_search_locations[0]).joinpath(*module.split(".")[1:])
+    file = base.with_suffix(".py")
+    return file if "." in module and file.is_file() else base / "__init__.py"
+
+
+def _notebook_imports(path: Path) -> Iterator[str]:
+    """Modules of the package that a notebook's code cells import."""
+    known = _graph().modules
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            lines = "".join(cell["source"]).splitlines()
-            source = "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
-            found += _imports(ast.parse(source), "")
-    return found
-
-
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Names of nup modules in the import statements of ``tree``, parents included."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")
-                kept = ".".join(parents[: len(parents) - node.level + 1])
-                base = f"{kept}.{base}" if base else kept
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
+        if cell["cell_type"] != "code":
             continue
-        for name in names:
-            if _is_module(name):
-                yield from _with_parents(name)
-
-
-def _with_parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[: end + 1]) for end in range(len(parts))]
-
-
-def _is_module(name: str) -> bool:
-    return name.split(".")[0] == "nup" and _find_source(name) is not None
-
-
-def _source_path(module: str) -> Path:
-    path = _find_source(module)
-    if path is None:
-        raise UserError(f"no module {module!r} in {PACKAGE}")
-    return path
-
-
-def _find_source(module: str) -> Path | None:
-    base = PACKAGE.joinpath(*module.split(".")[1:])
-    candidates = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+        lines = "".join(cell["source"]).splitlines()
+        source = "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            yield from (name for name in names if name in known)

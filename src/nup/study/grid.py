@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,9 @@ from nup.specs import (
     RecordSpec,
     RunSpec,
     ScheduleSpec,
-    canonical_json,
 )
-from nup.study.configuration import (
+from nup.study.models import (
     Initialization,
-    Named,
     OptimizerEntry,
     ParameterizationEntry,
     PhaseDiagram,
@@ -47,6 +45,7 @@ from nup.study.configuration import (
     Study,
     merged,
 )
+from nup.study.values import Named
 from nup.training import optimizers, schedules
 from nup.training.schedules import SCHEDULES
 
@@ -104,8 +103,8 @@ def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
     return found
 
 
-def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
-    """Every initialization measurement of the study once.
+def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
+    """Every initialization measurement of the study by its id.
 
     Raises:
         UserError: naming ``path``, the entry and what its grid gets wrong.
@@ -119,8 +118,8 @@ def initializations(study: Study, path: str | Path = "") -> list[InitSpec]:
                 if settings.kernel:
                     _check_kernel(cell)
                 spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
-                found[canonical_json(asdict(spec))] = spec
-    return list(found.values())
+                found[spec.id] = spec
+    return found
 
 
 def phase_diagrams(study: Study, path: str | Path = "") -> dict[str, PhaseSpec]:

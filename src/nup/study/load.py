@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from nup.errors import UserError
+from nup.registry import plugin_files
 from nup.study.models import Study
 
 
@@ -32,7 +34,7 @@ def find(study: str, folder: str | Path = "config") -> Path:
 
 
 def load(path: str | Path) -> Study:
-    """Read and check a study configuration.
+    """Read and check a study configuration, and load the plug-ins that it names.
 
     Raises:
         UserError: naming the file and, for each mistake, the key, what was got and what is allowed.
@@ -41,7 +43,15 @@ def load(path: str | Path) -> Study:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
-    return check(values, path)
+    study = check(values, path)
+    for file in plugins(study, path):
+        plugin_files.load(file)
+    return study
+
+
+def plugins(study: Study, path: str | Path) -> list[Path]:
+    """The files of a study's plug-ins, which it names relative to its own."""
+    return [Path(os.path.normpath(Path(path).parent / file)) for file in study.plugins]
 
 
 def check(values: Any, where: str | Path) -> Study:

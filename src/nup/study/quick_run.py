@@ -2,59 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+import yaml
 
 from nup.errors import UserError
 from nup.specs import RunSpec
-from nup.study import configuration, grid
+from nup.study import grid
+from nup.study.load import check
+from nup.study.models import Settings
 from nup.tables import store
-from nup.training import optimizers
+from nup.training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     import pyarrow
 
-#: Options of the command line that are settings of an experiment under the same name.
-SETTINGS = ("depth", "width", "activation", "weight_variance", "steps", "seeds", "loss", "dtype")
+#: Settings where the command line gives none.
+USUAL: dict[str, Any] = {
+    "data": {"name": "digits", "n_train": 256},
+    "parameterization": {"name": "nup"},
+    "depth": 4,
+    "width": 16,
+    "activation": "abs",
+    "weight_variance": 1.0,
+    "schedule": {"name": "constant", "gradient_scaling": "none"},
+    "optimizer": {"name": "sgd"},
+    "learning_rate": 0.5,
+    "steps": 200,
+    "seeds": 4,
+    "loss": "mse",
+    "dtype": "float32",
+}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A short form of ``--set key=value``; with several values if ``many``."""
+
+    name: str
+    key: str
+    many: bool = False
+    meaning: str = ""
+
+    @property
+    def help(self) -> str:
+        """What it sets, and to what by default."""
+        value: Any = USUAL
+        for part in self.key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        default = "" if value is None else f" (default: {value})"
+        return f"{self.meaning or Settings.model_fields[self.key].description}{default}"
+
+
+FLAGS = (
+    Flag("parameterization", "parameterization.name", meaning="name in the registry"),
+    Flag("r", "parameterization.r", meaning="width exponent of nup"),
+    Flag(
+        "match",
+        "parameterization.match",
+        meaning="take the width at which the size of this parameterization is matched",
+    ),
+    Flag("depth", "depth", many=True),
+    Flag("width", "width", many=True),
+    Flag("activation", "activation", many=True),
+    Flag("weight-variance", "weight_variance", many=True),
+    Flag("schedule", "schedule.name", meaning="name in the registry"),
+    Flag("c", "schedule.c", many=True, meaning="option c of the schedules sharpness and taylor"),
+    Flag("gradient-scaling", "schedule.gradient_scaling", meaning="name in the registry, or none"),
+    Flag("optimizer", "optimizer.name", meaning="name in the registry"),
+    Flag("weight-decay", "optimizer.weight_decay", meaning="option of adamw"),
+    Flag("lr", "learning_rate", many=True),
+    Flag("steps", "steps"),
+    Flag("seeds", "seeds"),
+    Flag("data", "data.name", meaning="data set"),
+    Flag("n-train", "data.n_train", meaning="training samples"),
+    Flag("loss", "loss"),
+    Flag("batch-size", "batch_size"),
+    Flag("dtype", "dtype"),
+)
+
 #: What the summary is grouped by: everything but the seed.
-GROUPS = [
-    "parameterization",
-    "depth",
-    "width",
-    "activation",
-    "schedule",
-    "optimizer",
-    "learning_rate",
-]
+GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate"]
 
 
-def runs(options: Mapping[str, Any]) -> list[RunSpec]:
-    """Runs of the command line's ``options`` (see ``nup train --help``).
+def given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of the command line: short forms first, then ``set`` in its order.
 
     Raises:
-        UserError: an option that a study configuration would not allow either.
+        UserError: something is not ``key=value``, or its value is no YAML.
     """
-    net = {"name": options["parameterization"], "match": options["match"]}
-    schedule = {"name": options["schedule"], "gradient_scaling": options["gradient_scaling"]}
-    settings = {
-        **{name: options[name] for name in SETTINGS},
-        "batch_size": options["batch_size"],
-        "data": {"name": options["data"], "n_train": options["n_train"]},
-        "parameterization": {**net, **_given(options, "r")},
-        "schedule": {**schedule, **_given(options, "c")},
-        "optimizer": {"name": options["optimizer"], **_given(options, "weight_decay")},
-        "learning_rate": options["lr"],
-        "record": _record(options["optimizer"]),
-    }
-    study = {"study": "train", "experiments": {"train": settings}}
+    for flag in FLAGS:
+        value = options[flag.name.replace("-", "_")]
+        if value is not None:
+            texts = value if flag.many else [value]
+            values = [_parsed(f"--{flag.name}", text) for text in texts]
+            yield flag.key, values if flag.many else values[0]
+    for text in options["set"]:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UserError(f"--set: expected KEY=VALUE, such as record.hessian=10; got {text!r}")
+        yield key, _parsed(f"--set {key}", value)
+
+
+def _parsed(where: str, text: str) -> Any:
     try:
-        checked = configuration.Study.model_validate(study)
-    except ValidationError as error:
-        raise UserError(configuration.explain("command line", error)) from error
-    return list(grid.runs(checked, "command line").values())
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: expected a value in YAML, got {text!r}: {error}") from error
+
+
+def runs(settings: Iterable[tuple[str, Any]]) -> list[RunSpec]:
+    """Runs of the usual settings with these, by dotted key, in their place.
+
+    >>> [run.depth for run in runs([("depth", [2, 3]), ("seeds", 1), ("data.n_train", 32)])]
+    [2, 3]
+
+    Raises:
+        UserError: a setting that a study configuration would not allow either.
+    """
+    values = copy.deepcopy(USUAL)
+    for key, value in settings:
+        _put(values, key, value)
+    _leave_out_curvature(values)
+    study = check({"study": "train", "experiments": {"train": values}}, "command line")
+    return list(grid.runs(study, "command line").values())
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key. A name on its way stands for a mapping with this name."""
+    *path, last = key.split(".")
+    for part in path:
+        inner = values.get(part, {})
+        if isinstance(inner, str):
+            inner = {"name": inner}
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {key}: expected a mapping at {part!r}, got {inner!r}")
+        values[part] = inner
+        values = inner
+    values[last] = value
+
+
+def _leave_out_curvature(values: dict[str, Any]) -> None:
+    """λ_t is no measure of an optimizer that rescales the gradient: record it only if told to."""
+    optimizer = values["optimizer"]
+    name = optimizer.get("name") if isinstance(optimizer, dict) else optimizer
+    known = OPTIMIZERS[name] if isinstance(name, str) and name in OPTIMIZERS else None
+    if known is not None and known.rescales:
+        _put(values, "record", {"curvature": 0, **values.get("record", {})})
 
 
 def summary(table: pyarrow.Table) -> str:
@@ -80,13 +178,3 @@ def write(tables: Mapping[str, pyarrow.Table], out: Path) -> None:
     """Write the tables as ``out/<name>.parquet``."""
     for name, table in tables.items():
         store.write_table(name, table, out / f"{name}.parquet")
-
-
-def _record(optimizer: str) -> dict[str, int]:
-    """The default cadences, without λ_t where it is not that of the update."""
-    known = optimizers.OPTIMIZERS.get(optimizer)
-    return {"curvature": 0} if known is not None and known.rescales else {}
-
-
-def _given(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {} if options[name] is None else {name: options[name]}

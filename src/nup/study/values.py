@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,8 +18,16 @@ from pydantic import (
 
 from nup.specs import DataSpec
 
-#: Fields of ``DataSpec`` that follow from the others.
-_DERIVED = ("contents",)
+#: Keys of a data set, which are fields of ``DataSpec``; the other fields follow from these.
+DATA_KEYS = {
+    "name": "name in the registry",
+    "n_train": "training samples",
+    "n_validation": "validation samples",
+    "n_test": "test samples",
+    "n_probe": "samples of the probe set",
+    "seed": "seed of the split, and of the draw if the set is synthetic",
+    "options": "options of the set",
+}
 
 
 def _as_list(value: Any) -> Any:
@@ -63,9 +70,10 @@ def _learning_rates(value: Any) -> Any:
 
 def _data(value: Any) -> Any:
     """Data sets, each a name or a mapping of the fields of ``DataSpec``."""
-    allowed = [field.name for field in fields(DataSpec) if field.name not in _DERIVED]
     entries = [{"name": item} if isinstance(item, str) else item for item in _as_list(value)]
-    return [item if isinstance(item, DataSpec) else _only(item, allowed) for item in entries]
+    return [
+        item if isinstance(item, DataSpec) else _only(item, list(DATA_KEYS)) for item in entries
+    ]
 
 
 def _activations(value: Any) -> Any:

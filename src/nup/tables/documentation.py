@@ -7,7 +7,7 @@ from nup.tables.schema import REQUIRED, TABLES
 INTRODUCTION = """\
 # The tables
 
-`nup schema` prints this page from `src/nup/schema.py`. Every table is one parquet file in
+`nup schema` prints this page from `src/nup/tables/schema.py`. Every table is one parquet file in
 `results/<study>/tables/`; read it with any parquet reader, or with `nup.tables.store.read_table`.
 Join `steps` and `layers` to `runs` by `run_id`. A unit of 1 is a pure number; columns in bold hold
 a value in every row, the others may be null.

@@ -1,7 +1,8 @@
 """The tidy tables: every column with its type, unit and meaning, in one place.
 
-``docs/tables.md`` is generated from this module, and ``nup.tables.store`` checks every table it writes
-against it. Types are Arrow type names; a column is nullable unless it is listed in ``REQUIRED``.
+``docs/tables.md`` is generated from this module, and ``nup.tables.store`` checks every table that
+it writes against it. Types are Arrow type names; a column is nullable unless it is listed in
+``REQUIRED``.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ RUNS: dict[str, Column] = {
     "stack_size": _count("runs trained in the same stack", "runs"),
     "wall_time_s": _number("wall time of the run's stack divided by its runs", "s"),
     "device": _label("torch device"),
+    "backend": _label("what took the steps: numba (compiled kernels) or torch"),
     "config_digest": _label("digest of the job's frozen specification"),
-    "code_digest": _label("digest of the modules that training imports"),
+    "code_digest": _label("digest of the modules that the run's training imports or names"),
     "commit": _label("git commit; empty outside a repository"),
     "dirty": Column("bool", "", "the work tree differed from the commit"),
     "nup_version": _label("version of nup"),
@@ -153,6 +155,7 @@ LAYERS: dict[str, Column] = {
 }
 
 INIT: dict[str, Column] = {
+    "cell_id": _label("digest of the net, its seed and what was measured of it"),
     "experiment": _label("the initialization experiment of the study configuration"),
     "net": _label(
         "how a net is built and trained: canonical label, e.g. nup(r=2), mup matched to …"

@@ -1,0 +1,102 @@
+"""Commands about claims: from tables to verdicts."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from nup.cli.options import add_log, add_plugins
+
+
+def claims(options: Namespace) -> None:
+    """Judge the claims and write the table ``claims``."""
+    from nup import claims as judging
+    from nup.tables import store
+
+    catalogue = judging.load_catalogue(options.catalogue)
+    store.write_table("claims", judging.judge(_frames(options.tables), catalogue), options.out)
+
+
+def claims_options(parser: ArgumentParser) -> None:
+    """Options of ``claims``."""
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
+    _add_catalogue(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    add_plugins(parser)
+    add_log(parser)
+
+
+def readings(options: Namespace) -> None:
+    """Judge the claims in every reading and write the table ``readings``."""
+    from nup import claims as judging
+    from nup.claims import interpretations
+    from nup.tables import store
+
+    catalogue = judging.load_catalogue(options.catalogue)
+    wanted = interpretations.load_readings(options.readings, catalogue)
+    judged = interpretations.judge_readings(_frames(options.tables), catalogue, wanted)
+    store.write_table("readings", judged, options.out)
+
+
+def readings_options(parser: ArgumentParser) -> None:
+    """Options of ``readings``."""
+    claims_options(parser)
+    parser.add_argument(
+        "--readings",
+        type=Path,
+        default=Path("config/readings.yaml"),
+        help="file of the readings (default: config/readings.yaml)",
+    )
+
+
+def verdicts(options: Namespace) -> None:
+    """Print the verdicts of one or several tables of claims."""
+    from nup import claims as judging
+    from nup.report import scorecard
+
+    if options.markdown:
+        print(scorecard.markdown(options.claims, judging.load_catalogue(options.catalogue)))
+    else:
+        print("\n\n".join(scorecard.text(path) for path in options.claims))
+
+
+def verdicts_options(parser: ArgumentParser) -> None:
+    """Options of ``verdicts``."""
+    parser.add_argument(
+        "claims", type=Path, nargs="+", help="the table of claims; several stand side by side"
+    )
+    parser.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
+    _add_catalogue(parser)
+    add_plugins(parser)
+
+
+def compare(options: Namespace) -> int:
+    """Print what differs between two tables of claims; the exit status is 1 if anything does."""
+    from nup.report import comparison
+
+    found = comparison.differences(options.claims, options.reference)
+    print("\n".join(found) or "same verdicts, and intervals overlap")
+    return int(bool(found))
+
+
+def compare_options(parser: ArgumentParser) -> None:
+    """Options of ``compare``."""
+    parser.add_argument("claims", type=Path, help="the new table of claims")
+    parser.add_argument("reference", type=Path, help="the table to hold it against")
+
+
+def _frames(folder: Path) -> dict[str, Any]:
+    from nup.tables import store
+
+    names = ("runs", "steps", "layers", "init")
+    return {name: store.read_table(name, folder / f"{name}.parquet") for name in names}
+
+
+def _add_catalogue(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--catalogue",
+        type=Path,
+        default=Path("config/claims.yaml"),
+        help="file of the claims (default: config/claims.yaml)",
+    )

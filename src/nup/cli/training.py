@@ -1,0 +1,113 @@
+"""Commands that compute runs, and those that gather what jobs have left."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from nup.cli.options import add_log, add_plugins, add_process
+
+log = logging.getLogger("nup")
+
+
+def train(options: Namespace) -> None:
+    """Train one configuration from the command line and print a summary."""
+    from nup.jobs import execute, training
+    from nup.jobs.devices import device
+    from nup.study import quick_run
+
+    runs = quick_run.runs(quick_run.given(vars(options)))
+    execute.prepare_torch(options.threads)
+    with device(options.device) as name:
+        session = execute.Session(device=name, compiled=options.compiled)
+        tables = training.execute(runs, session)
+    print(quick_run.summary(tables["runs"]))
+    if options.out is not None:
+        quick_run.write(tables, options.out)
+        log.info("records: %s", ", ".join(str(options.out / f"{name}.parquet") for name in tables))
+
+
+def train_options(parser: ArgumentParser) -> None:
+    """Options of ``train``: the usual settings of an experiment, and ``--set`` for all of them."""
+    from nup.study import quick_run
+
+    for flag in quick_run.FLAGS:
+        parser.add_argument(
+            f"--{flag.name}",
+            nargs="+" if flag.many else None,
+            metavar="VALUE",
+            help=flag.help.replace("%", "%%"),
+        )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any setting of an experiment, as in config/README.md, with the value in YAML: "
+        "record.hessian=10, schedule='{name: sharpness, c: [2, 2.5]}'; may be given several times",
+    )
+    parser.add_argument("--out", type=Path, help="folder to write the records to, as parquet")
+    add_plugins(parser)
+    add_process(parser)
+
+
+def job(options: Namespace) -> None:
+    """Compute a job from its file."""
+    from nup.jobs import execute
+    from nup.jobs.devices import device
+    from nup.jobs.plan import Job
+
+    frozen = Job.read(options.plan)
+    execute.prepare_torch(options.threads)
+    with device(options.device) as name:
+        session = execute.Session(
+            frozen.id,
+            frozen.digest,
+            name,
+            options.checkpoints,
+            memory_mb=options.memory,
+            compiled=options.compiled,
+        )
+        rows = execute.run(frozen, options.out, session)
+    log.info("job %s: %s", frozen.id, _counts(rows))
+
+
+def job_options(parser: ArgumentParser) -> None:
+    """Options of ``job``."""
+    parser.add_argument("plan", type=Path, help="the job's file")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the job's tables; or the file, where a job leaves one table",
+    )
+    parser.add_argument("--checkpoints", type=Path, help="folder that keeps finished blocks")
+    parser.add_argument("--memory", type=float, help="megabytes that the process may hold")
+    add_plugins(parser)
+    add_process(parser)
+
+
+def tables(options: Namespace) -> None:
+    """Collect the selected rows of jobs' tables."""
+    from nup.jobs.plan import read_selection
+    from nup.tables import collect
+
+    kind, selection = read_selection(options.selection)
+    rows = {}
+    for name in kind.tables:
+        files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}
+        rows[name] = collect.collect(name, kind.key, files, options.out / f"{name}.parquet")
+    log.info("tables: %s", _counts(rows))
+
+
+def tables_options(parser: ArgumentParser) -> None:
+    """Options of ``tables``."""
+    parser.add_argument("selection", type=Path, help="file that says what to take, by job")
+    parser.add_argument("--jobs", type=Path, required=True, help="folder of the jobs' tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study's tables")
+    add_log(parser)
+
+
+def _counts(rows: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count} rows" for name, count in rows.items())

@@ -1,0 +1,156 @@
+"""The kinds of work that jobs do: training, phase diagrams, measurements at initialization.
+
+A kind says what its specifications are, what has to be done together, how much training that
+amounts to (for estimates of time and memory), which tables a job leaves, and which module does it.
+That module is named, not imported: planning needs none of what computes, and the code of one kind
+is no part of the digest of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from nup.errors import UserError
+from nup.jobs import entries, provenance
+from nup.phases import runs as phase_runs
+from nup.specs import InitSpec, PhaseSpec, RunSpec, ScheduleSpec, Specification
+from nup.training import costs
+
+S = TypeVar("S", bound=Specification)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """One kind of work.
+
+    ``name``     in the files of plans
+    ``spec``     class of its specifications
+    ``entry``    module with ``execute(specs, session)``, which returns the tables
+    ``tables``   the tables that a job leaves, the last to be written first
+    ``key``      the column of these tables that holds the id of a specification
+    ``groups``   specifications that are computed together, in an order of their own
+    ``runs``     the training that specifications amount to
+    ``modules``  the modules of the registry entries that a specification uses
+    ``divides``  whether groups may be cut, to keep to a job's length and memory
+    """
+
+    name: str
+    spec: type[S]
+    entry: str
+    tables: tuple[str, ...]
+    key: str
+    groups: Callable[[Iterable[S]], list[list[S]]]
+    runs: Callable[[Iterable[S]], list[RunSpec]]
+    modules: Callable[[S], Iterable[str]]
+    divides: bool = False
+
+    def files(self, folder: str | Path, job: str) -> dict[str, Path]:
+        """Where a job's tables are, by name: ``<job>.parquet``, or files in the folder ``<job>``.
+
+        ``job`` may be a wildcard of Snakemake.
+        """
+        if len(self.tables) == 1:
+            return {self.tables[0]: Path(folder) / f"{job}.parquet"}
+        return {name: Path(folder) / job / f"{name}.parquet" for name in self.tables}
+
+    def seconds(self, specs: Iterable[S], gflops: float) -> float:
+        """Estimated time on one core that delivers ``gflops``, without the start of a process."""
+        return sum(costs.seconds(block, gflops) for block in costs.blocks(self.runs(specs)))
+
+    def code_digest(self, specs: Iterable[S]) -> str:
+        """Digest of the code that computes the specifications."""
+        used = {module for spec in specs for module in self.modules(spec)}
+        return provenance.code_digest(self.entry, *sorted(used))
+
+
+def kind(name: str) -> Kind[Any]:
+    """The kind of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in KINDS:
+        raise UserError(f"unknown kind of work {name!r}: expected one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _alike(specs: Iterable[S]) -> list[list[S]]:
+    """Specifications that differ in their seeds alone."""
+    ordered = sorted(specs, key=lambda spec: (spec.group_key, spec.id))
+    return [list(group) for _, group in groupby(ordered, key=lambda spec: spec.group_key)]
+
+
+def _scans(cells: Iterable[PhaseSpec]) -> list[RunSpec]:
+    """The runs of the scans: what bisection adds, those that diverge leave out."""
+    return [run for cell in cells for run in phase_runs.scan(cell)]
+
+
+def _modules_of_scan(cell: PhaseSpec) -> set[str]:
+    return {module for run in phase_runs.scan(cell) for module in entries.modules(run)}
+
+
+def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
+    """Runs of one step in float64 with the usual records, as dear as a measurement."""
+    return [
+        RunSpec(
+            experiment=net.experiment,
+            data=net.data,
+            parameterization=net.parameterization,
+            depth=net.depth,
+            width=net.width,
+            activation=net.activation,
+            schedule=ScheduleSpec(),
+            learning_rate=1.0,
+            seed=net.seed,
+            steps=1,
+            options=net.options,
+            weight_variance=net.weight_variance,
+            dtype="float64",
+        )
+        for net in nets
+    ]
+
+
+def _themselves(runs: Iterable[RunSpec]) -> list[RunSpec]:
+    return list(runs)
+
+
+TRAINING = Kind(
+    "train",
+    RunSpec,
+    entries.TRAINING,
+    ("runs", "steps", "layers"),
+    "run_id",
+    costs.blocks,
+    _themselves,
+    entries.modules,
+    divides=True,
+)
+PHASES = Kind(
+    "phases",
+    PhaseSpec,
+    "nup.jobs.phases",
+    ("phases",),
+    "cell_id",
+    _alike,
+    _scans,
+    _modules_of_scan,
+)
+INITIALIZATION = Kind(
+    "init",
+    InitSpec,
+    "nup.jobs.initialization",
+    ("init",),
+    "cell_id",
+    _alike,
+    _measured_once,
+    entries.modules,
+)
+
+KINDS: dict[str, Kind[Any]] = {each.name: each for each in (TRAINING, PHASES, INITIALIZATION)}
+
+__all__ = ["INITIALIZATION", "KINDS", "PHASES", "TRAINING", "Kind", "kind"]
