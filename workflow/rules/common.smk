@@ -1,6 +1,7 @@
-# The study, its plan, and the paths that the rules share.
+# The study, what it asks for, and the paths that the rules share.
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,38 +12,33 @@ ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
 SOURCES = str((ROOT / "src").absolute())
 sys.path.insert(0, SOURCES)
 
-from nup import configuration, grid, phase_plan, plan, provenance
 from nup.errors import UserError
+from nup.jobs import kinds, provenance
+from nup.jobs.plan import Limits, reconcile
+from nup.study import grid
+from nup.study.load import find, load, plugins
 
 # Jobs run this checkout's code with this interpreter, whatever else is installed.
-shell.prefix(
-    f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SOURCES}"; set -euo pipefail; '
+BIN, PYTHONPATH = (
+    shlex.quote(path).replace("{", "{{").replace("}", "}}")
+    for path in (str(Path(sys.executable).parent), SOURCES)
 )
+shell.prefix(f'export PATH={BIN}:"$PATH" PYTHONPATH={PYTHONPATH}; set -euo pipefail; ')
 
 
 def load_study():
-    """The study named by `--config study=…`, its runs, nets at initialization, phase diagrams."""
+    """The study named by `--config study=…`, its file, and what it wants of each kind of work."""
     try:
-        path = configuration.find(STUDY_NAME, ROOT / "config")
-        study = configuration.load(path)
-        return (
-            study,
-            grid.runs(study, path),
-            grid.initializations(study, path),
-            grid.phase_diagrams(study, path),
-        )
+        path = find(STUDY_NAME, ROOT / "config")
+        study = load(path)
+        wanted = {
+            kinds.TRAINING: grid.runs(study, path),
+            kinds.INITIALIZATION: grid.initializations(study, path),
+            kinds.PHASES: grid.phase_diagrams(study, path),
+        }
     except UserError as error:
         raise WorkflowError(str(error)) from None
-
-
-def planned(job):
-    """A job by its id; one of an earlier plan is read from its file."""
-    return PLAN.jobs.get(job) or plan.Job.read(f"{RESULTS}/plan/jobs/{job}.json")
-
-
-def planned_phases(job):
-    """A job of phase diagrams by its id, as `planned`."""
-    return PHASES.jobs.get(job) or phase_plan.PhaseJob.read(f"{RESULTS}/plan/phases/{job}.json")
+    return study, path, wanted
 
 
 def caption(figure):
@@ -55,12 +51,13 @@ def caption(figure):
 def summarize():
     """After a successful run: write the report and print the verdicts, if there are any."""
     if (Path(TABLES) / "claims.parquet").is_file():
-        settings = " ".join(f"{key}={value}" for key, value in config.items())
+        settings = [f"{key}={value}" for key, value in {"study": STUDY_NAME, **config}.items()]
         snakefile = os.path.relpath(workflow.main_snakefile)
+        page, verdicts = f"{RESULTS}/report.html", f"{TABLES}/claims.parquet"
         shell(
-            "python -m snakemake --snakefile {snakefile} --nolock --quiet all"
-            " --report {RESULTS}/report.html --config study={STUDY_NAME} {settings} &&"
-            " echo 'Report: {RESULTS}/report.html' && python -m nup verdicts {TABLES}/claims.parquet"
+            "python -m snakemake --snakefile {snakefile:q} --nolock --quiet all"
+            " --report {page:q} --config {settings:q} &&"
+            " echo Report: {page:q} && python -m nup verdicts {verdicts:q}"
         )
 
 
@@ -81,8 +78,9 @@ def tables_folder():
     )
 
 
-STUDY, RUNS, INITIALIZATIONS, PHASE_DIAGRAMS = load_study()
+STUDY, STUDY_FILE, WANTED = load_study()
 RESULTS = f"results/{STUDY.study}"
+PLUGINS = [f"--plugin={file}" for file in plugins(STUDY, STUDY_FILE)]
 # Tables that came without the runs behind them are enough to draw the figures again.
 FROM_TABLES = "tables" in config or "figures" in sys.argv
 TABLES = tables_folder()

@@ -1,7 +1,7 @@
 # The figure notebooks: executed on the tables, and rendered as pages to read.
 
-from nup import notebook
 from nup.claims import load_catalogue
+from nup.report import notebook
 
 CATALOGUE = load_catalogue(ROOT / "config" / "claims.yaml")
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}

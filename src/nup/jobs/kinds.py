@@ -36,6 +36,7 @@ class Kind(Generic[S]):
     ``runs``     the training that specifications amount to
     ``modules``  the modules of the registry entries that a specification uses
     ``divides``  whether groups may be cut, to keep to a job's length and memory
+    ``gpu``      whether it computes on a GPU where there is one
     """
 
     name: str
@@ -47,6 +48,7 @@ class Kind(Generic[S]):
     runs: Callable[[Iterable[S]], list[RunSpec]]
     modules: Callable[[S], Iterable[str]]
     divides: bool = False
+    gpu: bool = True
 
     def files(self, folder: str | Path, job: str) -> dict[str, Path]:
         """Where a job's tables are, by name: ``<job>.parquet``, or files in the folder ``<job>``.
@@ -149,6 +151,7 @@ INITIALIZATION = Kind(
     _alike,
     _measured_once,
     entries.modules,
+    gpu=False,
 )
 
 KINDS: dict[str, Kind[Any]] = {each.name: each for each in (TRAINING, PHASES, INITIALIZATION)}

@@ -1,0 +1,90 @@
+# Jobs of every kind: many runs, nets or measurements each, from its frozen specification; and the
+# tables that are collected from them.
+
+LIMITS = Limits(60 * STUDY.jobs.minutes, STUDY.jobs.gflops, STUDY.jobs.memory_mb)
+MEMORY = [f"--memory={STUDY.jobs.memory_mb:g}"] if STUDY.jobs.memory_mb else []
+BACKEND = [] if STUDY.jobs.compiled else ["--no-compiled"]
+# Kind of work: the rule that does it, the folder of its jobs' tables, the rule that collects them.
+RULES = {
+    kinds.TRAINING: ("train", "runs", "tables"),
+    kinds.PHASES: ("search", "phases", "phases"),
+    kinds.INITIALIZATION: ("measure", "init", "init"),
+}
+
+
+def planned(kind, folder):
+    """The plan of one kind of work."""
+    try:
+        return reconcile(
+            kind,
+            WANTED[kind],
+            Path(RESULTS) / "plan" / kind.name,
+            Path(RESULTS) / folder,
+            LIMITS,
+        )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
+
+    PLAN = planned(KIND, FOLDER)
+    OUTPUTS = {name: str(path) for name, path in KIND.files(f"{RESULTS}/{FOLDER}", "{job}").items()}
+
+    rule:
+        name:
+            COMPUTE
+        input:
+            ancient(f"{RESULTS}/plan/{KIND.name}/{{job}}.json"),
+        output:
+            **OUTPUTS,
+        log:
+            f"{RESULTS}/logs/{KIND.name}/{{job}}.log",
+        # Long jobs first, so that no core waits for the last of them.
+        priority: lambda wildcards, plan=PLAN: round(plan.job(wildcards.job).seconds(LIMITS.gflops))
+        conda:
+            "../../environment.yml"
+        threads: STUDY.jobs.threads
+        resources:
+            mem_mb=lambda wildcards, attempt, plan=PLAN: attempt
+            * plan.job(wildcards.job).memory_mb(LIMITS.memory_mb),
+            runtime=lambda wildcards, attempt, plan=PLAN: attempt
+            * plan.job(wildcards.job).limit_minutes(LIMITS.gflops),
+            gpu=STUDY.jobs.gpus if KIND.gpu else 0,
+        params:
+            out=lambda wildcards, output: output[0] if len(output) == 1 else Path(output[0]).parent,
+            checkpoints=f"{RESULTS}/checkpoints",
+            options=[*MEMORY, *BACKEND, *PLUGINS],
+            device="auto" if STUDY.jobs.gpus and KIND.gpu else "cpu",
+            code=lambda wildcards, plan=PLAN: plan.job(wildcards.job).code_digest,
+        shell:
+            "python -m nup job {input:q} --out {params.out:q} --checkpoints {params.checkpoints:q}"
+            " --device {params.device} --threads {threads} --log {log:q} {params.options:q}"
+
+    rule:
+        name:
+            COLLECT
+        input:
+            # A file named after its content: when what is wanted changes, so does the input.
+            selection=ancient(str(PLAN.write_selection(Path(RESULTS) / "plan" / "selections"))),
+            jobs=[
+                str(path)
+                for job in sorted(PLAN.jobs)
+                for path in KIND.files(f"{RESULTS}/{FOLDER}", job).values()
+            ],
+        output:
+            **{name: f"{TABLES}/{name}.parquet" for name in KIND.tables},
+        log:
+            f"{RESULTS}/logs/{COLLECT}.log",
+        conda:
+            "../../environment.yml"
+        resources:
+            mem_mb=lambda wildcards, attempt: attempt * 4000,
+            runtime=30,
+        params:
+            jobs=f"{RESULTS}/{FOLDER}",
+            out=lambda wildcards, output: Path(output[0]).parent,
+            code=provenance.code_digest("nup.tables.collect"),
+        shell:
+            "python -m nup tables {input.selection:q} --jobs {params.jobs:q} --out {params.out:q}"
+            " --log {log:q}"
