@@ -49,7 +49,7 @@ def net_columns(net: str) -> dict[str, Any]:
     }
 
 
-def in_setting(
+def in_regime(
     tables: Mapping[str, pd.DataFrame], loss_name: str, batch_size: int | None
 ) -> dict[str, pd.DataFrame]:
     """The tables as if their runs had this loss and batch size, under ids of their own."""

@@ -10,9 +10,9 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup.claims import Catalogue, judge, load_catalogue
+from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.claims.estimators.usefulness import within_budget
-from nup.claims.run_selection import Evidence
+from nup.claims.run_selection import RunSelection
 from synthetic_base import MATCHED, NUP, complete, run_columns
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
@@ -26,7 +26,7 @@ def catalogue() -> Catalogue:
 def judged(catalogue: Catalogue, tables: dict[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """The rows of one claim for ``abs``, by criterion."""
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    rows = judge(tables, alone)
+    rows = evaluate(tables, alone)
     return rows[rows["activation"] == "abs"].set_index("criterion")
 
 
@@ -398,8 +398,8 @@ def test_only_runs_that_reached_the_budget_have_results():
             accuracy = 0.1 * step
             row = {"run_id": run, "step": step, "flops": flops, "validation_loss": 1 - accuracy}
             rows.append({**row, "validation_accuracy": accuracy, "test_accuracy": accuracy})
-    evidence = Evidence({"runs": runs, "steps": complete("steps", rows)}, "useful", "abs")
-    found = within_budget(evidence, evidence.runs).set_index("run_id")
+    selection = RunSelection({"runs": runs, "steps": complete("steps", rows)}, "useful", "abs")
+    found = within_budget(selection, selection.runs).set_index("run_id")
     expected = pd.Series({"cheapest": 0.2, "dear": 0.1, "died before": np.nan, "died after": 0.1})
     for name in ("validation_accuracy", "test_accuracy"):
         pd.testing.assert_series_equal(
@@ -487,6 +487,6 @@ def test_each_new_claim_is_judged_by_activation(catalogue):
     bad = comparisons.useful_tables(("relu",), gain=dict.fromkeys(("constant", "sharpness"), -0.1))
     alone = catalogue.model_copy(update={"claims": [catalogue["useful"]]})
     both = {name: pd.concat([good[name], bad[name]]) for name in good}
-    table = judge(both, alone)
+    table = evaluate(both, alone)
     overall = table[table["criterion"] == "overall"].set_index("activation")["verdict"]
     assert overall.to_dict() == {"abs": "supported", "relu": "contradicted"}

@@ -11,11 +11,11 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup.claims import judge, load_catalogue
-from nup.claims.interpretations import judge_readings, load_readings
+from nup.claims import evaluate, load_catalogue
+from nup.claims.interpretations import evaluate_interpretations, load_interpretations
 from nup.report import notebook
 from nup.tables import store
-from synthetic_base import in_setting, together
+from synthetic_base import in_regime, together
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -27,16 +27,16 @@ READINGS = ROOT / "config" / "readings.yaml"
 def tables(tmp_path_factory) -> Path:
     """The tables of a small study in which every claim is true, except on too few seeds.
 
-    One experiment was run in two settings.
+    One experiment was run in two regimes.
     """
     folder = tmp_path_factory.mktemp("tables")
-    usual = in_setting(comparisons.useful_tables(), "cross_entropy", 256)
+    usual = in_regime(comparisons.useful_tables(), "cross_entropy", 256)
     made = together(synthetic.all_tables(seeds=(0, 1), steps=800), usual)
     for name, frame in made.items():
         store.write_table(name, frame, folder / f"{name}.parquet")
     catalogue = load_catalogue(CATALOGUE)
-    store.write_table("claims", judge(made, catalogue), folder / "claims.parquet")
-    readings = judge_readings(made, catalogue, load_readings(READINGS, catalogue))
+    store.write_table("claims", evaluate(made, catalogue), folder / "claims.parquet")
+    readings = evaluate_interpretations(made, catalogue, load_interpretations(READINGS, catalogue))
     store.write_table("readings", readings, folder / "readings.parquet")
     return folder
 

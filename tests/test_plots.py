@@ -17,7 +17,7 @@ import synthetic_tables as synthetic
 from nup import figures
 from nup.analysis.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
 from nup.analysis.cosine.trajectories import KINDS
-from nup.claims import Catalogue, judge, load_catalogue
+from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.figures import style
 from synthetic_base import together
 
@@ -45,7 +45,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def judged(tables, catalogue) -> pd.DataFrame:
-    return judge(tables, catalogue)
+    return evaluate(tables, catalogue)
 
 
 def draw(claim_id: str, tables, judged, catalogue) -> Figure:
@@ -283,7 +283,7 @@ def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
 
 
 def test_the_verdict_table_of_nothing_is_not_run(catalogue):
-    figure = figures.verdict_table(judge({}, catalogue), catalogue)
+    figure = figures.verdict_table(evaluate({}, catalogue), catalogue)
     assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
 
 

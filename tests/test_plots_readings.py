@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 import synthetic_readings as synthetic
 from nup import figures
-from nup.claims import Catalogue, judge, load_catalogue
-from nup.claims.interpretations import Readings, judge_readings, load_readings
+from nup.claims import Catalogue, evaluate, load_catalogue
+from nup.claims.interpretations import Interpretations, evaluate_interpretations, load_interpretations
 
 CONFIG = Path(__file__).parents[1] / "config"
 FIGURES = {
@@ -29,8 +29,8 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def readings(catalogue) -> Readings:
-    return load_readings(CONFIG / "readings.yaml", catalogue)
+def readings(catalogue) -> Interpretations:
+    return load_interpretations(CONFIG / "readings.yaml", catalogue)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def table(tables, catalogue, readings) -> pd.DataFrame:
-    return judge_readings(tables, catalogue, readings)
+    return evaluate_interpretations(tables, catalogue, readings)
 
 
 def draw(name: str, tables, catalogue) -> Figure:
     claim = catalogue[FIGURES[name][0]]
-    return getattr(figures, name)(tables, judge({}, catalogue), claim)
+    return getattr(figures, name)(tables, evaluate({}, catalogue), claim)
 
 
 def legend_of(axis) -> list[str]:
@@ -104,7 +104,7 @@ def test_every_schedule_has_its_line_and_scaling_its_dashes(tables, catalogue):
 
 
 def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
-    axis = figures.reading_matrix(table).axes[0]
+    axis = figures.interpretation_matrix(table).axes[0]
     wanted = sum(
         len(aspect.claims_of(reading)) for aspect in readings.aspects for reading in aspect.readings
     )
@@ -123,5 +123,5 @@ def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
 
 
 def test_the_matrix_of_nothing_is_empty(catalogue, readings):
-    figure = figures.reading_matrix(judge_readings({}, catalogue, readings))
+    figure = figures.interpretation_matrix(evaluate_interpretations({}, catalogue, readings))
     assert [axis.get_title() for axis in figure.axes] == ["no runs"]

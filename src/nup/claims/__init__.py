@@ -8,6 +8,6 @@ other's numbers, so a verdict is what the data say.
 from __future__ import annotations
 
 from nup.claims.catalogue import Catalogue, load_catalogue
-from nup.claims.evaluation import judge
+from nup.claims.evaluation import evaluate
 
 __all__ = ["Catalogue", "judge", "load_catalogue"]

@@ -127,7 +127,7 @@ class Claim(Entry):
         return expanded
 
 
-class IntervalSettings(Entry):
+class IntervalOptions(Entry):
     """How the intervals over seeds are drawn."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
@@ -138,7 +138,7 @@ class IntervalSettings(Entry):
 class Catalogue(Entry):
     """All claims, in the order of the file."""
 
-    intervals: IntervalSettings = IntervalSettings()
+    intervals: IntervalOptions = IntervalOptions()
     claims: list[Claim] = Field(min_length=1)
 
     @field_validator("claims")

@@ -1,6 +1,6 @@
 """Tables → claims table: one row a criterion and one ``overall`` row.
 
-So it is for each claim, for each activation and setting in which its experiment was run.
+So it is for each claim, for each activation and regime in which its experiment was run.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from nup.claims import verdicts
-from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
+from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalOptions
 from nup.claims.estimators import ESTIMATORS
 from nup.claims.run_selection import (
-    Evidence,
+    RunSelection,
     Measurement,
     NotRun,
     Undecided,
-    by_setting,
+    by_regime,
     with_net_labels,
 )
 from nup.claims.statistics import Interval, bootstrap_mean, worst
@@ -31,11 +31,11 @@ OVERALL = "overall"
 _NAMED = 6
 
 
-def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
-    """Judge every claim for every activation and setting of its experiment.
+def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
+    """Judge every claim for every activation and regime of its experiment.
 
     A claim whose experiment is absent is *not run* for all activations of the tables, in no
-    setting.
+    regime.
 
     Args:
         tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.tables.schema``;
@@ -50,8 +50,8 @@ def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFr
         row
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for evidence in by_setting(tables, claim.experiment, activation, claim.select)
-        for row in _judge_claim(evidence, claim, catalogue.intervals)
+        for selection in by_regime(tables, claim.experiment, activation, claim.select)
+        for row in _judge_claim(selection, claim, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
@@ -74,32 +74,32 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
 
 
 def _judge_claim(
-    evidence: Evidence, claim: Claim, settings: IntervalSettings
+    selection: RunSelection, claim: Claim, regimes: IntervalOptions
 ) -> list[dict[str, Any]]:
     shared = {
         "claim": claim.id,
-        "activation": evidence.activation,
-        "setting": evidence.setting_label,
+        "activation": selection.activation,
+        "setting": selection.regime_label,
         "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,
     }
     rows = [
-        {**shared, **_judge_criterion(evidence, criterion, claim.min_seeds, settings)}
+        {**shared, **_judge_criterion(selection, criterion, claim.min_seeds, regimes)}
         for criterion in claim.criteria
     ]
     return [_overall_row(rows, claim.provenance), *rows]
 
 
 def _judge_criterion(
-    evidence: Evidence, criterion: Criterion, min_seeds: int, settings: IntervalSettings
+    selection: RunSelection, criterion: Criterion, min_seeds: int, regimes: IntervalOptions
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"criterion": criterion.name, "threshold": str(criterion.threshold)}
     if criterion.provenance is not None:
         row["provenance"] = criterion.provenance
     try:
-        measurement = ESTIMATORS[criterion.estimator](evidence, **criterion.arguments)
-        interval = _interval(measurement, criterion, settings)
+        measurement = ESTIMATORS[criterion.estimator](selection, **criterion.arguments)
+        interval = _interval(measurement, criterion, regimes)
     except (NotRun, Undecided) as outcome:
         label = verdicts.NOT_RUN if isinstance(outcome, NotRun) else verdicts.INCONCLUSIVE
         nothing = {"estimate": np.nan, "low": np.nan, "high": np.nan, "n_seeds": 0}
@@ -117,7 +117,7 @@ def _judge_criterion(
 
 
 def _interval(
-    measurement: Measurement, criterion: Criterion, settings: IntervalSettings
+    measurement: Measurement, criterion: Criterion, regimes: IntervalOptions
 ) -> Interval:
     values = measurement.by_seed.to_numpy(dtype=float)
     if values.size == 0:
@@ -128,7 +128,7 @@ def _interval(
         return worst(values, largest=criterion.threshold.high is not None)
     if np.isinf(values).any():
         raise Undecided("a seed's value is infinite")
-    return bootstrap_mean(values, settings.confidence, settings.resamples, settings.seed)
+    return bootstrap_mean(values, regimes.confidence, regimes.resamples, regimes.seed)
 
 
 def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.evaluation import OVERALL
-from nup.claims.regimes import claim_settings, judged_names
+from nup.claims.regimes import claim_regimes, judged_names
 
 #: What a provenance tag means.
 PROVENANCE = {
@@ -47,7 +47,7 @@ def _cell(text: str) -> str:
 
 
 def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
-    """Markdown: the overall verdict for each activation, and setting if there are several."""
+    """Markdown: the overall verdict for each activation, and regime if there are several."""
     rows = judged[(judged["claim"] == claim_id) & (judged["criterion"] == OVERALL)]
     if rows.empty:
         return "No activation was judged: the tables hold no runs."
@@ -87,7 +87,7 @@ def _number(value: Any) -> str:
 def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
     """Markdown: a table of the claims with their verdicts and links to their notebooks.
 
-    A claim that was judged in several settings has a line for each.
+    A claim that was judged in several regimes has a line for each.
     """
     overall = judged[judged["criterion"] == OVERALL]
     names = list(dict.fromkeys(overall["activation"]))
@@ -101,10 +101,10 @@ def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
         absent = "–" if claim.id in set(overall["claim"]) else "not run"
         stem = claim.notebook.removesuffix(".ipynb")
         links = f"[notebook]({stem}.ipynb), [page]({stem}.html)"
-        settings = claim_settings(overall, claim.id)
-        for setting in settings:
-            where = f": {setting}" if len(settings) > 1 else ""
-            key = (claim.id, setting)
+        regimes = claim_regimes(overall, claim.id)
+        for regime in regimes:
+            where = f": {regime}" if len(regimes) > 1 else ""
+            key = (claim.id, regime)
             verdicts = "".join(f"{found.get((*key, name), absent)} | " for name in names)
             lines.append(f"| {claim.title}{where} | `{claim.provenance}` | {verdicts}{links} |")
     return "\n".join(lines)

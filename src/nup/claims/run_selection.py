@@ -1,4 +1,4 @@
-"""The evidence for one claim, activation and setting: the rows of the tables that bear on it."""
+"""The selection for one claim, activation and regime: the rows of the tables that bear on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 
-from nup.claims.regimes import INITIALIZATION, Setting, matching, settings_of
+from nup.claims.regimes import INITIALIZATION, Regime, matching, regimes_of
 from nup.tables import schema
 
 P = ParamSpec("P")
@@ -77,23 +77,23 @@ def with_net_labels(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFram
 
 
 def remembered(
-    function: Callable[Concatenate[Evidence, P], T],
-) -> Callable[Concatenate[Evidence, P], T]:
-    """Call a function of the evidence once for each of its further arguments, which are names."""
+    function: Callable[Concatenate[RunSelection, P], T],
+) -> Callable[Concatenate[RunSelection, P], T]:
+    """Call a function of the selection once for each of its further arguments, which are names."""
 
     @wraps(function)
-    def found(evidence: Evidence, /, *arguments: P.args, **names: P.kwargs) -> T:
+    def found(selection: RunSelection, /, *arguments: P.args, **names: P.kwargs) -> T:
         key = (function, arguments, tuple(sorted(names.items())))
-        if key not in evidence.found:
-            evidence.found[key] = function(evidence, *arguments, **names)
-        found: T = evidence.found[key]
+        if key not in selection.found:
+            selection.found[key] = function(selection, *arguments, **names)
+        found: T = selection.found[key]
         return found
 
     return found
 
 
-class Evidence:
-    """The tables, filtered to one experiment, one activation and one setting.
+class RunSelection:
+    """The tables, filtered to one experiment, one activation and one regime.
 
     Args:
         tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; absent ones are empty.
@@ -101,7 +101,7 @@ class Evidence:
         activation: value of the column ``activation``.
         select: further columns of ``runs`` or ``init`` with the value they must have, None for a
             missing one.
-        setting: loss and batch size of the runs; all if absent.
+        regime: loss and batch size of the runs; all if absent.
     """
 
     def __init__(
@@ -110,20 +110,20 @@ class Evidence:
         experiment: str,
         activation: str,
         select: Mapping[str, Any] | None = None,
-        setting: Setting | None = None,
+        regime: Regime | None = None,
     ) -> None:
         self.experiment = experiment
         self.activation = activation
         self._tables = tables
         self._select = select
-        self.setting = setting
-        #: What functions of this evidence returned, see ``remembered``.
+        self.setting = regime
+        #: What functions of this selection returned, see ``remembered``.
         self.found: dict[Any, Any] = {}
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
-    def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
+    def within(self, experiment: str | None = None, activation: str | None = None) -> RunSelection:
         """The same tables, filtered to another experiment or another activation."""
-        return Evidence(
+        return RunSelection(
             self._tables,
             experiment or self.experiment,
             activation or self.activation,
@@ -132,8 +132,8 @@ class Evidence:
         )
 
     @property
-    def setting_label(self) -> str:
-        """Label of the setting; ``initialization`` for an experiment of untrained nets."""
+    def regime_label(self) -> str:
+        """Label of the regime; ``initialization`` for an experiment of untrained nets."""
         if self.setting is not None:
             return self.setting.label
         untrained = "init" in self._tables and self.experiment in set(
@@ -206,8 +206,8 @@ class Evidence:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        setting = self.setting._asdict() if self.setting and name == "runs" else {}
-        rows = matching(self._tables[name], {**self._where, **setting})
+        regime = self.setting._asdict() if self.setting and name == "runs" else {}
+        rows = matching(self._tables[name], {**self._where, **regime})
         return rows.assign(net=net_labels(rows))
 
     def _of(
@@ -234,13 +234,13 @@ class Evidence:
         return rows
 
 
-def by_setting(
+def by_regime(
     tables: Mapping[str, pd.DataFrame],
     experiment: str,
     activation: str,
     select: Mapping[str, Any] | None = None,
-) -> list[Evidence]:
-    """The evidence for each setting in which an activation was run; one without, if in none."""
-    found = settings_of(tables, experiment, {**(select or {}), "activation": activation})
+) -> list[RunSelection]:
+    """The selection for each regime in which an activation was run; one without, if in none."""
+    found = regimes_of(tables, experiment, {**(select or {}), "activation": activation})
     where = (tables, experiment, activation, select)
-    return [Evidence(*where, setting) for setting in found] or [Evidence(*where)]
+    return [RunSelection(*where, regime) for regime in found] or [RunSelection(*where)]

@@ -1,7 +1,7 @@
 """Figures from the tidy tables: one function a figure, ``(tables, verdicts, claim) → Figure``.
 
 Neither torch nor training is imported. Each function draws a column of panels per activation, its
-rows once for each setting, and the thresholds of the claims file; where the runs are absent, the
+rows once for each regime, and the thresholds of the claims file; where the runs are absent, the
 panel says so.
 """
 
@@ -21,7 +21,7 @@ from nup.figures.layer_cosines import layer_cosines, phase_portraits
 from nup.figures.nulls import null_cosines, null_displacements
 from nup.figures.phase_diagrams import phase_diagram
 from nup.figures.phases import cosine_against_edge
-from nup.figures.reading_matrix import reading_matrix
+from nup.figures.interpretation_matrix import interpretation_matrix
 from nup.figures.readings import (
     ranks_against_rate,
     scaling_by_width_pattern,
@@ -59,7 +59,7 @@ __all__ = [
     "quantity_against_rate",
     "ranks_against_rate",
     "rates_against_depth",
-    "reading_matrix",
+    "interpretation_matrix",
     "save",
     "scaling_by_width_pattern",
     "spikes_by_schedule",

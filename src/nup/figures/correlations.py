@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nup.analysis.cosine.correlations import BEYOND, FEATURES, OUTCOMES, PREDICTORS
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun
+from nup.claims.run_selection import RunSelection, NotRun
 from nup.figures import style
 
 _LOOKS = {
@@ -35,9 +35,9 @@ def correlation_forest(
         found: what ``nup.analysis.cosine.correlations.correlations`` returned of them.
     """
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        own = found[found["activation"] == evidence.activation]
-        own = own[own["setting"] == evidence.setting_label]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        own = found[found["activation"] == selection.activation]
+        own = own[own["setting"] == selection.regime_label]
         remarks = [remark for remark in own["remark"] if remark]
         if own.empty or remarks:
             raise NotRun(remarks[0].removeprefix("not run: ") if remarks else "no correlations")

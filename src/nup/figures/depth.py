@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from nup.claims.catalogue import Claim
 from nup.claims.learning_rates import AXIS_NAMES, Rate, chosen_runs, constant_rate_runs
-from nup.claims.run_selection import Axis, Evidence, NotRun, net_labels
+from nup.claims.run_selection import Axis, RunSelection, NotRun, net_labels
 from nup.claims.statistics import slope
 from nup.figures import style
 
@@ -50,17 +50,17 @@ def rate_panel(
 ) -> style.Draw:
     """Draws the rates of ``nets`` against their size, and dotted lines of ``references`` slopes."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        present = [net for net in nets if net in set(evidence.runs["net"])]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for index, net in enumerate(present):
-            runs = constant_rate_runs(evidence.runs_of(net, axis_name))
+            runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
             chosen = chosen_runs(runs, rate, axis_name)
             _draw_net(axis, chosen.rename(columns={axis_name: "size"}), style.net_style(net), shift)
         axis.scatter([], [], **RING, label="at the edge of the grid of rates")
-        sizes = sorted(evidence.runs[axis_name].unique())
+        sizes = sorted(selection.runs[axis_name].unique())
         size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
         for reference in references:
@@ -129,7 +129,7 @@ def loss_against_rate(
     nets = [] if experiment.empty else sorted(set(net_labels(experiment)), key=_order)
 
     def drawing(net: str) -> style.Draw:
-        return lambda axis, evidence: _draw_losses(axis, constant_rate_runs(evidence.runs_of(net)))
+        return lambda axis, selection: _draw_losses(axis, constant_rate_runs(selection.runs_of(net)))
 
     rows = {style.net_style(net).label: drawing(net) for net in nets}
     title = "Late training loss against the learning rate"
@@ -141,9 +141,9 @@ def _order(net: str) -> tuple[bool, str, bool]:
     return not name.startswith("nup"), name, bool(matched_to)
 
 
-def _no_net(_: Axes, evidence: Evidence) -> None:
+def _no_net(_: Axes, selection: RunSelection) -> None:
     """Says what is absent, as ``runs_of`` does."""
-    evidence.runs_of()
+    selection.runs_of()
 
 
 def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from nup.analysis.cosine.motion import Floats, parts
 from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, Undecided
+from nup.claims.run_selection import RunSelection, Undecided
 from nup.figures import style
 
 _SQUARES: dict[str, Any] = {"facecolor": style.SKY, "linewidth": 0}
@@ -41,9 +41,9 @@ def displacement_identity(
 
 
 def _identity_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        motion = motion_of(evidence, run)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        motion = motion_of(selection, run)
         diffusive, cross = parts(motion)
         unit = diffusive[-1]
         if unit == 0:

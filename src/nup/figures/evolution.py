@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.evolution import final_evolution
 from nup.claims.learning_rates import chosen_runs, constant_rate_runs
-from nup.claims.run_selection import Axis, Evidence, NotRun
+from nup.claims.run_selection import Axis, RunSelection, NotRun
 from nup.claims.statistics import slope
 from nup.figures import style
 from nup.figures.depth import size_axis
@@ -37,8 +37,8 @@ def preactivation_evolution(
 
 
 def _by_layer(net: str, threshold: float) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        table = best_evolutions(evidence, net)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        table = best_evolutions(selection, net)
         depths = sorted(table["depth"].unique())
         style.draw_by_depth(axis, table, "layer", "evolution", depths)
         if net == _NETS[0]:
@@ -72,13 +72,13 @@ def largest_evolution_panel(
     A dotted line has the slope ``threshold``.
     """
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        present = [net for net in nets if net in set(evidence.runs["net"])]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for net in present:
-            _draw_maxima(axis, best_evolutions(evidence, net, axis_name), style.net_style(net))
-        sizes = np.array(sorted(evidence.runs[axis_name].unique()), dtype=float)
+            _draw_maxima(axis, best_evolutions(selection, net, axis_name), style.net_style(net))
+        sizes = np.array(sorted(selection.runs[axis_name].unique()), dtype=float)
         axis.set_yscale("log", base=2)
         if threshold is not None:
             axis.plot(
@@ -116,13 +116,13 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
     )
 
 
-def best_evolutions(evidence: Evidence, net: str, axis: Axis = "depth") -> pd.DataFrame:
+def best_evolutions(selection: RunSelection, net: str, axis: Axis = "depth") -> pd.DataFrame:
     """Columns size, depth, seed, layer, evolution: hidden layers, each run at its best LR."""
-    chosen = chosen_runs(constant_rate_runs(evidence.runs_of(net, axis)), "best", axis)
+    chosen = chosen_runs(constant_rate_runs(selection.runs_of(net, axis)), "best", axis)
     parts = []
     columns = (chosen[name] for name in ("run_id", "depth", axis, "seed"))
     for run_id, depth, size, seed in zip(*columns, strict=True):
-        values = final_evolution(evidence, run_id, depth).rename("evolution").reset_index()
+        values = final_evolution(selection, run_id, depth).rename("evolution").reset_index()
         parts.append(values.assign(depth=int(depth), size=int(size), seed=int(seed)))
     if not parts:
         raise NotRun(f"no stable run of {net}")

@@ -22,7 +22,7 @@ from nup.claims.estimators.features import (
     stable_runs,
     with_features,
 )
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 from nup.claims.statistics import rank_residuals
 from nup.figures import style
 
@@ -45,8 +45,8 @@ def cosine_features(
 
 
 def _residual_panel(feature: Feature) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        groups = cosine_runs(evidence).groupby(["net", "seed"])
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        groups = cosine_runs(selection).groupby(["net", "seed"])
         parts = [
             group.assign(x=_residuals(group, "cosine"), y=_residuals(group, f"{feature}_gain"))
             for _, group in groups
@@ -68,7 +68,7 @@ def _residual_panel(feature: Feature) -> style.Draw:
             legend="full",
             ax=axis,
         )
-        measured = cosine_feature_correlation(evidence, feature)
+        measured = cosine_feature_correlation(selection, feature)
         _write_mean(axis, measured, "size of the correlation")
         axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
@@ -106,10 +106,10 @@ def quantity_against_rate(
 def quantity_panel(quantity: Quantity, scaling: str) -> style.Draw:
     """Draws a quantity of the stable runs with this gradient scaling against the LR."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        runs = stable_runs(evidence, scaling)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        runs = stable_runs(selection, scaling)
         if quantity != "final_sharpness":
-            runs = with_features(evidence, runs, quantity)
+            runs = with_features(selection, runs, quantity)
         runs = runs[runs[quantity].notna()]
         if runs.empty:
             raise NotRun(f"no stable run has {_QUANTITIES[quantity]}")
@@ -132,7 +132,7 @@ def quantity_panel(quantity: Quantity, scaling: str) -> style.Draw:
                 linestyle=look.dashes,
                 label=f"{look.label}, depth {depth}",
             )
-        _write_mean(axis, rate_correlation(evidence, quantity, scaling), "rank correlation")
+        _write_mean(axis, rate_correlation(selection, quantity, scaling), "rank correlation")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xlabel("learning rate η (stable runs)")

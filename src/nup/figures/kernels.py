@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.kernels import kernel_rows
-from nup.claims.run_selection import Evidence
+from nup.claims.run_selection import RunSelection
 from nup.figures import style
 
 _GEOMETRIC = {"estimator": lambda values: np.exp(np.log(values).mean()), "errorbar": ("ci", 95)}
@@ -28,9 +28,9 @@ def kernel_concentration(
     )
     nets = (growth.arguments["against"], growth.arguments["net"])
 
-    def width(axis: Axes, evidence: Evidence) -> None:
-        _draw_errors(axis, evidence.within(slope.arguments["experiment"]), "base_width", nets)
-        points = np.array(sorted(evidence.within(slope.arguments["experiment"]).init["base_width"]))
+    def width(axis: Axes, selection: RunSelection) -> None:
+        _draw_errors(axis, selection.within(slope.arguments["experiment"]), "base_width", nets)
+        points = np.array(sorted(selection.within(slope.arguments["experiment"]).init["base_width"]))
         middle = float(np.sqrt(axis.get_ylim()[0] * axis.get_ylim()[1]))
         center = float(np.sqrt(points[0] * points[-1]))
         line = middle * (points / center) ** -0.5
@@ -38,8 +38,8 @@ def kernel_concentration(
         axis.set_xlabel("base width m")
         axis.legend(fontsize="x-small")
 
-    def depth(axis: Axes, evidence: Evidence) -> None:
-        _draw_errors(axis, evidence, "depth", nets)
+    def depth(axis: Axes, selection: RunSelection) -> None:
+        _draw_errors(axis, selection, "depth", nets)
         axis.set_xlabel("depth l")
 
     rows: dict[str, style.Draw] = {"against the width": width, "against the depth": depth}
@@ -56,11 +56,11 @@ def kernel_spectrum(
     net = claim.criteria[0].arguments["net"]
     names = style.activations(tables, "init", claim.experiment)
 
-    def draw(axis: Axes, evidence: Evidence, column: str, label: str) -> None:
-        kernel_rows(evidence, net)  # absent ones are said, whatever the others have
-        for name in sorted(names, key=lambda name: name == evidence.activation):
-            rows = kernel_rows(evidence.within(activation=name), net)
-            own = name == evidence.activation
+    def draw(axis: Axes, selection: RunSelection, column: str, label: str) -> None:
+        kernel_rows(selection, net)  # absent ones are said, whatever the others have
+        for name in sorted(names, key=lambda name: name == selection.activation):
+            rows = kernel_rows(selection.within(activation=name), net)
+            own = name == selection.activation
             sns.lineplot(
                 data=rows,
                 x="depth",
@@ -78,20 +78,20 @@ def kernel_spectrum(
         _once(axis)
 
     rows: dict[str, style.Draw] = {
-        "NTK against inverse distance": lambda axis, evidence: draw(
-            axis, evidence, "ntk_distance_error", "relative error"
+        "NTK against inverse distance": lambda axis, selection: draw(
+            axis, selection, "ntk_distance_error", "relative error"
         ),
-        "condition number against its limit": lambda axis, evidence: draw(
-            axis, evidence, "condition_gap", r"$\kappa/(1+n/3) - 1$"
+        "condition number against its limit": lambda axis, selection: draw(
+            axis, selection, "condition_gap", r"$\kappa/(1+n/3) - 1$"
         ),
     }
     return style.panels(tables, judged, claim, rows, table="init")
 
 
-def _draw_errors(axis: Axes, evidence: Evidence, column: str, nets: tuple[str, ...]) -> None:
+def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[str, ...]) -> None:
     """Geometric mean over seeds with its 95 % interval, a line per net."""
     for net, color, marker in zip(nets, (style.VERMILION, style.BLUE), "so", strict=True):
-        rows = kernel_rows(evidence, net)
+        rows = kernel_rows(selection, net)
         if column == "base_width":
             rows = rows[rows["depth"] == rows["depth"].max()]
         name = net.replace("nup(r=", "r = ").rstrip(")")

@@ -21,7 +21,7 @@ from nup.analysis.cosine.trajectories import (
     run_label,
 )
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun
+from nup.claims.run_selection import RunSelection, NotRun
 from nup.figures import style
 
 #: Diverging, and told apart by the colour-blind: orange below, purple above.
@@ -37,9 +37,9 @@ def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
 
 
 def _map_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        layers = evidence.layers_of(run["run_id"])
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        layers = selection.layers_of(run["run_id"])
         grid = layers.pivot(index="layer", columns="step", values="cosine").astype("float64")
         grid = grid.loc[:, grid.notna().any()]
         if grid.empty:
@@ -86,9 +86,9 @@ def phase_portraits(
 
 
 def _portrait_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        found = edges_of(evidence, run)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        found = edges_of(selection, run)
         constant = run["schedule_name"] == "constant"
         axis.axvline(EDGE, color="black", linewidth=0.8, linestyle=":")
         axis.axhline(0, color="0.6", linewidth=0.8)

@@ -14,7 +14,7 @@ from nup.analysis.cosine.null_table import SIMULATIONS, simulate
 from nup.analysis.cosine.nulls import band
 from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.run_selection import RunSelection, NotRun, Undecided
 from nup.figures import style
 
 _LAGS = 16
@@ -37,9 +37,9 @@ def null_displacements(
 
 
 def _displacement_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        motion = motion_of(evidence, run)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        motion = motion_of(selection, run)
         simulated = simulate(run, motion, SIMULATIONS, seed=0)
         steps = np.arange(1, len(motion.distances))
         unit = np.sqrt(parts(motion).diffusive[1:])
@@ -81,12 +81,12 @@ def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim
     return style.panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
 
 
-def _runs(evidence: Evidence) -> list[tuple[int, str, pd.Series]]:
+def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
     """Number, kind and run of every kind that there is; the first outcome if there is none."""
     found, outcomes = [], []
     for number, kind in enumerate(KINDS):
         try:
-            found.append((number, kind, first_run(evidence, kind)))
+            found.append((number, kind, first_run(selection, kind)))
         except (NotRun, Undecided) as outcome:
             outcomes.append(outcome)
     if not found:
@@ -94,11 +94,11 @@ def _runs(evidence: Evidence) -> list[tuple[int, str, pd.Series]]:
     return found
 
 
-def _draw_spread(axis: Axes, evidence: Evidence) -> None:
+def _draw_spread(axis: Axes, selection: RunSelection) -> None:
     """Share of steps with a cosine below each value."""
     dimensions = []
-    for number, kind, run in _runs(evidence):
-        values = np.sort(_cosines(evidence, run))
+    for number, kind, run in _runs(selection):
+        values = np.sort(_cosines(selection, run))
         share = (np.arange(len(values)) + 0.5) / len(values)
         look = {"color": style.COLORS[number], "linestyle": _DASHES[number]}
         axis.plot(values, share, linewidth=1.4, label=kind, **look)
@@ -113,11 +113,11 @@ def _draw_spread(axis: Axes, evidence: Evidence) -> None:
     axis.legend(loc="upper left", fontsize="x-small")
 
 
-def _draw_order(axis: Axes, evidence: Evidence) -> None:
+def _draw_order(axis: Axes, selection: RunSelection) -> None:
     lags = np.arange(1, _LAGS + 1)
     least = np.inf
-    for number, kind, run in _runs(evidence):
-        values = _cosines(evidence, run)
+    for number, kind, run in _runs(selection):
+        values = _cosines(selection, run)
         least = min(least, len(values))
         axis.plot(
             lags,
@@ -138,8 +138,8 @@ def _draw_order(axis: Axes, evidence: Evidence) -> None:
     axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
-def _cosines(evidence: Evidence, run: pd.Series) -> np.ndarray:
-    cosines = motion_of(evidence, run).cosines
+def _cosines(selection: RunSelection, run: pd.Series) -> np.ndarray:
+    cosines = motion_of(selection, run).cosines
     finite: np.ndarray = cosines[np.isfinite(cosines)]
     if len(finite) == 0:
         raise NotRun(f"run {run['run_id']} has no cosines (record.steps)")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.scaling import SCALED, best_losses, rate_ratios
 from nup.claims.learning_rates import chosen_runs, grid_runs
-from nup.claims.run_selection import Evidence, NotRun
+from nup.claims.run_selection import RunSelection, NotRun
 from nup.figures import style
 from nup.figures.depth import RING
 
@@ -49,10 +49,10 @@ def quadratic_in_tandem(
     return style.panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
 
-def _draw_rates(axis: Axes, evidence: Evidence) -> None:
+def _draw_rates(axis: Axes, selection: RunSelection) -> None:
     depths: set[int] = set()
     for index, (scaling, (label, color, marker, face)) in enumerate(_LOOKS.items()):
-        runs = grid_runs(evidence, _NET, gradient_scaling=scaling, least_sizes=1)
+        runs = grid_runs(selection, _NET, gradient_scaling=scaling, least_sizes=1)
         chosen = chosen_runs(runs, "largest stable")
         depths |= set(runs["depth"])
         place = _places(sorted(depths), chosen["depth"], chosen["seed"]) + _DODGE * index
@@ -91,8 +91,8 @@ def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
 def ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
     """Draws the largest stable LR with ξ over that without; shaded from the threshold ``least``."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        values = {net: rate_ratios(evidence, net)[0] for net in _present(evidence, nets)}
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        values = {net: rate_ratios(selection, net)[0] for net in _present(selection, nets)}
         _draw_by_depth(axis, values)
         axis.set_yscale("log", base=2)
         if least is not None:
@@ -109,16 +109,16 @@ def ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
     return draw
 
 
-def _draw_losses(axis: Axes, evidence: Evidence) -> None:
-    nets = _present(evidence, _NETS)
-    _draw_by_depth(axis, {net: best_losses(evidence, net)[0].map(math.exp) for net in nets})
+def _draw_losses(axis: Axes, selection: RunSelection) -> None:
+    nets = _present(selection, _NETS)
+    _draw_by_depth(axis, {net: best_losses(selection, net)[0].map(math.exp) for net in nets})
     axis.set_yscale("log")
     axis.set_ylabel("final training loss")
     axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
-def _present(evidence: Evidence, nets: Sequence[str]) -> list[str]:
-    found = [net for net in nets if net in set(evidence.runs["net"])]
+def _present(selection: RunSelection, nets: Sequence[str]) -> list[str]:
+    found = [net for net in nets if net in set(selection.runs["net"])]
     if not found:
         raise NotRun(f"no runs of {', '.join(nets)}")
     return found

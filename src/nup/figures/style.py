@@ -17,8 +17,8 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from nup.claims import verdicts
 from nup.claims.catalogue import Claim
-from nup.claims.regimes import Setting, settings_of
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.regimes import Regime, regimes_of
+from nup.claims.run_selection import RunSelection, NotRun, Undecided
 
 COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
@@ -105,7 +105,7 @@ def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str)
     return sorted(rows.loc[rows["experiment"] == experiment, "activation"].unique())
 
 
-Draw = Callable[[Axes, Evidence], None]
+Draw = Callable[[Axes, RunSelection], None]
 
 
 def panels(
@@ -119,11 +119,11 @@ def panels(
 ) -> Figure:
     """A grid of panels: one column an activation, one row a function of ``rows``.
 
-    An experiment that was run in several settings has these rows once for each.
+    An experiment that was run in several regimes has these rows once for each.
 
     Args:
         tables: the tidy tables.
-        judged: the claims table, for the verdict over each column (of each setting).
+        judged: the claims table, for the verdict over each column (of each regime).
         claim: gives experiment, selection and title.
         rows: title of the row → what draws its panel.
         table: ``runs`` or ``init``, where the activations are looked up.
@@ -132,28 +132,28 @@ def panels(
             and verdicts.
     """
     names = activations(tables, table, claim.experiment) or ["no runs"]
-    found = settings_of(tables, claim.experiment, claim.select) if table == "runs" else []
-    settings: list[Setting | None] = [*found] or [None]
-    count = len(rows) * len(settings)
+    found = regimes_of(tables, claim.experiment, claim.select) if table == "runs" else []
+    regimes: list[Regime | None] = [*found] or [None]
+    count = len(rows) * len(regimes)
     with theme():
         figure = Figure(figsize=(size[0] * len(names), size[1] * count + 0.5))
         axes = figure.subplots(count, len(names), squeeze=False)
         figure.suptitle(title or claim.title, fontweight="bold")
-        for number, setting in enumerate(settings):
+        for number, regime in enumerate(regimes):
             block = axes[number * len(rows) : (number + 1) * len(rows)]
             _draw_rows(
                 block,
                 rows,
-                [Evidence(tables, claim.experiment, name, claim.select, setting) for name in names],
+                [RunSelection(tables, claim.experiment, name, claim.select, regime) for name in names],
             )
-            where = f", {setting.label}" if setting and len(settings) > 1 else ""
+            where = f", {regime.label}" if regime and len(regimes) > 1 else ""
             for axis, name in zip(block[0], names, strict=True):
-                verdict = "" if title else _verdict(judged, claim.id, name, setting)
+                verdict = "" if title else _verdict(judged, claim.id, name, regime)
                 axis.set_title(f"{name}{where}{verdict}\n{axis.get_title()}", fontsize="medium")
     return figure
 
 
-def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[Evidence]) -> None:
+def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSelection]) -> None:
     """Draw ``axes [row, activation]``, the panels of each row with the same vertical limits."""
     for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
         drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
@@ -162,10 +162,10 @@ def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[Evide
             axis.set_title(subtitle, fontsize="medium")
 
 
-def _draws(axis: Axes, evidence: Evidence, draw: Draw) -> bool:
+def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
     """Draw the panel, or say in it what is absent; whether it was drawn."""
     try:
-        draw(axis, evidence)
+        draw(axis, selection)
     except (NotRun, Undecided) as outcome:
         axis.clear()
         axis.set_axis_off()
@@ -205,14 +205,14 @@ def _readable_ticks(axis: Axes, low: float, high: float) -> None:
         axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, setting: Setting | None) -> str:
+def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, regime: Regime | None) -> str:
     row = judged[
         (judged["claim"] == claim_id)
         & (judged["activation"] == activation)
         & (judged["criterion"] == "overall")
     ]
-    if setting is not None:
-        row = row[row["setting"] == setting.label]
+    if regime is not None:
+        row = row[row["setting"] == regime.label]
     if row.empty:
         return ": not judged"
     label = str(row["verdict"].iloc[0])

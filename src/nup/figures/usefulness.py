@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim, Criterion
 from nup.claims.estimators.usefulness import accuracy_gain, candidates, contenders, tuned
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.run_selection import RunSelection, NotRun, Undecided
 from nup.figures import style
 
 #: What comparisons hold equal, in the order of the panels.
@@ -32,7 +32,7 @@ def tuned_accuracies(
 def _accuracy_panel(claim: Claim, equal: str) -> style.Draw:
     criteria = [each.arguments for each in claim.criteria if _equal(each) == equal]
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
+    def draw(axis: Axes, selection: RunSelection) -> None:
         labels: list[str] = []
         silent: list[Exception] = []
         contestants = [(each, each["net"], each["schedule"]) for each in criteria]
@@ -40,7 +40,7 @@ def _accuracy_panel(claim: Claim, equal: str) -> style.Draw:
         contestants += [(criteria[0], net, "constant") for net in criteria[0]["baselines"]]
         for arguments, net, schedule in contestants:
             try:
-                chosen = _tuned(evidence, arguments, net, schedule)
+                chosen = _tuned(selection, arguments, net, schedule)
             except NotRun as outcome:
                 silent.append(outcome)
                 continue
@@ -56,22 +56,22 @@ def _accuracy_panel(claim: Claim, equal: str) -> style.Draw:
 
 
 def _tuned(
-    evidence: Evidence, arguments: Mapping[str, Any], net: str, schedule: str
+    selection: RunSelection, arguments: Mapping[str, Any], net: str, schedule: str
 ) -> pd.DataFrame:
     """The tuned runs of one net; at equal operations only if all that it is held against ran."""
     if arguments.get("equal", "steps") == "steps":
-        return tuned(candidates(evidence, net, schedule))
-    runs = pd.concat(contenders(evidence, **arguments))
+        return tuned(candidates(selection, net, schedule))
+    runs = pd.concat(contenders(selection, **arguments))
     return tuned(runs[(runs["net"] == net) & (runs["schedule_name"] == schedule)])
 
 
 def _gain_panel(claim: Claim) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
+    def draw(axis: Axes, selection: RunSelection) -> None:
         labels: list[str] = []
         silent: list[Exception] = []
         for criterion in claim.criteria:
             try:
-                gains = accuracy_gain(evidence, **criterion.arguments).by_seed
+                gains = accuracy_gain(selection, **criterion.arguments).by_seed
             except (NotRun, Undecided) as outcome:
                 silent.append(outcome)
                 continue

@@ -111,7 +111,7 @@ def _correlation(row: Mapping[str, Any]) -> str:
 
 
 def _named(found: pd.DataFrame) -> pd.DataFrame:
-    """With a column ``name``: the activation, and the setting where there are several."""
+    """With a column ``name``: the activation, and the regime where there are several."""
     return found.assign(name=judged_names(found))
 
 

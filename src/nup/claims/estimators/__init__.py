@@ -1,4 +1,4 @@
-"""The estimators by name: functions of the evidence and of the arguments in ``claims.yaml``.
+"""The estimators by name: functions of the selection and of the arguments in ``claims.yaml``.
 
 Each returns a ``Measurement`` (one number a seed), or raises ``NotRun`` or ``Undecided``. Further
 claims need one function here and one entry in the file.

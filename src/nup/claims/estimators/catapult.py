@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 
 #: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
 #: as a shorter run: these schedules do not look ahead.
@@ -16,7 +16,7 @@ WHOLE = 1.0
 
 
 def catapult_runs(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -26,7 +26,7 @@ def catapult_runs(
     """The runs of one schedule with one gradient scaling.
 
     Args:
-        evidence: the runs.
+        selection: the runs.
         schedule: name of the schedule.
         net: one net; all nets if absent.
         c: constant of the schedule; any if absent.
@@ -37,7 +37,7 @@ def catapult_runs(
         NotRun: if no run matches.
         Undecided: if there are runs, and none of them passes ``least_initial_edge``.
     """
-    runs = evidence.runs_of(net)
+    runs = selection.runs_of(net)
     scaled = runs["gradient_scaling"] == gradient_scaling
     runs = runs[(runs["schedule_name"] == schedule) & scaled]
     if c is not None:
@@ -58,7 +58,7 @@ def catapult_runs(
 
 
 def amplitude_ratio(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -69,17 +69,17 @@ def amplitude_ratio(
     """Spike amplitude of the last quarter over that of the first, in ``horizon`` of the run."""
 
     def ratio(run: pd.Series) -> float:
-        amplitudes = _quarters(evidence, run, horizon)
+        amplitudes = _quarters(selection, run, horizon)
         if amplitudes[0] == 0:
             raise Undecided(f"run {run['run_id']}: the loss stands still in the first quarter")
         return float(amplitudes[3] / amplitudes[0])
 
-    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
     return _mean_by_seed(runs, ratio)
 
 
 def late_amplitude(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -90,14 +90,14 @@ def late_amplitude(
     """Spike amplitude of the last quarter, in ``horizon`` of the run."""
 
     def amplitude(run: pd.Series) -> float:
-        return float(_quarters(evidence, run, horizon)[3])
+        return float(_quarters(selection, run, horizon)[3])
 
-    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
     return _mean_by_seed(runs, amplitude)
 
 
 def late_edge(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -106,29 +106,29 @@ def late_edge(
     """Median of η_tλ_t over the recorded steps of the last quarter."""
 
     def edge(run: pd.Series) -> float:
-        steps = evidence.steps_of(run["run_id"])
+        steps = selection.steps_of(run["run_id"])
         late = steps.loc[steps["step"] >= 0.75 * run["steps"], "edge"].dropna()
         if late.empty:
             raise NotRun(f"run {run['run_id']} has no η_tλ_t in its last quarter")
         return float(late.median())
 
-    return _mean_by_seed(catapult_runs(evidence, schedule, net, c, least_initial_edge), edge)
+    return _mean_by_seed(catapult_runs(selection, schedule, net, c, least_initial_edge), edge)
 
 
 def diverged_runs(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
     gradient_scaling: str = "none",
 ) -> Measurement:
     """Number of diverged runs."""
-    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, gradient_scaling=gradient_scaling)
     return Measurement((runs["status"] != "ok").astype("float64").groupby(runs["seed"]).sum())
 
 
 def largest_loss(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -138,14 +138,14 @@ def largest_loss(
 
     A run that diverged before any finite record counts as infinite.
     """
-    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, gradient_scaling=gradient_scaling)
     ratio = (runs["max_loss"] / runs["initial_loss"]).astype("float64")
     ratio = ratio.mask(ratio.isna() & (runs["status"] != "ok"), np.inf)
     return Measurement(ratio.groupby(runs["seed"]).max())
 
 
-def _quarters(evidence: Evidence, run: pd.Series, horizon: float) -> np.ndarray:
-    losses = loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
+def _quarters(selection: RunSelection, run: pd.Series, horizon: float) -> np.ndarray:
+    losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
     return quarter_amplitudes(losses[: round(horizon * int(run["steps"]))])
 
 

@@ -7,20 +7,20 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nup.claims.run_selection import Evidence, Measurement, NotRun
+from nup.claims.run_selection import RunSelection, Measurement, NotRun
 from nup.claims.statistics import slope
 
 Direction = Literal["forward", "backward"]
 
 
 def log_norm_slope(
-    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+    selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
     """Least-squares slope of the log norm in the layer index, at the deepest net measured.
 
     ``forward``: ln RMS of h_k; ``backward``: ln ‖∂L/∂h_k‖; k = 1 … l. [operational]
     """
-    rows = evidence.init_of(net)
+    rows = selection.init_of(net)
     rows = rows[np.isclose(rows["weight_variance"], weight_variance)]
     if rows.empty:
         raise NotRun(f"{net}: no initialization with σ² = {weight_variance:g}")
@@ -34,10 +34,10 @@ def log_norm_slope(
 
 
 def log_norm_slope_ratio(
-    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+    selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
     """That slope over its infinite-width value: ½ ln σ² forward, −½ ln σ² backward [derived]."""
-    measured = log_norm_slope(evidence, direction, weight_variance, net)
+    measured = log_norm_slope(selection, direction, weight_variance, net)
     sign = 1 if direction == "forward" else -1
     theory = sign * 0.5 * np.log(weight_variance)
     return Measurement(measured.by_seed / theory, note=f"{measured.note}, theory {theory:+.4f}")

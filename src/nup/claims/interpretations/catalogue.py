@@ -16,7 +16,7 @@ from nup.errors import UserError
 Value = str | float
 
 
-class Reading(Entry):
+class Interpretation(Entry):
     """One reading: what is put into the criteria of the claims.
 
     ``judged``      it is the reading that the claims table judges: nothing is put in
@@ -34,7 +34,7 @@ class Reading(Entry):
     estimators: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _puts_something_in(self) -> Reading:
+    def _puts_something_in(self) -> Interpretation:
         changes = bool(self.replace or self.arguments or self.estimators)
         if self.judged and (changes or self.claims):
             raise ValueError(
@@ -60,11 +60,11 @@ class Aspect(Entry):
     question: str
     claims: list[str] = Field(min_length=1)
     further_runs: bool = False
-    readings: list[Reading] = Field(min_length=2)
+    readings: list[Interpretation] = Field(min_length=2)
 
     @field_validator("readings")
     @classmethod
-    def _one_is_judged(cls, readings: list[Reading]) -> list[Reading]:
+    def _one_is_judged(cls, readings: list[Interpretation]) -> list[Interpretation]:
         require_distinct("reading", (reading.label for reading in readings))
         judged = [reading.label for reading in readings if reading.judged]
         if len(judged) != 1:
@@ -74,12 +74,12 @@ class Aspect(Entry):
             )
         return readings
 
-    def claims_of(self, reading: Reading) -> list[str]:
+    def claims_of(self, reading: Interpretation) -> list[str]:
         """Ids of the claims that a reading is judged on."""
         return reading.claims or self.claims
 
 
-class Readings(Entry):
+class Interpretations(Entry):
     """All aspects, in the order of the file."""
 
     aspects: list[Aspect] = Field(min_length=1)
@@ -90,7 +90,7 @@ class Readings(Entry):
         require_distinct("aspect", (aspect.name for aspect in aspects))
         return aspects
 
-    def cases(self, catalogue: Catalogue) -> Iterator[tuple[Aspect, Reading, Claim, Claim]]:
+    def cases(self, catalogue: Catalogue) -> Iterator[tuple[Aspect, Interpretation, Claim, Claim]]:
         """Every reading of every claim: aspect, reading, the claim, and it with the reading in."""
         for aspect in self.aspects:
             for reading in aspect.readings:
@@ -99,14 +99,14 @@ class Readings(Entry):
                     yield aspect, reading, claim, substituted(claim, reading)
 
 
-def load_readings(path: str | Path, catalogue: Catalogue) -> Readings:
+def load_interpretations(path: str | Path, catalogue: Catalogue) -> Interpretations:
     """Read the readings file and check it, by itself and against the claims.
 
     Raises:
         UserError: if the file is missing, is not YAML, breaks the schema, names a claim that does
             not exist, or puts something in where there is no place for it.
     """
-    readings = read_checked(Readings, path, "readings")
+    readings = read_checked(Interpretations, path, "readings")
     for aspect in readings.aspects:
         for reading in aspect.readings:
             try:
@@ -117,7 +117,7 @@ def load_readings(path: str | Path, catalogue: Catalogue) -> Readings:
     return readings
 
 
-def _check(aspect: Aspect, reading: Reading, catalogue: Catalogue) -> None:
+def _check(aspect: Aspect, reading: Interpretation, catalogue: Catalogue) -> None:
     """Raise ``UserError`` if the reading does not fit the criteria of its claims."""
     if unknown := [each for each in reading.claims if each not in aspect.claims]:
         raise UserError(

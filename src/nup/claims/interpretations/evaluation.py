@@ -7,16 +7,16 @@ from collections.abc import Mapping
 import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
-from nup.claims.evaluation import judge
-from nup.claims.interpretations.catalogue import Aspect, Reading, Readings
+from nup.claims.evaluation import evaluate
+from nup.claims.interpretations.catalogue import Aspect, Interpretation, Interpretations
 from nup.claims.interpretations.runs import at_common_depths, common_depths, with_further_runs
 from nup.claims.interpretations.substitution import nets_of, substitution_text
 from nup.claims.run_selection import with_net_labels
 from nup.tables import schema
 
 
-def judge_readings(
-    tables: Mapping[str, pd.DataFrame], catalogue: Catalogue, readings: Readings
+def evaluate_interpretations(
+    tables: Mapping[str, pd.DataFrame], catalogue: Catalogue, readings: Interpretations
 ) -> pd.DataFrame:
     """Judge every reading with the estimators, thresholds and seeds of its claims.
 
@@ -43,7 +43,7 @@ def _judged(
     tables: Mapping[str, pd.DataFrame],
     catalogue: Catalogue,
     aspect: Aspect,
-    reading: Reading,
+    reading: Interpretation,
     claim: Claim,
 ) -> pd.DataFrame:
     nets = nets_of(claim)
@@ -52,7 +52,7 @@ def _judged(
             tables = with_further_runs(tables, claim.experiment)
         tables = at_common_depths(tables, claim.experiment, nets)
     depths = common_depths(tables, claim.experiment, nets)
-    rows = judge(tables, catalogue.model_copy(update={"claims": [claim]}))
+    rows = evaluate(tables, catalogue.model_copy(update={"claims": [claim]}))
     return rows.assign(
         aspect=aspect.name,
         reading=reading.label,

@@ -20,7 +20,7 @@ _WORDS = {
 def overall_rows(table: pd.DataFrame, aspect: str = "") -> pd.DataFrame:
     """The overall verdicts of one aspect, or of all, with a column ``judged_for``.
 
-    ``judged_for`` is the activation, with the setting where that claim was judged in several.
+    ``judged_for`` is the activation, with the regime where that claim was judged in several.
     """
     rows = table[table["criterion"] == OVERALL]
     if aspect:

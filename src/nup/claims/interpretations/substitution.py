@@ -13,10 +13,10 @@ from nup.errors import UserError
 from nup.specs.specification import canonical_json
 
 if TYPE_CHECKING:
-    from nup.claims.interpretations.catalogue import Reading
+    from nup.claims.interpretations.catalogue import Interpretation
 
 
-def substituted(claim: Claim, reading: Reading) -> Claim:
+def substituted(claim: Claim, reading: Interpretation) -> Claim:
     """The claim with the reading put into each of its criteria.
 
     A criterion that would compare a net with itself is left out, and of criteria that have become
@@ -73,7 +73,7 @@ def nets_of(claim: Claim) -> list[str]:
     return list(dict.fromkeys(net for net in named if net))
 
 
-def substitution_text(reading: Reading) -> str:
+def substitution_text(reading: Interpretation) -> str:
     """What a reading puts in, in words: ``nup(r=1) for nup(r=2); no c``."""
     parts = [f"{new} for {old}" for old, new in reading.replace.items()]
     parts += [
@@ -85,7 +85,7 @@ def substitution_text(reading: Reading) -> str:
     return "; ".join(parts)
 
 
-def _put_in(criterion: Criterion, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+def _put_in(criterion: Criterion, arguments: Mapping[str, Any], reading: Interpretation) -> dict[str, Any]:
     def replaced(value: Any) -> Any:
         if isinstance(value, list):
             return [replaced(each) for each in value]

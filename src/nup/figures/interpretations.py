@@ -16,7 +16,7 @@ from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.estimators.features import Quantity
 from nup.claims.interpretations.runs import with_further_runs
 from nup.claims.learning_rates import Rate
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.run_selection import RunSelection, NotRun, Undecided
 from nup.figures import style
 from nup.figures.depth import rate_panel
 from nup.figures.evolution import largest_evolution_panel
@@ -100,9 +100,9 @@ def spikes_by_schedule(
     """Spike amplitude over the run, for every schedule with gradient scaling and without."""
     least, _ = style.threshold_of(claim, "late_amplitude")
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
+    def draw(axis: Axes, selection: RunSelection) -> None:
         silent = [
-            _draw_spikes(axis, evidence, schedule, scaling, claim)
+            _draw_spikes(axis, selection, schedule, scaling, claim)
             for schedule in _SCHEDULES
             for scaling in ("none", "depthwise")
         ]
@@ -121,10 +121,10 @@ def spikes_by_schedule(
     return _panels(tables, judged, claim, rows, "Spikes of the loss under every schedule")
 
 
-def _draw_spikes(axis: Axes, evidence: Evidence, schedule: str, scaling: str, claim: Claim) -> str:
+def _draw_spikes(axis: Axes, selection: RunSelection, schedule: str, scaling: str, claim: Claim) -> str:
     """Draw the mean amplitude of one schedule; why it is not drawn, if it is not."""
     try:
-        means = _mean_amplitudes(evidence, schedule, scaling, claim)
+        means = _mean_amplitudes(selection, schedule, scaling, claim)
     except (NotRun, Undecided) as outcome:
         return str(outcome)
     color, marker = _SCHEDULES[schedule]
@@ -142,12 +142,12 @@ def _draw_spikes(axis: Axes, evidence: Evidence, schedule: str, scaling: str, cl
     return ""
 
 
-def _mean_amplitudes(evidence: Evidence, schedule: str, scaling: str, claim: Claim) -> np.ndarray:
+def _mean_amplitudes(selection: RunSelection, schedule: str, scaling: str, claim: Claim) -> np.ndarray:
     """Mean over the finished runs of the median amplitude in each stretch, ``[stretches]``."""
     net = claim.criteria[0].arguments["net"]
     constants = {each.arguments["c"] for each in claim.criteria if "c" in each.arguments}
     edge = _LEAST_EDGE if schedule == "constant" else None
-    runs = catapult_runs(evidence, schedule, net, None, edge, scaling)
+    runs = catapult_runs(selection, schedule, net, None, edge, scaling)
     if schedule != "constant":
         runs = runs[runs["schedule_c"].isin(constants)]
     finished = runs[runs["status"] == "ok"]
@@ -156,7 +156,7 @@ def _mean_amplitudes(evidence: Evidence, schedule: str, scaling: str, claim: Cla
     curves = []
     for _, run in finished.iterrows():
         amplitudes = spike_amplitudes(
-            loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
+            loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
         )
         curves.append([np.median(part) for part in np.array_split(amplitudes, _STRETCHES)])
     return np.mean(curves, axis=0)
