@@ -1,7 +1,8 @@
-"""Settings: the loss and the batch size in which an experiment was run.
+"""Regimes: the loss and the batch size in which an experiment was run.
 
-A claim is judged in each regime of its experiment by itself, as it is for each activation: what
-holds for full batches and squared errors need not hold for minibatches or cross-entropy.
+A claim is evaluated in each regime of its experiment separately, as it is for each activation: what
+holds for full batches and squared errors need not hold for minibatches or cross-entropy. The column
+of the table ``claims`` that names the regime is called ``setting``.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _size(regime: Regime) -> int:
 
 
 def judged_names(rows: pd.DataFrame) -> pd.Series[str]:
-    """What each row of a table of claims judges: the activation, with the regime if these differ.
+    """Name of the subject of each row: its activation, with the regime where several occur.
 
     Args:
         rows: rows of the table ``claims``, usually those of one claim.

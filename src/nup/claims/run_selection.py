@@ -1,4 +1,4 @@
-"""The selection for one claim, activation and regime: the rows of the tables that bear on it."""
+"""A run selection: the rows of the tables on which one claim is evaluated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 
+from nup.claims.nets import nets_of_study
 from nup.claims.regimes import INITIALIZATION, Regime, matching, regimes_of
 from nup.tables import schema
 
@@ -20,7 +21,15 @@ Axis = Literal["depth", "base_width"]
 
 #: Columns in which the runs of one net within an experiment must agree, or else be pinned; the axis
 #: of the comparison apart.
-_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "depth", "dtype")
+_SINGLE_VALUED = (
+    "dataset",
+    "data_options",
+    "loss_name",
+    "batch_size",
+    "base_width",
+    "depth",
+    "dtype",
+)
 
 
 class NotRun(Exception):  # noqa: N818 (an outcome, not an error)
@@ -44,42 +53,10 @@ class Measurement:
     note: str = ""
 
 
-def net_labels(table: pd.DataFrame) -> pd.Series[str]:
-    """Name of each row's net: ``nup(r=2)``, ``mup``, ``sp+adamw matched to nup(r=2)``.
-
-    It says how the net is trained where that is not by gradient descent. The column ``net`` of a
-    table that has it is taken for these names.
-    """
-    if "net" in table:
-        return table["net"]
-    labels = []
-    matches, optimizers = (
-        table[column].fillna("") if column in table else pd.Series("", index=table.index)
-        for column in ("matched_to", "optimizer")
-    )
-    columns = (table["parameterization"], table["width_exponent"], matches, optimizers)
-    for name, exponent, matched_to, optimizer in zip(*columns, strict=True):
-        pattern = f"(r={exponent:g})" if name.startswith("nup") else ""
-        match = f" matched to {matched_to}" if matched_to else ""
-        trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
-        labels.append(f"{name}{pattern}{trained}{match}")
-    return pd.Series(labels, index=table.index, dtype="str")
-
-
-def with_net_labels(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables, ``runs`` and ``init`` with a column ``net``: named once for all that follows."""
-    named = {
-        name: tables[name].assign(net=net_labels(tables[name]))
-        for name in ("runs", "init")
-        if name in tables and not tables[name].empty
-    }
-    return {**tables, **named}
-
-
 def remembered(
     function: Callable[Concatenate[RunSelection, P], T],
 ) -> Callable[Concatenate[RunSelection, P], T]:
-    """Call a function of the selection once for each of its further arguments, which are names."""
+    """Make a function of a selection compute each result once for a selection and its arguments."""
 
     @wraps(function)
     def found(selection: RunSelection, /, *arguments: P.args, **names: P.kwargs) -> T:
@@ -93,10 +70,11 @@ def remembered(
 
 
 class RunSelection:
-    """The tables, filtered to one experiment, one activation and one regime.
+    """The rows of the tables of one experiment, one activation and one regime.
 
     Args:
-        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; absent ones are empty.
+        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; an absent one
+            counts as empty.
         experiment: value of the column ``experiment``.
         activation: value of the column ``activation``.
         select: further columns of ``runs`` or ``init`` with the value they must have, None for a
@@ -116,8 +94,8 @@ class RunSelection:
         self.activation = activation
         self._tables = tables
         self._select = select
-        self.setting = regime
-        #: What functions of this selection returned, see ``remembered``.
+        self.regime = regime
+        #: Results of functions of this selection, see ``remembered``.
         self.found: dict[Any, Any] = {}
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
@@ -128,14 +106,14 @@ class RunSelection:
             experiment or self.experiment,
             activation or self.activation,
             self._select,
-            self.setting,
+            self.regime,
         )
 
     @property
     def regime_label(self) -> str:
         """Label of the regime; ``initialization`` for an experiment of untrained nets."""
-        if self.setting is not None:
-            return self.setting.label
+        if self.regime is not None:
+            return self.regime.label
         untrained = "init" in self._tables and self.experiment in set(
             self._tables["init"]["experiment"]
         )
@@ -143,13 +121,18 @@ class RunSelection:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """Rows of ``runs`` with a column ``net``."""
+        """Rows of ``runs``."""
         return self._filtered("runs")
 
     @cached_property
     def init(self) -> pd.DataFrame:
-        """Rows of ``init`` with a column ``net``."""
+        """Rows of ``init``."""
         return self._filtered("init")
+
+    @cached_property
+    def study_nets(self) -> pd.DataFrame:
+        """All nets of the study, in the selection or not, with the columns of ``nets.COLUMNS``."""
+        return nets_of_study(self._tables)
 
     def runs_of(self, net: str | None = None, axis: Axis = "depth") -> pd.DataFrame:
         """The runs of one net, or of all, that may differ in ``axis``.
@@ -206,9 +189,8 @@ class RunSelection:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        regime = self.setting._asdict() if self.setting and name == "runs" else {}
-        rows = matching(self._tables[name], {**self._where, **regime})
-        return rows.assign(net=net_labels(rows))
+        regime = self.regime._asdict() if self.regime and name == "runs" else {}
+        return matching(self._tables[name], {**self._where, **regime})
 
     def _of(
         self, table: pd.DataFrame, net: str | None, varying: Collection[str] = ()
@@ -240,7 +222,7 @@ def by_regime(
     activation: str,
     select: Mapping[str, Any] | None = None,
 ) -> list[RunSelection]:
-    """The selection for each regime in which an activation was run; one without, if in none."""
+    """A selection for each regime in which an activation was run; one without regime if in none."""
     found = regimes_of(tables, experiment, {**(select or {}), "activation": activation})
     where = (tables, experiment, activation, select)
     return [RunSelection(*where, regime) for regime in found] or [RunSelection(*where)]

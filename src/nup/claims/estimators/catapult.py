@@ -1,4 +1,4 @@
-"""The catapult phase: spikes of the loss, the edge of stability, and explosions [operational]."""
+"""Estimators of the catapult phase: spikes of the loss, η_tλ_t, explosions [operational]."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
+from nup.claims.nets import option
 from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 
 #: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
@@ -41,9 +43,12 @@ def catapult_runs(
     scaled = runs["gradient_scaling"] == gradient_scaling
     runs = runs[(runs["schedule_name"] == schedule) & scaled]
     if c is not None:
-        runs = runs[np.isclose(runs["schedule_c"].astype("float64"), c)]
+        runs = runs[np.isclose(option(runs, "schedule", "c"), c)]
+        if runs["schedule_options"].nunique() > 1:
+            listed = ", ".join(sorted(runs["schedule"].unique()))
+            raise NotRun(f"runs with c = {c:g} mix several schedules ({listed}): pin one")
     if runs.empty:
-        label = schedule if c is None else f"{schedule}({c:g})"
+        label = schedule if c is None else f"{schedule}(c={c:g})"
         label += "" if gradient_scaling == "none" else f"+{gradient_scaling}"
         raise NotRun(f"no runs of {net or 'any net'} with schedule {label}")
     if least_initial_edge is None:
@@ -57,6 +62,7 @@ def catapult_runs(
     return runs
 
 
+@register
 def amplitude_ratio(
     selection: RunSelection,
     schedule: str,
@@ -78,6 +84,7 @@ def amplitude_ratio(
     return _mean_by_seed(runs, ratio)
 
 
+@register
 def late_amplitude(
     selection: RunSelection,
     schedule: str,
@@ -96,6 +103,7 @@ def late_amplitude(
     return _mean_by_seed(runs, amplitude)
 
 
+@register
 def late_edge(
     selection: RunSelection,
     schedule: str,
@@ -115,6 +123,7 @@ def late_edge(
     return _mean_by_seed(catapult_runs(selection, schedule, net, c, least_initial_edge), edge)
 
 
+@register
 def diverged_runs(
     selection: RunSelection,
     schedule: str,
@@ -127,6 +136,7 @@ def diverged_runs(
     return Measurement((runs["status"] != "ok").astype("float64").groupby(runs["seed"]).sum())
 
 
+@register
 def largest_loss(
     selection: RunSelection,
     schedule: str,

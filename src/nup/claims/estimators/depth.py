@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
 from nup.claims.run_selection import Axis, RunSelection, Measurement, NotRun, Undecided, remembered
 from nup.claims.statistics import slope
 
 
+@register
 def depth_slope(selection: RunSelection, net: str, rate: Rate) -> Measurement:
     """Slope of log2 LR against log2 depth, per seed, of the best or the largest stable LR."""
     return _rate_slope(selection, net, rate, "depth")
 
 
+@register
 def width_slope(selection: RunSelection, net: str, rate: Rate) -> Measurement:
     """Slope of log2 LR against log2 base width, per seed, of the best or the largest stable LR."""
     return _rate_slope(selection, net, rate, "base_width")
@@ -54,6 +57,7 @@ def slopes_by_seed(
     return pd.Series(slopes, dtype="float64")
 
 
+@register
 def depth_slope_gain(selection: RunSelection, net: str, against: str, rate: Rate) -> Measurement:
     """|slope of ``against``| − |slope of ``net``|, paired by seed: how much gentler ``net`` is."""
     require_same_depths(selection, net, against)

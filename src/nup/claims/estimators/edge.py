@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 
@@ -45,6 +46,7 @@ def edge_runs(
     return there
 
 
+@register
 def late_hessian_edge(
     selection: RunSelection, reached: float, schedule: str = "constant", net: str | None = None
 ) -> Measurement:

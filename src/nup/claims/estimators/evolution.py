@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.estimators.depth import require_same_depths, shrinkage, slopes_by_seed
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
 from nup.claims.run_selection import Axis, RunSelection, Measurement, NotRun, Undecided, remembered
@@ -40,6 +41,7 @@ def last_evolutions(selection: RunSelection) -> dict[str, pd.Series[float]]:
     return {str(run_id): group for run_id, group in values.groupby(last["run_id"].to_numpy())}
 
 
+@register
 def evolution_layer_slope(selection: RunSelection, net: str, first_layer: int = 2) -> Measurement:
     """Slope of ln e_k in k over the hidden layers k ≥ ``first_layer`` of the deepest net.
 
@@ -65,16 +67,19 @@ def evolution_layer_slope(selection: RunSelection, net: str, first_layer: int = 
     return Measurement(pd.Series(values), undecided=reason, note=f"depth {depth}")
 
 
+@register
 def evolution_depth_slope(selection: RunSelection, net: str) -> Measurement:
     """Slope of log2 max_k e_k against log2 depth, each seed and depth at its best learning rate."""
     return _evolution_slope(selection, net, "depth")
 
 
+@register
 def evolution_width_slope(selection: RunSelection, net: str) -> Measurement:
     """Slope of log2 max_k e_k against log2 width, each seed and width at its best learning rate."""
     return _evolution_slope(selection, net, "base_width")
 
 
+@register
 def evolution_depth_slope_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """|slope of ``against``| − |slope of ``net``| of ``evolution_depth_slope``, paired by seed."""
     require_same_depths(selection, net, against)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.learning_rates import constant_rate_runs
 from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 from nup.claims.statistics import partial_rank_correlation, rank_correlation
@@ -34,6 +35,7 @@ LEAST_PARTIAL_RUNS = 8
 LATE = 0.75
 
 
+@register
 def cosine_feature_correlation(selection: RunSelection, feature: Feature) -> Measurement:
     """Partial rank correlation of late cosine and feature gain, with the sign of its mean.
 
@@ -47,6 +49,7 @@ def cosine_feature_correlation(selection: RunSelection, feature: Feature) -> Mea
     return Measurement(sign * values, note=f"the correlation is {meaning}")
 
 
+@register
 def cosine_feature_agreement(
     selection: RunSelection, features: Sequence[Feature] = FEATURES
 ) -> Measurement:
@@ -58,6 +61,7 @@ def cosine_feature_agreement(
     return Measurement(product)
 
 
+@register
 def rate_correlation(selection: RunSelection, quantity: Quantity, gradient_scaling: str) -> Measurement:
     """Rank correlation of the learning rate with a quantity at the end of training.
 

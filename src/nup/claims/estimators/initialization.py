@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.run_selection import RunSelection, Measurement, NotRun
 from nup.claims.statistics import slope
 
 Direction = Literal["forward", "backward"]
 
 
+@register
 def log_norm_slope(
     selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
@@ -33,6 +35,7 @@ def log_norm_slope(
     return Measurement(pd.Series(values), note=f"depth {depth}")
 
 
+@register
 def log_norm_slope_ratio(
     selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.run_selection import RunSelection, Measurement, NotRun
 from nup.claims.statistics import slope
 
@@ -36,6 +37,7 @@ def kernel_rows(selection: RunSelection, net: str) -> pd.DataFrame:
     return rows.assign(condition_gap=rows["ntk_condition"] / rows["ntk_condition_limit"] - 1)
 
 
+@register
 def concentration_width_slope(selection: RunSelection, net: str, experiment: str) -> Measurement:
     """Slope of ln(relative NTK error) in ln m, at the deepest net of ``experiment``."""
     rows = kernel_rows(selection.within(experiment=experiment), net)
@@ -44,6 +46,7 @@ def concentration_width_slope(selection: RunSelection, net: str, experiment: str
     return Measurement(by_seed, note=f"depth {depth}")
 
 
+@register
 def concentration_depth_slope_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """Slope of ln(relative NTK error) in ln depth of ``against`` minus that of ``net``, by seed."""
     slopes, depths = {}, {}
@@ -58,6 +61,7 @@ def concentration_depth_slope_gain(selection: RunSelection, net: str, against: s
     return Measurement(gain, note=f"slopes: {means}")
 
 
+@register
 def concentration_log_ratio(
     selection: RunSelection, net: str, depth: int, activations: Sequence[str]
 ) -> Measurement:
@@ -75,6 +79,7 @@ def concentration_log_ratio(
     return Measurement((logs[0] - logs[1]).dropna())
 
 
+@register
 def doubling_ratio(selection: RunSelection, net: str, quantity: Quantity, depth: int) -> Measurement:
     """The quantity at twice ``depth`` over that at ``depth``, by seed; it falls where below 1."""
     rows = kernel_rows(selection, net)
@@ -87,6 +92,7 @@ def doubling_ratio(selection: RunSelection, net: str, quantity: Quantity, depth:
     return Measurement((values[0] / values[1]).dropna())
 
 
+@register
 def condition_gap_ratio(selection: RunSelection, net: str, activations: Sequence[str]) -> Measurement:
     """κ/κ_∞ − 1 of the activation with the larger Δ_φ over that of the other, by seed.
 

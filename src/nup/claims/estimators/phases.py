@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
 
 
+@register
 def cosine_in_phase(
     selection: RunSelection, edge: Sequence[float | None], net: str | None = None
 ) -> Measurement:

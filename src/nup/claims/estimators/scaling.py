@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.estimators.depth import difference
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
 from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
@@ -17,18 +18,21 @@ SCALED = "depthwise"
 _LEAST_LOSS = float(np.finfo(np.float32).tiny)
 
 
+@register
 def stable_rate_ratio(selection: RunSelection, net: str) -> Measurement:
     """Largest stable LR with ξ over the one without; a seed's mean over its depths."""
     ratios, reason, n_depths = rate_ratios(selection, net)
     return _mean_over_depths(ratios, n_depths, reason)
 
 
+@register
 def stable_rate_ratio_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """``stable_rate_ratio`` of ``net`` minus that of ``against``, paired by seed."""
     own, other = (stable_rate_ratio(selection, each) for each in (net, against))
     return difference(own, other, f"{net} and {against}")
 
 
+@register
 def final_loss_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """ln of the final loss of ``against`` over that of ``net``, both with ξ at their best LR.
 
@@ -41,6 +45,7 @@ def final_loss_gain(selection: RunSelection, net: str, against: str) -> Measurem
     return _mean_over_depths((other[0] - own[0]).dropna(), len(own[2]), reason)
 
 
+@register
 def diverged_below_largest_stable(selection: RunSelection, net: str) -> Measurement:
     """Number of runs with ξ that diverge at a rate below the largest stable one.
 

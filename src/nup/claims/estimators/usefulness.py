@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.run_selection import RunSelection, Measurement, NotRun
 
 #: What a comparison holds equal, beside the number of parameters.
@@ -19,6 +20,7 @@ RESULTS = ["validation_accuracy", "validation_loss", "test_accuracy"]
 ROUNDING = 1e-6
 
 
+@register
 def accuracy_gain(
     selection: RunSelection,
     net: str,

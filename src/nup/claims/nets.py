@@ -1,0 +1,70 @@
+"""The nets of a study, told apart and ordered by their columns: no label is ever taken apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+import pandas as pd
+
+#: The columns that describe a net; ``net`` is its label.
+COLUMNS = ["net", "parameterization", "net_options", "width_exponent", "optimizer", "matched_to"]
+
+#: What a net without these columns is: trained by gradient descent, of its own width.
+_DEFAULTS = {"net_options": "{}", "width_exponent": 0.0, "optimizer": "sgd", "matched_to": ""}
+
+#: What may have options in a column of their own.
+Subject = Literal["net", "schedule", "optimizer", "data"]
+
+
+def nets_in(*tables: pd.DataFrame) -> pd.DataFrame:
+    """The nets that occur in some tables, one row each.
+
+    Nets whose widths grow with depth come first; then they are sorted by parameterization, width
+    exponent, options, optimizer, and the size that they match.
+
+    Args:
+        tables: frames ``runs``, ``init`` or ``phases``, whole or in part; empty ones are passed over.
+
+    Returns:
+        The columns ``COLUMNS``.
+    """
+    parts = [
+        table.reindex(columns=COLUMNS).drop_duplicates().astype({"width_exponent": "float64"})
+        for table in tables
+        if "net" in table and not table.empty
+    ]
+    if not parts:
+        return pd.DataFrame({label: [] for label in COLUMNS})
+    found = pd.concat(parts).fillna(_DEFAULTS).drop_duplicates("net")
+    found = found.assign(constant=found["width_exponent"] <= 0).sort_values(
+        ["constant", "parameterization", "width_exponent", "net_options", "optimizer", "matched_to"]
+    )
+    return found[COLUMNS].reset_index(drop=True)
+
+
+def ordered(rows: pd.DataFrame) -> list[str]:
+    """Labels of the nets in some rows of ``runs``, ``init`` or ``phases``, ordered as ``nets_in``."""
+    return list(nets_in(rows)["net"])
+
+
+def nets_of_study(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """``nets_in`` of all tables of a study."""
+    return nets_in(*(tables[name] for name in ("runs", "init", "phases") if name in tables))
+
+
+def option(rows: pd.DataFrame, subject: Subject, name: str) -> pd.Series[float]:
+    """One numeric option of the net, schedule, optimizer or data set of each row.
+
+    Args:
+        rows: of a table with the JSON column ``<subject>_options``.
+        subject: whose option it is.
+        name: of the option.
+
+    Returns:
+        Values aligned with ``rows``; nan where there is no such option.
+    """
+    texts = rows[f"{subject}_options"]
+    values = {text: json.loads(text).get(name) for text in texts.dropna().unique()}
+    return texts.map(values).astype("float64")
