@@ -16,9 +16,9 @@ from nup.claims import verdicts
 from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalOptions
 from nup.claims.estimators import ESTIMATORS
 from nup.claims.run_selection import (
-    RunSelection,
     Measurement,
     NotRun,
+    RunSelection,
     Undecided,
     by_regime,
 )
@@ -115,9 +115,7 @@ def _criterion_row(
     return {**row, **numbers, "n_seeds": interval.n, "verdict": label, "reason": reason}
 
 
-def _interval(
-    measurement: Measurement, criterion: Criterion, options: IntervalOptions
-) -> Interval:
+def _interval(measurement: Measurement, criterion: Criterion, options: IntervalOptions) -> Interval:
     values = measurement.by_seed.to_numpy(dtype=float)
     if values.size == 0:
         raise Undecided(measurement.undecided or measurement.note or "no seed gave a value")

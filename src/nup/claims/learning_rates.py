@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.run_selection import Axis, RunSelection, NotRun, remembered
+from nup.claims.run_selection import Axis, NotRun, RunSelection, remembered
 
 Rate = Literal["best", "largest stable"]
 

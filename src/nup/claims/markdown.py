@@ -13,9 +13,7 @@ def table(frame: pd.DataFrame) -> str:
     Args:
         frame: cells and column names are text or whole numbers; a missing value is an empty cell.
     """
-    return str(
-        frame.map(_cell).to_markdown(index=False, disable_numparse=True, colalign=["left"] * len(frame.columns))
-    )
+    return str(frame.map(_cell).to_markdown(index=False, disable_numparse=True))
 
 
 def number(value: Any) -> str:

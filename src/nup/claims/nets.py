@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -25,7 +25,7 @@ def nets_in(*tables: pd.DataFrame) -> pd.DataFrame:
     exponent, options, optimizer, and the size that they match.
 
     Args:
-        tables: frames ``runs``, ``init`` or ``phases``, whole or in part; empty ones are passed over.
+        tables: frames ``runs``, ``init`` or ``phases`` or rows of them; empty ones are passed over.
 
     Returns:
         The columns ``COLUMNS``.
@@ -45,13 +45,37 @@ def nets_in(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def ordered(rows: pd.DataFrame) -> list[str]:
-    """Labels of the nets in some rows of ``runs``, ``init`` or ``phases``, ordered as ``nets_in``."""
+    """Labels of the nets in rows of ``runs``, ``init`` or ``phases``, in the order of ``nets_in``."""
     return list(nets_in(rows)["net"])
 
 
 def nets_of_study(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """``nets_in`` of all tables of a study."""
     return nets_in(*(tables[name] for name in ("runs", "init", "phases") if name in tables))
+
+
+def comparable(nets: pd.DataFrame, chosen: Sequence[str]) -> dict[str, list[str]]:
+    """The chosen nets in groups whose sizes are alike, under the name of what is equal.
+
+    Nets of their own base width are one group; nets that match the size of another net, with that
+    net, are a further one.
+
+    Args:
+        nets: rows of ``nets_in``.
+        chosen: labels; those without a row are passed over.
+
+    Returns:
+        Name of a group → labels in the order of ``nets``.
+    """
+    rows = nets[nets["net"].isin(chosen)]
+    own = rows[rows["matched_to"] == ""]
+    found = {"equal base width": list(own["net"])} if len(own) else {}
+    targets = sorted(set(rows["matched_to"]) - {""})
+    for target in targets:
+        name = "equal parameters" if len(targets) == 1 else f"as many parameters as {target}"
+        alike = (rows["matched_to"] == target) | (rows["net"] == target)
+        found[name] = list(rows.loc[alike, "net"])
+    return found
 
 
 def option(rows: pd.DataFrame, subject: Subject, name: str) -> pd.Series[float]:

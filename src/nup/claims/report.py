@@ -51,11 +51,14 @@ def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
 def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
     """Markdown: a line for each row of one claim, with its estimate, interval and verdict."""
     rows = judged[judged["claim"] == claim_id]
+    low, high = (rows[end].map(markdown.number) for end in ("low", "high"))
     shown = {
         "judged for": judged_names(rows),
         "criterion": rows["criterion"],
         "estimate": rows["estimate"].map(markdown.number),
-        "95 % interval": rows["low"].map(markdown.number) + " … " + rows["high"].map(markdown.number),
+        "95 % interval": rows["low"].map(markdown.number)
+        + " … "
+        + rows["high"].map(markdown.number),
         "range": rows["threshold"],
         "seeds": rows["n_seeds"],
         "verdict": "**" + rows["verdict"] + "**",

@@ -13,10 +13,14 @@ from matplotlib.figure import Figure
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import amplitude_ratio, catapult_runs
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
-from nup.figures import style
+from nup.claims.nets import option
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.nets import net_style
+from nup.figures.panels import Draw, one_seed, panels, run_name
 
 
+@register
 def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Constant rates from ηλ_0 ≥ the claim's bound: losses, spike amplitudes, η_tλ_t."""
     bound = float(claim.criteria[0].arguments["least_initial_edge"])
@@ -26,27 +30,29 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
         return catapult_runs(selection, "constant", least_initial_edge=bound)
 
     def losses(axis: Axes, selection: RunSelection) -> None:
-        _draw_losses(axis, selection, style.one_seed(selected(selection)), "learning_rate", "η")
+        _draw_losses(axis, selection, one_seed(selected(selection)), "learning_rate", "η")
 
     def edges(axis: Axes, selection: RunSelection) -> None:
         axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
-        for color, (_, run) in style.colored(style.one_seed(selected(selection)), "learning_rate"):
+        runs = one_seed(selected(selection))
+        for color, (_, run) in style.colored(runs, "learning_rate"):
             steps = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
             axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
-        axis.set_xlabel("step t")
+        axis.set_xlabel(f"step t ({run_name(selection, runs)})")
         axis.set_ylabel(r"$\eta_t\lambda_t$")
         axis.legend(loc="upper right")
 
     rows = {
-        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed, νP": losses,
+        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": losses,
         "spike amplitude by quarter, every run": lambda axis, selection: _draw_quarters(
             axis, selection, selected(selection)
         ),
-        r"$\eta_t\lambda_t$, one seed, νP": edges,
+        r"$\eta_t\lambda_t$, one seed": edges,
     }
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
+@register
 def catapult_prolonged(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -54,12 +60,11 @@ def catapult_prolonged(
     schedules = list(dict.fromkeys(each.arguments["schedule"] for each in claim.criteria))
     _, loss_bound = style.threshold_of(claim, "largest_loss")
 
-    def losses(schedule: str) -> style.Draw:
+    def losses(schedule: str) -> Draw:
         def draw(axis: Axes, selection: RunSelection) -> None:
-            runs = style.one_seed(
-                catapult_runs(selection, schedule, claim.criteria[0].arguments["net"])
-            )
-            _draw_losses(axis, selection, runs, "schedule_c", "c")
+            runs = catapult_runs(selection, schedule, claim.criteria[0].arguments["net"])
+            runs = one_seed(runs.assign(c=option(runs, "schedule", "c")))
+            _draw_losses(axis, selection, runs, "c", "c")
             bound = (loss_bound or np.nan) * runs["initial_loss"].median()
             axis.axhline(bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial")
             axis.set_ylim(top=30 * bound)
@@ -67,14 +72,13 @@ def catapult_prolonged(
 
         return draw
 
-    rows: dict[str, style.Draw] = {
-        f"training loss under {schedule}(c), one seed, νP": losses(schedule)
-        for schedule in schedules
+    rows: dict[str, Draw] = {
+        f"training loss under {schedule}(c), one seed": losses(schedule) for schedule in schedules
     }
     rows["spike amplitude, last quarter over first"] = lambda axis, selection: _draw_ratios(
         axis, selection, claim
     )
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
 def _draw_losses(
@@ -85,7 +89,7 @@ def _draw_losses(
         label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
         axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)
     axis.set_yscale("log")
-    axis.set_xlabel("step t")
+    axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel("training loss")
     axis.legend(loc="upper right", ncols=3, fontsize="x-small")
 
@@ -95,7 +99,7 @@ def _draw_quarters(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> N
     labelled = set()
     for _, run in runs.iterrows():
         losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
-        look = style.net_style(run["net"])
+        look = net_style(selection, run["net"])
         label = None if run["net"] in labelled else look.label
         labelled.add(run["net"])
         axis.plot(

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from nup.analysis.cosine.correlations import BEYOND, FEATURES, OUTCOMES, PREDICTORS
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import RunSelection, NotRun
+from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import style
+from nup.figures.panels import panels
 
 _LOOKS = {
     "cosine": (style.BLUE, "o", style.BLUE),
@@ -45,7 +46,7 @@ def correlation_forest(
 
     rows = {"partial rank correlation, LR and depth held fixed": draw}
     title = "Feature learning: the cosine and its rivals (exploratory)"
-    return style.panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
+    return panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
 
 
 def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:

@@ -14,12 +14,14 @@ from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.estimators.edge import edge_runs, hessian_history, late_edge_of
 from nup.claims.run_selection import RunSelection
-from nup.figures import style
+from nup.figures import register, style
+from nup.figures.panels import one_seed, panels, run_name
 
 #: Curves of one panel: more rates than this are thinned, the lowest and the highest kept.
 _CURVES = 6
 
 
+@register
 def edge_of_stability(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -36,10 +38,10 @@ def edge_of_stability(
         _draw_ends(axis, selection, reached)
 
     rows = {
-        "η times the top eigenvalue, one seed, νP": histories,
+        "η times the top eigenvalue, one seed": histories,
         "median of the last quarter, every stable run": ends,
     }
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
 def _band(axis: Axes, low: float | None, high: float | None) -> None:
@@ -47,7 +49,7 @@ def _band(axis: Axes, low: float | None, high: float | None) -> None:
 
 
 def _draw_histories(axis: Axes, selection: RunSelection) -> None:
-    runs = style.one_seed(_stable(selection)).sort_values("learning_rate")
+    runs = one_seed(_stable(selection)).sort_values("learning_rate")
     keep = np.linspace(0, len(runs) - 1, min(len(runs), _CURVES)).round().astype(int)
     runs = runs.iloc[keep]
     handles = []
@@ -60,7 +62,7 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
         handles.append(Line2D([], [], color=color, label=f"η = {run['learning_rate']:.3g}"))
     handles.append(Line2D([], [], color="0.3", label="Hessian"))
     handles.append(Line2D([], [], color="0.3", linestyle=":", label="Gauss–Newton"))
-    axis.set_xlabel("step t")
+    axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel(r"$\eta\lambda_t$")
     axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
     axis.legend(handles=handles, loc="upper right", ncols=2, fontsize="x-small")

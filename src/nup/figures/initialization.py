@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import RunSelection
-from nup.figures import style
+from nup.figures import register, style
+from nup.figures.panels import panels
 
 _LABELS = {
     "forward": "ln RMS of preactivations",
@@ -20,6 +21,7 @@ _LABELS = {
 }
 
 
+@register
 def norms_at_initialization(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -32,7 +34,7 @@ def norms_at_initialization(
         rows = rows[rows["depth"] == rows["depth"].max()]
         _draw(axis, rows, direction, half_width or 0.0)
 
-    return style.panels(
+    return panels(
         tables,
         judged,
         claim,

@@ -1,4 +1,4 @@
-"""Every reading of every claim at a glance: a cell with symbol and color of its verdict."""
+"""Every interpretation of every claim: a cell with the symbol and color of its verdict."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _Line = tuple[str, str]
 
 
 def interpretation_matrix(readings: pd.DataFrame) -> Figure:
-    """Interpretations against claims, a panel for each activation; a column for each regime of a claim.
+    """Interpretations against claims: a panel an activation, a column a claim and regime.
 
-    An empty cell is a claim on which the reading has no bearing. The reading that the claims table
-    judges is bold.
+    An empty cell is a claim that the interpretation leaves alone. The interpretation that the
+    claims table evaluates is bold.
     """
     overall = overall_rows(readings)
     names = list(dict.fromkeys(overall["activation"])) or ["no runs"]

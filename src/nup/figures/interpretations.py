@@ -1,7 +1,8 @@
-"""What the readings of an aspect look like side by side: rates, evolutions, spikes, ranks."""
+"""Interpretations side by side: learning rates, evolutions, spikes and ranks of features."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,70 +17,88 @@ from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.estimators.features import Quantity
 from nup.claims.interpretations.runs import with_further_runs
 from nup.claims.learning_rates import Rate
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
-from nup.figures import style
+from nup.claims.nets import comparable, nets_in, option
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures import register, style
 from nup.figures.depth import rate_panel
 from nup.figures.evolution import largest_evolution_panel
 from nup.figures.features import SCALINGS, quantity_panel
+from nup.figures.panels import Draw, panels
 from nup.figures.scaling import ratio_panel
 
-_MATCHED = " matched to nup(r=2)"
-#: Width patterns with r = 0, 1, 2, 3, by what is equal.
-_PATTERNS = {
-    "equal base width": ("mup", "nup(r=1)", "nup(r=2)", "nup(r=3)"),
-    "equal parameters": (
-        f"mup{_MATCHED}",
-        f"nup(r=1){_MATCHED}",
-        "nup(r=2)",
-        f"nup(r=3){_MATCHED}",
-    ),
-}
-_RULES = ("nup(r=2)", "nup_last_width(r=2)", "nup_kernel_scale(r=2)")
 _RATES: tuple[Rate, ...] = ("largest stable", "best")
 
-#: Schedules with color and marker.
+#: Colors and markers of the known schedules, and of further ones in their order.
 _SCHEDULES: dict[str, tuple[Any, str]] = {
     "constant": (style.VERMILION, "s"),
     "sharpness": (style.BLUE, "o"),
     "taylor": (style.GREEN, "^"),
 }
-#: Stretches of the run over which spike amplitudes are averaged.
-_STRETCHES = 20
-#: Constant rates are shown from this ηλ_0 on, as in the readings.
+_FURTHER = list(
+    zip((style.ORANGE, style.PURPLE, style.PINK, style.SKY, style.GRAY), "DvPX*", strict=True)
+)
+#: Segments of the run over which spike amplitudes are averaged.
+_SEGMENTS = 20
+#: Constant rates are shown from this ηλ_0 on, as the interpretations count them.
 _LEAST_EDGE = 1.5
 
 
+@register
 def width_patterns(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Largest stable and best LR against depth for r = 0, 1, 2, 3."""
+    """Largest stable and best LR against depth for every exponent of the claim's rules."""
     rows = {
         f"{rate} LR, {equal}": rate_panel(rate, nets)
         for rate in _RATES
-        for equal, nets in _PATTERNS.items()
+        for equal, nets in _patterns(tables, claim).items()
     }
     return _panels(tables, judged, claim, rows, r"Width patterns $m\cdot k^r$: learning rates")
 
 
+@register
 def scaling_by_width_pattern(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Largest stable LR with ξ over that without, for r = 0, 1, 2, 3."""
+    """Largest stable LR with ξ over that without, for every exponent of the claim's rules."""
     least, _ = style.threshold_of(claim, "stable_rate_ratio")
     rows = {
         f"largest stable LR with ξ over without, {equal}": ratio_panel(nets, least)
-        for equal, nets in _PATTERNS.items()
+        for equal, nets in _patterns(tables, claim).items()
     }
     return _panels(tables, judged, claim, rows, r"Width patterns $m\cdot k^r$: gradient scaling")
 
 
+@register
 def update_rules(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Learning rates and largest evolution against depth under every update rule of νP."""
-    rows = {f"{rate} LR": rate_panel(rate, _RULES) for rate in _RATES}
-    rows["largest evolution over hidden layers"] = largest_evolution_panel(_RULES)
-    return _panels(tables, judged, claim, rows, "Update rules of νP")
+    """Rates and evolution against depth for all rules with the widths of the claim's first net."""
+    nets = _experiment_nets(tables, claim)
+    first = nets[nets["net"] == claim.nets[0]]
+    alike = nets["width_exponent"].isin(first["width_exponent"]) & (nets["matched_to"] == "")
+    chosen = list(nets.loc[alike, "net"]) or claim.nets[:1]
+    rows = {f"{rate} LR": rate_panel(rate, chosen) for rate in _RATES}
+    rows["largest evolution over hidden layers"] = largest_evolution_panel(chosen)
+    return _panels(tables, judged, claim, rows, "Update rules of nets with the same widths")
 
 
+def _patterns(tables: Mapping[str, pd.DataFrame], claim: Claim) -> dict[str, list[str]]:
+    """Nets that differ in their width pattern alone, grouped by what is equal.
+
+    They are μP, which has r = 0, and the nets with the same rules as those that the claim names.
+    """
+    nets = _experiment_nets(tables, claim)
+    named = set(nets.loc[nets["net"].isin(claim.nets), "parameterization"]) | {"mup"}
+    chosen = list(nets.loc[nets["parameterization"].isin(named), "net"])
+    return comparable(nets, chosen) or {"all nets": claim.nets}
+
+
+def _experiment_nets(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
+    """Nets of the claim's experiment and of its further runs, as ``nets_in`` gives them."""
+    runs = with_further_runs(tables, claim.experiment).get("runs")
+    return nets_in() if runs is None else nets_in(runs[runs["experiment"] == claim.experiment])
+
+
+@register
 def ranks_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -91,9 +110,10 @@ def ranks_against_rate(
         for quantity, name in names.items()
     }
     title = "Soft rank and stable rank of the last hidden layer"
-    return style.panels(tables, judged, claim, rows, size=(6.0, 3.9), title=title)
+    return panels(tables, judged, claim, rows, size=(6.0, 3.9), title=title)
 
 
+@register
 def spikes_by_schedule(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -101,11 +121,14 @@ def spikes_by_schedule(
     least, _ = style.threshold_of(claim, "late_amplitude")
 
     def draw(axis: Axes, selection: RunSelection) -> None:
+        looks = _schedule_looks(selection)
         silent = [
-            _draw_spikes(axis, selection, schedule, scaling, claim)
-            for schedule in _SCHEDULES
+            _draw_spikes(axis, selection, schedule, look, scaling, claim)
+            for schedule, look in looks.items()
             for scaling in ("none", "depthwise")
         ]
+        if not looks:
+            selection.runs_of()  # raises NotRun
         if all(silent):
             raise NotRun(silent[0])
         if least is not None:
@@ -121,16 +144,31 @@ def spikes_by_schedule(
     return _panels(tables, judged, claim, rows, "Spikes of the loss under every schedule")
 
 
-def _draw_spikes(axis: Axes, selection: RunSelection, schedule: str, scaling: str, claim: Claim) -> str:
-    """Draw the mean amplitude of one schedule; why it is not drawn, if it is not."""
+def _schedule_looks(selection: RunSelection) -> dict[str, tuple[Any, str]]:
+    """Color and marker of every schedule of the selection, the known ones first."""
+    present = set(selection.runs.get("schedule_name", []))
+    others = sorted(present - set(_SCHEDULES))
+    looks = {name: look for name, look in _SCHEDULES.items() if name in present}
+    return looks | dict(zip(others, itertools.cycle(_FURTHER), strict=False))
+
+
+def _draw_spikes(
+    axis: Axes,
+    selection: RunSelection,
+    schedule: str,
+    look: tuple[Any, str],
+    scaling: str,
+    claim: Claim,
+) -> str:
+    """Draw the mean amplitude of one schedule; the reason if it cannot be drawn."""
     try:
         means = _mean_amplitudes(selection, schedule, scaling, claim)
     except (NotRun, Undecided) as outcome:
         return str(outcome)
-    color, marker = _SCHEDULES[schedule]
+    color, marker = look
     plain = scaling == "none"
     axis.plot(
-        (np.arange(_STRETCHES) + 0.5) / _STRETCHES,
+        (np.arange(_SEGMENTS) + 0.5) / _SEGMENTS,
         means,
         color=color,
         marker=marker,
@@ -142,14 +180,16 @@ def _draw_spikes(axis: Axes, selection: RunSelection, schedule: str, scaling: st
     return ""
 
 
-def _mean_amplitudes(selection: RunSelection, schedule: str, scaling: str, claim: Claim) -> np.ndarray:
-    """Mean over the finished runs of the median amplitude in each stretch, ``[stretches]``."""
+def _mean_amplitudes(
+    selection: RunSelection, schedule: str, scaling: str, claim: Claim
+) -> np.ndarray:
+    """Mean over the finished runs of the median amplitude in each segment, ``[segments]``."""
     net = claim.criteria[0].arguments["net"]
     constants = {each.arguments["c"] for each in claim.criteria if "c" in each.arguments}
     edge = _LEAST_EDGE if schedule == "constant" else None
     runs = catapult_runs(selection, schedule, net, None, edge, scaling)
     if schedule != "constant":
-        runs = runs[runs["schedule_c"].isin(constants)]
+        runs = runs[option(runs, "schedule", "c").isin(constants)]
     finished = runs[runs["status"] == "ok"]
     if finished.empty:
         raise Undecided(f"no finished run under {schedule}")
@@ -158,7 +198,7 @@ def _mean_amplitudes(selection: RunSelection, schedule: str, scaling: str, claim
         amplitudes = spike_amplitudes(
             loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
         )
-        curves.append([np.median(part) for part in np.array_split(amplitudes, _STRETCHES)])
+        curves.append([np.median(part) for part in np.array_split(amplitudes, _SEGMENTS)])
     return np.mean(curves, axis=0)
 
 
@@ -166,9 +206,9 @@ def _panels(
     tables: Mapping[str, pd.DataFrame],
     judged: pd.DataFrame,
     claim: Claim,
-    rows: Mapping[str, style.Draw],
+    rows: Mapping[str, Draw],
     title: str,
 ) -> Figure:
-    """Panels of the claim's experiment with the further runs of its readings."""
+    """Panels of the claim's experiment with the further runs of its interpretations."""
     joined = with_further_runs(tables, claim.experiment)
-    return style.panels(joined, judged, claim, rows, size=(6.0, 4.2), title=title)
+    return panels(joined, judged, claim, rows, size=(6.0, 4.2), title=title)

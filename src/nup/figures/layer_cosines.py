@@ -21,22 +21,24 @@ from nup.analysis.cosine.trajectories import (
     run_label,
 )
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import RunSelection, NotRun
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures import register, style
+from nup.figures.panels import Draw, panels
 
 #: Diverging, and told apart by the colour-blind: orange below, purple above.
 _DIVERGING = "PuOr"
 _RIGHT = 4.0
 
 
+@register
 def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Maps of the cosine over step and layer, one run a panel."""
     rows = {kind: _map_panel(kind) for kind in KINDS}
     title = "Cosine of every layer"
-    return style.panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
+    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
 
 
-def _map_panel(kind: str) -> style.Draw:
+def _map_panel(kind: str) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
         run = first_run(selection, kind)
         layers = selection.layers_of(run["run_id"])
@@ -76,16 +78,17 @@ def _square(color: Floats) -> Floats:
     return np.sign(color) * np.square(color)
 
 
+@register
 def phase_portraits(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """Cosine against η_{t−1}λ_t, colored by time, one run a panel."""
     rows = {kind: _portrait_panel(kind) for kind in KINDS}
     title = "Phase portraits: cosine and edge of stability"
-    return style.panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
 
 
-def _portrait_panel(kind: str) -> style.Draw:
+def _portrait_panel(kind: str) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
         run = first_run(selection, kind)
         found = edges_of(selection, run)

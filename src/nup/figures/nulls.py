@@ -14,8 +14,9 @@ from nup.analysis.cosine.null_table import SIMULATIONS, simulate
 from nup.analysis.cosine.nulls import band
 from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.panels import Draw, panels
 
 _LAGS = 16
 #: Half width of a 95 % band in standard deviations.
@@ -24,6 +25,7 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
+@register
 def null_displacements(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -33,10 +35,10 @@ def null_displacements(
     """
     rows = {kind: _displacement_panel(kind) for kind in KINDS}
     title = "Displacement against null models"
-    return style.panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
 
 
-def _displacement_panel(kind: str) -> style.Draw:
+def _displacement_panel(kind: str) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
         run = first_run(selection, kind)
         motion = motion_of(selection, run)
@@ -71,6 +73,7 @@ def _displacement_panel(kind: str) -> style.Draw:
     return draw
 
 
+@register
 def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """How widely the cosines spread, and how they follow each other, against the null models."""
     rows = {
@@ -78,7 +81,7 @@ def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim
         "order of the cosines": _draw_order,
     }
     title = "Cosines against null models"
-    return style.panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
+    return panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
 
 
 def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:

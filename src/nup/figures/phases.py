@@ -12,13 +12,17 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim, Criterion
 from nup.claims.estimators.phases import cosine_in_phase, recorded_cosines, unscaled_runs
+from nup.claims.nets import ordered
 from nup.claims.run_selection import RunSelection, Undecided
-from nup.figures import style
+from nup.figures import register, style
+from nup.figures.nets import net_style
+from nup.figures.panels import panels
 
 _BIN = 0.1
 _RIGHT = 4.0
 
 
+@register
 def cosine_against_edge(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -27,8 +31,8 @@ def cosine_against_edge(
     def draw(axis: Axes, selection: RunSelection) -> None:
         for criterion in claim.criteria:
             _shade(axis, criterion)
-        for net in sorted(set(selection.runs_of()["net"])):
-            look = style.net_style(net)
+        for net in ordered(selection.runs_of()):
+            look = net_style(selection, net)
             sns.lineplot(
                 data=_binned(selection, net),
                 x="bin",
@@ -53,9 +57,7 @@ def cosine_against_edge(
         axis.set_ylabel("mean cosine")
         axis.legend(loc="upper right")
 
-    return style.panels(
-        tables, judged, claim, {r"cosine by $\eta_t\lambda_t$": draw}, size=(6.0, 4.2)
-    )
+    return panels(tables, judged, claim, {r"cosine by $\eta_t\lambda_t$": draw}, size=(6.0, 4.2))
 
 
 def _bounds(criterion: Criterion) -> tuple[float, float]:

@@ -25,9 +25,7 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
     overall = judged[judged["criterion"] == "overall"]
     activations = list(dict.fromkeys(overall["activation"])) or ["no runs"]
     lines = [
-        (claim, regime)
-        for claim in catalogue.claims
-        for regime in claim_regimes(overall, claim.id)
+        (claim, regime) for claim in catalogue.claims for regime in claim_regimes(overall, claim.id)
     ]
     with style.theme():
         figure = Figure(figsize=(6.2 + 2.6 * len(activations), 0.8 + 0.72 * len(lines)))

@@ -35,7 +35,7 @@ Columns = Any
 
 
 def schema(name: str) -> pyarrow.Schema:
-    """Arrow schema of the table ``name``: the columns of ``nup.tables.schema.TABLES[name]`` in order."""
+    """Arrow schema of the table ``name``, with the columns of ``TABLES[name]`` in their order."""
     import pyarrow
 
     if name not in TABLES:
@@ -122,7 +122,7 @@ def read_arrow(
         return pyarrow.parquet.read_table(checked, columns=columns)
     wanted = list(columns or TABLES[name])
     table = pyarrow.parquet.read_table(checked, columns=upgrade.sources(name, given, wanted))
-    return upgrade.upgraded(name, table, schema(name)).select(wanted)
+    return upgrade.upgraded(table, schema(name)).select(wanted)
 
 
 def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:

@@ -47,11 +47,10 @@ def sources(name: str, given: list[str], wanted: list[str]) -> list[str]:
     return [label for label in given if derived or label in wanted or label in REQUIRED[name]]
 
 
-def upgraded(name: str, table: pyarrow.Table, wanted: pyarrow.Schema) -> pyarrow.Table:
+def upgraded(table: pyarrow.Table, wanted: pyarrow.Schema) -> pyarrow.Table:
     """An older table with the columns of ``wanted`` in their order.
 
     Args:
-        name: of the table.
         table: as read from the file, for which ``outdated`` holds.
         wanted: schema of the table today.
 

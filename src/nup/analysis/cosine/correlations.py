@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nup.analysis.cosine.trajectories import selections_of, judged_for
+from nup.analysis.cosine.trajectories import judged_for, selections_of
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.features import LEAST_PARTIAL_RUNS, cosine_runs, held_fixed, mean_by_seed
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean, partial_rank_correlation
 
 #: What may go with feature learning: column → name. The first is the claim's.

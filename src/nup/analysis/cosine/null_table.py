@@ -12,14 +12,14 @@ from nup.analysis.cosine import nulls
 from nup.analysis.cosine.motion import Floats, Motion, autocorrelation, reversal
 from nup.analysis.cosine.trajectories import (
     KINDS,
-    selections_of,
     judged_for,
     motion_of,
     representative_runs,
+    selections_of,
 )
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.phases import recorded_cosines, steps_in_phase
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean
 
 #: Simulated motions of each null model.

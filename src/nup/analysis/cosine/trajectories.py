@@ -9,7 +9,8 @@ import pandas as pd
 
 from nup.analysis.cosine.motion import Motion
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import RunSelection, NotRun, Undecided, by_regime
+from nup.claims.nets import option, ordered
+from nup.claims.run_selection import NotRun, RunSelection, Undecided, by_regime
 
 #: η_tλ_t at the edge of stability [lit].
 EDGE = 2.0
@@ -61,7 +62,7 @@ def judged_for(selection: RunSelection) -> dict[str, str]:
 
 
 def representative_runs(selection: RunSelection, kind: str) -> pd.DataFrame:
-    """One stable run a seed, of νP or else the first net there is, without gradient scaling.
+    """One stable run a seed, of the first net in the order of ``nup.claims.nets``, without ξ.
 
     Of constant rates the lowest, the largest, or the one whose ηλ_0 is nearest to 2, each among the
     seed's stable runs; of ``sharpness(c)`` the run with this c. One run may be of several kinds.
@@ -74,9 +75,8 @@ def representative_runs(selection: RunSelection, kind: str) -> pd.DataFrame:
     name = "constant" if kind in _CONSTANT else "sharpness"
     runs = runs[(runs["schedule_name"] == name) & (runs["gradient_scaling"] == "none")]
     if kind in _SHARPNESS:
-        runs = runs[np.isclose(runs["schedule_c"].astype("float64"), _SHARPNESS[kind])]
-    nets = sorted(runs["net"].unique(), key=lambda net: (not net.startswith("nup"), net))
-    runs = runs[runs["net"].isin(nets[:1])]
+        runs = runs[np.isclose(option(runs, "schedule", "c"), _SHARPNESS[kind])]
+    runs = runs[runs["net"].isin(ordered(runs)[:1])]
     if runs.empty:
         raise NotRun(f"experiment `{selection.experiment}` has no runs of the kind {kind}")
     stable = runs[runs["stable"].astype(bool)].sort_values(["seed", "learning_rate"])

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from nup.claims.estimators import register
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
+from nup.claims.estimators import register
 from nup.claims.nets import option
-from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 #: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
 #: as a shorter run: these schedules do not look ahead.
@@ -44,9 +44,8 @@ def catapult_runs(
     runs = runs[(runs["schedule_name"] == schedule) & scaled]
     if c is not None:
         runs = runs[np.isclose(option(runs, "schedule", "c"), c)]
-        if runs["schedule_options"].nunique() > 1:
-            listed = ", ".join(sorted(runs["schedule"].unique()))
-            raise NotRun(f"runs with c = {c:g} mix several schedules ({listed}): pin one")
+        if len(kinds := sorted(runs["schedule"].unique())) > 1:
+            raise NotRun(f"runs with c = {c:g} mix several schedules ({', '.join(kinds)}): pin one")
     if runs.empty:
         label = schedule if c is None else f"{schedule}(c={c:g})"
         label += "" if gradient_scaling == "none" else f"+{gradient_scaling}"

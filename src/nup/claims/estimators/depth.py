@@ -7,7 +7,7 @@ import pandas as pd
 
 from nup.claims.estimators import register
 from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
-from nup.claims.run_selection import Axis, RunSelection, Measurement, NotRun, Undecided, remembered
+from nup.claims.run_selection import Axis, Measurement, NotRun, RunSelection, Undecided, remembered
 from nup.claims.statistics import slope
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from nup.claims.estimators import register
 from nup.claims.estimators.catapult import catapult_runs
-from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 
 def hessian_history(selection: RunSelection, run_id: str) -> pd.DataFrame:

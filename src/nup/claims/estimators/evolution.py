@@ -11,7 +11,7 @@ import pandas as pd
 from nup.claims.estimators import register
 from nup.claims.estimators.depth import require_same_depths, shrinkage, slopes_by_seed
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
-from nup.claims.run_selection import Axis, RunSelection, Measurement, NotRun, Undecided, remembered
+from nup.claims.run_selection import Axis, Measurement, NotRun, RunSelection, Undecided, remembered
 from nup.claims.statistics import slope
 
 #: Layers that a slope in the layer index needs at least.

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nup.claims.estimators import register
 from nup.claims.learning_rates import constant_rate_runs
-from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.claims.statistics import partial_rank_correlation, rank_correlation
 
 #: Quality of features: columns of the table ``layers``.
@@ -62,7 +62,9 @@ def cosine_feature_agreement(
 
 
 @register
-def rate_correlation(selection: RunSelection, quantity: Quantity, gradient_scaling: str) -> Measurement:
+def rate_correlation(
+    selection: RunSelection, quantity: Quantity, gradient_scaling: str
+) -> Measurement:
     """Rank correlation of the learning rate with a quantity at the end of training.
 
     Over the stable runs of one (depth, seed, net) at a constant rate; averaged over a seed. Groups

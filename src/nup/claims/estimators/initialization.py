@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import RunSelection, Measurement, NotRun
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 from nup.claims.statistics import slope
 
 Direction = Literal["forward", "backward"]

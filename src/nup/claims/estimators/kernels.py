@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import RunSelection, Measurement, NotRun
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 from nup.claims.statistics import slope
 
 #: Points that a slope needs at least.
@@ -80,7 +80,9 @@ def concentration_log_ratio(
 
 
 @register
-def doubling_ratio(selection: RunSelection, net: str, quantity: Quantity, depth: int) -> Measurement:
+def doubling_ratio(
+    selection: RunSelection, net: str, quantity: Quantity, depth: int
+) -> Measurement:
     """The quantity at twice ``depth`` over that at ``depth``, by seed; it falls where below 1."""
     rows = kernel_rows(selection, net)
     values = []
@@ -93,7 +95,9 @@ def doubling_ratio(selection: RunSelection, net: str, quantity: Quantity, depth:
 
 
 @register
-def condition_gap_ratio(selection: RunSelection, net: str, activations: Sequence[str]) -> Measurement:
+def condition_gap_ratio(
+    selection: RunSelection, net: str, activations: Sequence[str]
+) -> Measurement:
     """κ/κ_∞ − 1 of the activation with the larger Δ_φ over that of the other, by seed.
 
     At the depth where the ratio is largest, so that a value below 1 holds at every depth. The same

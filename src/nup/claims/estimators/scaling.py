@@ -10,7 +10,7 @@ import pandas as pd
 from nup.claims.estimators import register
 from nup.claims.estimators.depth import difference
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
-from nup.claims.run_selection import RunSelection, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 SCALED = "depthwise"
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import RunSelection, Measurement, NotRun
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 
 #: What a comparison holds equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]

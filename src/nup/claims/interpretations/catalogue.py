@@ -1,4 +1,4 @@
-"""The file of interpretations, ``config/readings.yaml``, checked by itself and against the claims."""
+"""The file of interpretations, ``config/readings.yaml``, checked also against the claims."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue)
             f"expected claims among those of the aspect, {', '.join(aspect.claims)}; "
             f"got {', '.join(unknown)}"
         )
-    claims = [catalogue[claim_id] for claim_id in aspect.claims_of(interpretation)]
+    ids = aspect.claims_of(interpretation)
+    claims = [catalogue[claim_id] for claim_id in ids]
     criteria = [criterion for claim in claims for criterion in claim.criteria]
     estimators = {criterion.estimator for criterion in criteria}
     if unknown := sorted(set(interpretation.estimators) - estimators):
@@ -135,8 +136,7 @@ def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue)
     values = [value for criterion in criteria for value in argument_values(criterion)]
     if absent := [f"{value}" for value in interpretation.replace if value not in values]:
         raise UserError(
-            f"nothing to replace: no criterion of {', '.join(aspect.claims_of(interpretation))} has an "
-            f"argument {', '.join(absent)}"
+            f"nothing to replace: no criterion of {', '.join(ids)} has an argument {', '.join(absent)}"
         )
     for argument in interpretation.arguments:
         if not any(argument in criterion.parameters for criterion in criteria):
@@ -145,7 +145,10 @@ def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue)
                 f"{', '.join(sorted(estimators))}"
             )
     for claim in claims:
-        if not interpretation.judged and substituted(claim, interpretation).criteria == claim.criteria:
+        if (
+            not interpretation.judged
+            and substituted(claim, interpretation).criteria == claim.criteria
+        ):
             raise UserError(
                 f"claim {claim.id} stays as it is: leave it out, or put something in that it has"
             )

@@ -1,4 +1,4 @@
-"""The table ``readings`` as text: what is substituted, and which interpretation reproduces a claim."""
+"""The table ``readings`` as Markdown: substitutions, verdicts and estimates."""
 
 from __future__ import annotations
 
