@@ -45,7 +45,7 @@ def nets_in(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def ordered(rows: pd.DataFrame) -> list[str]:
-    """Labels of the nets in rows of ``runs``, ``init`` or ``phases``, in the order of ``nets_in``."""
+    """Labels of the nets in rows of a table, in the order of ``nets_in``."""
     return list(nets_in(rows)["net"])
 
 

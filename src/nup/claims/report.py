@@ -56,9 +56,7 @@ def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
         "judged for": judged_names(rows),
         "criterion": rows["criterion"],
         "estimate": rows["estimate"].map(markdown.number),
-        "95 % interval": rows["low"].map(markdown.number)
-        + " … "
-        + rows["high"].map(markdown.number),
+        "95 % interval": low + " … " + high,
         "range": rows["threshold"],
         "seeds": rows["n_seeds"],
         "verdict": "**" + rows["verdict"] + "**",

@@ -8,10 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nup.analysis.cosine.correlations import BEYOND, FEATURES, OUTCOMES, PREDICTORS
+from nup.analysis.cosine.correlations import (
+    BEYOND,
+    FEATURES,
+    OUTCOMES,
+    PREDICTORS,
+    correlations,
+)
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import NotRun, RunSelection
-from nup.figures import style
+from nup.figures import register, style
 from nup.figures.panels import panels
 
 _LOOKS = {
@@ -24,8 +30,12 @@ _LOOKS = {
 _LABELS = {**PREDICTORS, BEYOND: "late cosine, rivals held fixed too"}
 
 
+@register
 def correlation_forest(
-    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim, found: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame],
+    judged: pd.DataFrame,
+    claim: Claim,
+    found: pd.DataFrame | None = None,
 ) -> Figure:
     """Partial rank correlations with their intervals over seeds: outcomes by predictors.
 
@@ -33,11 +43,13 @@ def correlation_forest(
         tables: the tidy tables.
         judged: the claims table.
         claim: the claim on the cosine and features.
-        found: what ``nup.analysis.cosine.correlations.correlations`` returned of them.
+        found: what ``nup.analysis.cosine.correlations.correlations`` returned of them; computed
+            if absent.
     """
+    table = correlations(tables, claim) if found is None else found
 
     def draw(axis: Axes, selection: RunSelection) -> None:
-        own = found[found["activation"] == selection.activation]
+        own = table[table["activation"] == selection.activation]
         own = own[own["setting"] == selection.regime_label]
         remarks = [remark for remark in own["remark"] if remark]
         if own.empty or remarks:

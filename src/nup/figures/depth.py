@@ -23,6 +23,9 @@ from nup.figures.panels import Draw, panels
 #: Marks of rates at the edge of the grid.
 RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
 
+#: More nets than this do not share a panel.
+_MANY = 4
+
 #: Factor in size between the markers of neighbouring nets.
 _DODGE = 1.025
 
@@ -33,17 +36,20 @@ def rates_against_depth(
     judged: pd.DataFrame,
     claim: Claim,
 ) -> Figure:
-    """Learning rates against depth with fitted slopes: a row for each rate and what is equal.
+    """Learning rates against depth with fitted slopes: a row for each rate.
 
-    The claim's criteria name the rates and the nets. The dotted line has the slope at an end of the
-    threshold of its criterion ``depth_slope``, the lower end if there are two.
+    The claim's criteria name the rates and the nets; many nets are split by what is equal. The
+    dotted line has the slope at an end of the threshold of the criterion ``depth_slope``, the lower
+    end if there are two.
     """
     low, high = style.threshold_of(claim, "depth_slope")
     reference = (high if low is None else low) or 0.0
     rates = dict.fromkeys(each.arguments["rate"] for each in claim.criteria)
-    groups = comparable(nets_of_study(tables), claim.nets) or {"all nets": claim.nets}
+    groups = {"": claim.nets}
+    if len(claim.nets) > _MANY:
+        groups = comparable(nets_of_study(tables), claim.nets) or groups
     rows = {
-        f"{rate} LR, {equal}": rate_panel(rate, nets, [reference])
+        f"{rate} LR" + (f", {equal}" if equal else ""): rate_panel(rate, nets, [reference])
         for rate in rates
         for equal, nets in groups.items()
     }

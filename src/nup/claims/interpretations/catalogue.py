@@ -136,7 +136,8 @@ def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue)
     values = [value for criterion in criteria for value in argument_values(criterion)]
     if absent := [f"{value}" for value in interpretation.replace if value not in values]:
         raise UserError(
-            f"nothing to replace: no criterion of {', '.join(ids)} has an argument {', '.join(absent)}"
+            f"nothing to replace: no criterion of {', '.join(ids)} has an argument "
+            f"{', '.join(absent)}"
         )
     for argument in interpretation.arguments:
         if not any(argument in criterion.parameters for criterion in criteria):
@@ -144,11 +145,8 @@ def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue)
                 f"no estimator takes the argument {argument!r}: they are "
                 f"{', '.join(sorted(estimators))}"
             )
-    for claim in claims:
-        if (
-            not interpretation.judged
-            and substituted(claim, interpretation).criteria == claim.criteria
-        ):
+    for claim in claims if not interpretation.judged else ():
+        if substituted(claim, interpretation).criteria == claim.criteria:
             raise UserError(
                 f"claim {claim.id} stays as it is: leave it out, or put something in that it has"
             )
