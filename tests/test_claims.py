@@ -45,7 +45,9 @@ def test_all_claims_are_supported_where_all_are_true(catalogue, true_tables):
 
 
 def test_judging_twice_gives_the_same_table(catalogue, true_tables):
-    pd.testing.assert_frame_equal(evaluate(true_tables, catalogue), evaluate(true_tables, catalogue))
+    pd.testing.assert_frame_equal(
+        evaluate(true_tables, catalogue), evaluate(true_tables, catalogue)
+    )
 
 
 def test_each_activation_is_judged_on_its_own_rows(catalogue):
@@ -125,7 +127,7 @@ def test_cosine_phases_are_contradicted(catalogue, cosines, criterion):
 def test_cosine_phase_that_no_run_enters_is_inconclusive(catalogue):
     tables = synthetic.catapult_tables()
     runs = tables["runs"]
-    calm = {**tables, "runs": runs[runs["schedule"] == "sharpness(1.5)"]}
+    calm = {**tables, "runs": runs[runs["schedule"] == "sharpness(c=1.5)"]}
     row = judged(catalogue, calm, "cosine-phases").loc["beyond the edge"]
     assert row["verdict"] == "inconclusive"
     assert row["reason"] == "no recorded step lies in this phase"

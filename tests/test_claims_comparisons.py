@@ -12,6 +12,7 @@ import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.claims.estimators.usefulness import within_budget
+from nup.claims.nets import option
 from nup.claims.run_selection import RunSelection
 from synthetic_base import MATCHED, NUP, complete, run_columns
 
@@ -361,7 +362,9 @@ def test_settings_are_tuned_on_the_state_that_is_compared(catalogue):
     """A rate that is best at the end and poor before is not chosen for what it is not yet."""
     tables = comparisons.useful_tables()
     runs, steps = tables["runs"], tables["steps"]
-    best = runs["run_id"][(runs["parameterization"] == "nup") & (runs["schedule_c"] == 2.0)]
+    best = runs["run_id"][
+        (runs["parameterization"] == "nup") & (option(runs, "schedule", "c") == 2.0)
+    ]
     slow = steps["run_id"].isin(best) & (steps["step"] < 200)
     accuracies = {
         name: steps[name].mask(slow, 0.1) for name in ("validation_accuracy", "test_accuracy")

@@ -19,7 +19,8 @@ from nup.analysis.cosine.trajectories import KINDS, edges_of, motion_of, represe
 from nup.claims import load_catalogue
 from nup.claims.estimators.features import cosine_feature_correlation, cosine_runs
 from nup.claims.estimators.phases import cosine_in_phase
-from nup.claims.run_selection import RunSelection, NotRun, Undecided
+from nup.claims.nets import option
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean
 
 ROOT = Path(__file__).parents[1]
@@ -171,7 +172,7 @@ def test_kinds_of_runs(tables):
     rates = [representative_runs(selection, kind)["learning_rate"].tolist() for kind in KINDS[:3]]
     assert rates == [[0.25] * 2, [0.5] * 2, [1.0] * 2]  # λ_0 = 4
     for kind, c in zip(KINDS[3:], (1.5, 2.5), strict=True):
-        assert representative_runs(selection, kind)["schedule_c"].tolist() == [c] * 2
+        assert option(representative_runs(selection, kind), "schedule", "c").tolist() == [c] * 2
     with pytest.raises(NotRun, match="has no runs of the kind sharpness"):
         constant = tables["runs"][tables["runs"]["schedule_name"] == "constant"]
         representative_runs(RunSelection({"runs": constant}, "catapult", "abs"), KINDS[4])

@@ -10,7 +10,7 @@ import pytest
 
 import synthetic_tables as synthetic
 from nup.claims import Catalogue, evaluate, load_catalogue
-from nup.claims.run_selection import RunSelection, NotRun
+from nup.claims.run_selection import NotRun, RunSelection
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
 

@@ -13,7 +13,7 @@ import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup.claims import evaluate, load_catalogue
 from nup.claims.interpretations import evaluate_interpretations, load_interpretations
-from nup.report import notebook
+from nup.report import contents, notebook
 from nup.tables import store
 from synthetic_base import in_regime, together
 
@@ -58,12 +58,13 @@ def test_sources_hold_no_outputs(path):
 @pytest.mark.parametrize("path", by_name(NOTEBOOKS))
 def test_parameters_are_paths_only(path):
     parameters = papermill.inspect_notebook(path)
-    assert set(parameters) == {"tables", "figures", "claims"}
+    assert set(parameters) == {"tables", "figures", "claims", "plugins"}
     defaults = {name: json.loads(value["default"]) for name, value in parameters.items()}
     assert defaults == {
         "tables": "../results/laptop/tables",
         "figures": "../results/laptop/figures",
         "claims": "../config/claims.yaml",
+        "plugins": "",
     }
 
 
@@ -87,7 +88,7 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
         expected = {f"readings{part}.png" for part in parts}
     left = {figure.name for figure in (tmp_path / "figures").iterdir()}
     assert expected <= left
-    assert left == set(notebook.figures(path, catalogue))
+    assert left == set(notebook.figures(path, catalogue, contents.of_tables(tables)))
     text = nbformat.writes(executed)
     if {claim.experiment for claim in claims} & {"useful"} or path.stem == "00_scorecard":
         assert "cross-entropy, batch 256" in text

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
+from nup.jobs.phase_plan import PhaseJob
 
 from fake_training import DATA
 from nup import cli
 from nup.errors import UserError
 from nup.jobs import phase_plan, plan
-from nup.jobs.phase_plan import PhaseJob
 from nup.specs.specification import PhaseSpec
 from nup.study import configuration, grid
 from nup.tables import store

@@ -12,7 +12,12 @@ import yaml
 import synthetic_readings as synthetic
 from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.interpretations import Interpretations, evaluate_interpretations, load_interpretations, report
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+    report,
+)
 from nup.claims.interpretations.catalogue import Interpretation
 from nup.claims.interpretations.runs import with_further_runs
 from nup.claims.interpretations.substitution import nets_of, substituted, substitution_text
@@ -113,7 +118,9 @@ def test_nets_are_judged_at_the_depths_that_all_of_them_have(catalogue, readings
 def test_absent_runs_are_not_run_and_named(catalogue, readings, depth):
     own = depth["runs"]["experiment"] == "depth"
     tables = {**depth, "runs": depth["runs"][own]}
-    table = evaluate_interpretations(tables, catalogue, only(readings, "update rule", ["nup-depth-transfer"]))
+    table = evaluate_interpretations(
+        tables, catalogue, only(readings, "update rule", ["nup-depth-transfer"])
+    )
     assert verdicts(table, "nup-depth-transfer") == {
         "base width m": "supported",
         "last hidden width": "not run",

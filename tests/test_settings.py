@@ -9,14 +9,23 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup import cli, figures
+from nup import cli
 from nup.analysis.cosine import correlations
 from nup.analysis.cosine import report as cosine_report
 from nup.claims import Catalogue, evaluate, load_catalogue, report
-from nup.claims.interpretations import Interpretations, evaluate_interpretations, load_interpretations
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+)
 from nup.claims.interpretations import report as readings_report
 from nup.claims.regimes import Regime, regimes_of
-from nup.claims.run_selection import RunSelection, NotRun
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures.catapult import catapult_ends
+from nup.figures.correlations import correlation_forest
+from nup.figures.interpretation_matrix import interpretation_matrix
+from nup.figures.scorecard import forest, verdict_table
+from nup.figures.usefulness import tuned_accuracies
 from nup.report import scorecard
 from nup.tables import store
 from synthetic_base import in_regime, together
@@ -140,23 +149,23 @@ def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batc
 
 
 def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
-    figure = figures.tuned_accuracies(both, judged, catalogue["useful"])
+    figure = tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
     assert len(titles) == 2 * 3 * 2
     assert titles[:2] == [f"{name}, {FULL}: useful ✓ supported" for name in ("abs", "relu")]
     assert titles[6] == f"abs, {USUAL}: useful ✗ contradicted"
     assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
-    single = figures.catapult_ends(both, judged, catalogue["catapult-ends"])
+    single = catapult_ends(both, judged, catalogue["catapult-ends"])
     assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
 
 
 def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
-    axis = figures.verdict_table(judged, catalogue).axes[0]
+    axis = verdict_table(judged, catalogue).axes[0]
     heads = [tick.get_text().split("\n")[0] for tick in axis.get_yticklabels()]
     assert heads[2:] == ["edge-of-stability", f"useful: {FULL}", f"useful: {USUAL}"]
     words = [text.get_text() for text in axis.texts]
     assert (words.count("✓ supported"), words.count("✗ contradicted")) == (8, 2)
-    (legend,) = figures.forest(judged, catalogue["useful"]).legends
+    (legend,) = forest(judged, catalogue["useful"]).legends
     names = [text.get_text() for text in legend.get_texts()]
     assert names[:2] == [f"abs, {FULL}", f"abs, {USUAL}"]
 
@@ -183,7 +192,7 @@ def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
     text = cosine_report.correlation_rows(found)
     assert f"| abs, {FULL} |" in text
     assert f"| abs, {USUAL} |" in text
-    figure = figures.correlation_forest(depths, evaluate({}, Catalogue(claims=[claim])), claim, found)
+    figure = correlation_forest(depths, evaluate({}, Catalogue(claims=[claim])), claim, found)
     assert len(figure.axes) == 2
     assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
 
@@ -196,10 +205,10 @@ def test_readings_are_judged_in_each_setting(depths):
     assert set(table["setting"]) == {FULL, USUAL}
     text = readings_report.reproduction_text(table, "update rule")
     assert f"| `nup-depth-transfer` | abs, {USUAL} |" in text
-    axis = figures.interpretation_matrix(table).axes[0]
+    axis = interpretation_matrix(table).axes[0]
     labels = [tick.get_text() for tick in axis.get_xticklabels()]
     assert labels[:2] == [f"nup-depth-transfer\n{regime}" for regime in (FULL, USUAL)]
-    alone = figures.interpretation_matrix(table[table["setting"] == FULL]).axes[0]
+    alone = interpretation_matrix(table[table["setting"] == FULL]).axes[0]
     assert alone.get_xticklabels()[0].get_text() == "nup-depth-transfer"
 
 

@@ -26,7 +26,7 @@ def drawn_notebooks():
         if source.stem in found:
             raise WorkflowError(f"{found[source.stem]} and {source}: rename one of the notebooks")
         if reason := notebook.absent(source, CATALOGUE, CONTENTS):
-            if workflow.is_main_process:
+            if workflow.is_main_process and "--report" not in sys.argv:
                 print(reason, file=sys.stderr)
         else:
             found[source.stem] = source

@@ -50,7 +50,7 @@ _KNOWN: dict[tuple[str, str, str], tuple[str, Any, str]] = {
     ("ntp", "{}", "sgd"): ("neural tangent", ORANGE, "X"),
 }
 #: Colors and markers of other nets; no known net has one of these markers.
-_COLORS = (YELLOW, GRAY, PINK, *COLORS[:6], "0.3")
+_COLORS = (GRAY, SKY, PINK, YELLOW, "0.3", *COLORS[:5])
 _MARKERS = ("*", "d", "8", "H", "p")
 #: Dashes by what a net matches in size: the first is drawn solid.
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
