@@ -339,8 +339,7 @@ def test_what_was_not_recorded_has_no_row(depth_tables, catalogue):
 def test_the_text_names_the_strongest_rival_and_every_number(depth_tables, catalogue):
     found = correlations.correlations(depth_tables, catalogue["cosine-features"])
     lines = report.correlation_rows(found).splitlines()
-    widths = {line.count(" | ") for line in lines}
-    assert len(widths) == 1
+    assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| abs | soft rank, gain | ")
     row = found[found["predictor"] == correlations.DIFFERENCE].iloc[0]
     assert f"({correlations.PREDICTORS[row['rival']]})" in lines[2]
@@ -357,6 +356,7 @@ def test_text_of_the_null_tables(tables, catalogue):
 
 
 def test_no_torch():
-    code = "import sys, nup.analysis.cosine.report, nup.analysis.cosine.null_table; print('torch' in sys.modules)"
+    modules = "nup.analysis.cosine.report, nup.analysis.cosine.null_table"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

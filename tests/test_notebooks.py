@@ -14,6 +14,7 @@ import synthetic_tables as synthetic
 from nup.claims import evaluate, load_catalogue
 from nup.claims.interpretations import evaluate_interpretations, load_interpretations
 from nup.report import contents, notebook
+from nup.report.page import Page
 from nup.tables import store
 from synthetic_base import in_regime, together
 
@@ -106,3 +107,41 @@ def test_every_claim_has_its_notebook_and_captions():
     for claim in catalogue.claims:
         assert claim.notebook in names
         assert (captions / claim.figure).with_suffix(".rst").is_file()
+
+
+CONTENTS = contents.Contents(frozenset({"depth"}), frozenset({"width"}))
+
+
+def test_only_what_a_study_has_is_drawn():
+    catalogue = load_catalogue(CATALOGUE)
+    drawn = [path.stem for path in NOTEBOOKS if not notebook.absent(path, catalogue, CONTENTS)]
+    assert drawn == [
+        "00_scorecard",
+        "02_depth",
+        "06_features",
+        "10_readings",
+        "11_phase_diagrams",
+    ]
+    reason = notebook.absent(ROOT / "notebooks" / "04_catapult.ipynb", catalogue, CONTENTS)
+    assert reason == "04_catapult.ipynb is skipped: the study has no experiment catapult"
+    nothing = contents.Contents(frozenset())
+    assert [p.stem for p in NOTEBOOKS if not notebook.absent(p, catalogue, nothing)] == [
+        "00_scorecard"
+    ]
+    left = {path.stem: notebook.figures(path, catalogue, CONTENTS) for path in NOTEBOOKS}
+    assert left["06_features"] == ["cosine-correlations.png", "cosine-features.png"]
+    assert left["10_readings"] == ["readings-updates.png", "readings-widths.png", "readings.png"]
+    assert left["11_phase_diagrams"] == ["phases-width-rate.png", "phases-width.png"]
+    assert {"scorecard.png", "criteria-growth-matters.png"} <= set(left["00_scorecard"])
+    assert "criteria-useful.png" not in left["00_scorecard"]
+
+
+def test_a_figure_without_runs_is_not_drawn(tables, tmp_path):
+    page = Page(tables, tmp_path, CATALOGUE, reads=["runs", "steps", "claims"])
+    page.contents = CONTENTS
+    page.draw("useful", "tuned_accuracies")
+    page.diagram("depth", "phases-depth.png")
+    assert not list(tmp_path.iterdir())
+    assert [claim.experiment for claim in page.claims_with_runs()] == ["depth"] * 5
+    page.draw("growth-matters", "growth_matters", "own.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["own.png"]

@@ -83,7 +83,7 @@ def test_further_nets_are_drawn_beside_those_of_the_claim(tables, catalogue):
         label.partition(":")[0]
         for label in legend_of(draw("width_patterns", tables, catalogue).axes[0])
     ]
-    assert labels[1:] == ["μP", "νP (r = 1)", "νP (r = 2)", "νP (r = 3)"]
+    assert labels[1:] == ["νP (r = 1)", "νP (r = 2)", "νP (r = 3)", "μP"]
     equal = [
         label.partition(":")[0]
         for label in legend_of(draw("width_patterns", tables, catalogue).axes[1])
@@ -111,13 +111,15 @@ def test_every_schedule_has_its_line_and_scaling_its_dashes(tables, catalogue):
 def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
     axis = interpretation_matrix(table).axes[0]
     wanted = sum(
-        len(aspect.claims_of(reading)) for aspect in readings.aspects for reading in aspect.readings
+        len(aspect.claims_of(interpretation))
+        for aspect in readings.aspects
+        for interpretation in aspect.interpretations
     )
     assert len(axis.patches) == len(axis.texts) == wanted
     ticks = axis.get_yticklabels()
     bold = [tick.get_text() for tick in ticks if tick.get_fontweight() == "bold"]
     assert bold == [
-        next(reading.label for reading in aspect.readings if reading.judged)
+        next(each.label for each in aspect.interpretations if each.judged)
         for aspect in readings.aspects
     ]
     assert [tick.get_text() for tick in ticks if tick.get_fontstyle() == "italic"] == [

@@ -20,7 +20,7 @@ from nup.claims.interpretations import (
 )
 from nup.claims.interpretations.catalogue import Interpretation
 from nup.claims.interpretations.runs import with_further_runs
-from nup.claims.interpretations.substitution import nets_of, substituted, substitution_text
+from nup.claims.interpretations.substitution import substituted, substitution_text
 from nup.claims.run_selection import RunSelection
 from nup.errors import UserError
 from nup.tables import schema
@@ -43,11 +43,11 @@ def only(readings: Interpretations, aspect: str, claims: list[str]) -> Interpret
     """One aspect, its readings of these claims alone."""
     found = next(each for each in readings.aspects if each.name == aspect)
     kept = []
-    for reading in found.readings:
+    for reading in found.interpretations:
         chosen = [claim for claim in claims if claim in found.claims_of(reading)]
         update = {} if reading.judged else {"claims": chosen}
         kept += [reading.model_copy(update=update)] if chosen else []
-    alone = found.model_copy(update={"claims": claims, "readings": kept})
+    alone = found.model_copy(update={"claims": claims, "interpretations": kept})
     return readings.model_copy(update={"aspects": [alone]})
 
 
@@ -221,7 +221,9 @@ def test_scaled_runs_are_not_mixed_into_plain_ones():
         "largest_loss": spikes,
         "late_hessian_edge": {"reached": 2.0},
     }.items():
-        found, expected = (ESTIMATORS[name](each, **arguments).by_seed for each in (mixed, plain))
+        found, expected = (
+            ESTIMATORS[name].function(each, **arguments).by_seed for each in (mixed, plain)
+        )
         pd.testing.assert_series_equal(found, expected)
 
 
@@ -232,7 +234,7 @@ def test_a_substitution_keeps_no_empty_comparison_and_no_double(catalogue):
         {"net": "nup(r=1)", "against": "mup", "rate": "best"},
         {"net": "nup(r=1)", "against": "mup"},
     ]
-    assert nets_of(claim) == ["nup(r=1)", "mup"]
+    assert claim.nets == ["nup(r=1)", "mup"]
     # A criterion that was so from the start keeps its name.
     assert claim.criteria[0] == catalogue["growth-matters"].criteria[0]
 

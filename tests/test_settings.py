@@ -228,7 +228,7 @@ def studies(tmp_path, monkeypatch, full_batch, judged, catalogue) -> list[str]:
 def test_studies_stand_side_by_side(studies, catalogue):
     lines = scorecard.markdown(studies, catalogue).splitlines()
     assert lines[0] == (
-        "| figure | claim | notebook | regime "
+        "| figure | claim | notebook | setting "
         "| small, `abs` | small, `relu` | large, `abs` | large, `relu` |"
     )
     assert lines[1] == "|---" * 8 + "|"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A frame as a Markdown table, without its index; a cell is written as it is.
+    """A frame as a Markdown table without its index, and without the padding of its columns.
 
     Args:
         frame: cells and column names are text or whole numbers; a missing value is an empty cell.
     """
-    return str(frame.map(_cell).to_markdown(index=False, disable_numparse=True))
+    padded = frame.map(_cell).to_markdown(index=False, disable_numparse=True)
+    return re.sub(" {2,}", " ", padded)
 
 
 def number(value: Any) -> str:

@@ -31,14 +31,17 @@ def nets_in(*tables: pd.DataFrame) -> pd.DataFrame:
         The columns ``COLUMNS``.
     """
     parts = [
-        table.reindex(columns=COLUMNS).drop_duplicates().astype({"width_exponent": "float64"})
+        table.reindex(columns=COLUMNS).drop_duplicates().astype(object)
         for table in tables
         if "net" in table and not table.empty
     ]
     if not parts:
         return pd.DataFrame({label: [] for label in COLUMNS})
-    found = pd.concat(parts).fillna(_DEFAULTS).drop_duplicates("net")
-    found = found.assign(constant=found["width_exponent"] <= 0).sort_values(
+    found = pd.concat(parts).drop_duplicates("net")
+    for label, value in _DEFAULTS.items():
+        found[label] = found[label].where(found[label].notna(), value)
+    exponents = found["width_exponent"].astype("float64")
+    found = found.assign(width_exponent=exponents, constant=exponents <= 0).sort_values(
         ["constant", "parameterization", "width_exponent", "net_options", "optimizer", "matched_to"]
     )
     return found[COLUMNS].reset_index(drop=True)

@@ -134,7 +134,7 @@ def _drawn(source: Path) -> list[tuple[str, str, str]]:
 
 
 def _text(node: ast.expr) -> str:
-    """A string in the code, with the names of what an f-string fills in; empty for anything else."""
+    """A string in the code, an f-string with its names; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
