@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nup.specs.identity import canonical_json
 from nup.tables import schema
 
 NUP = "nup(r=2)"
@@ -40,16 +41,30 @@ def net_columns(net: str) -> dict[str, Any]:
     name, _, pattern = name.partition("(r=")
     exponent = float(pattern.rstrip(")") or 0)
     return {
+        "net": net,
         "parameterization": name,
+        "net_options": canonical_json({"r": exponent} if pattern else {}),
         "width_exponent": exponent,
         "matched_to": matched_to,
         "optimizer": optimizer or "sgd",
+        "optimizer_options": "{}",
         "base_width": 16,
         "width": 40 if matched_to else 16,
     }
 
 
-def in_setting(
+def schedule_columns(name: str, c: float | None = None, scaling: str = "none") -> dict[str, Any]:
+    """A schedule, with its constant if it has one, as columns of ``runs``."""
+    label = name if c is None else f"{name}(c={c:g})"
+    return {
+        "schedule": label if scaling == "none" else f"{label}+{scaling}",
+        "schedule_name": name,
+        "schedule_options": canonical_json({} if c is None else {"c": float(c)}),
+        "gradient_scaling": scaling,
+    }
+
+
+def in_regime(
     tables: Mapping[str, pd.DataFrame], loss_name: str, batch_size: int | None
 ) -> dict[str, pd.DataFrame]:
     """The tables as if their runs had this loss and batch size, under ids of their own."""
@@ -88,9 +103,7 @@ def run_columns(
         "dtype": "float32",
         "depth": depth,
         "activation": activation,
-        "schedule": "constant",
-        "schedule_name": "constant",
-        "gradient_scaling": "none",
+        **schedule_columns("constant"),
         "learning_rate": rate,
         "seed": seed,
         "steps": 200,

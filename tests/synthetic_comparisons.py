@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthetic_base import MATCHED, NUP, SEEDS, complete, run_columns
+from synthetic_base import MATCHED, NUP, SEEDS, complete, run_columns, schedule_columns
 
 WIDTHS = (16, 32, 64, 128)
 BASELINES = (
@@ -140,8 +140,8 @@ def useful_tables(
             best = 0.8 + gain[schedule] - 0.1 * (c == 1.0)
             label = f"{schedule}({c:g})"
             run = run_columns("useful", activation, NUP, 4, seed, None)
-            run |= {"run_id": f"{run['run_id']}-{label}", "schedule": label, "late_loss": 0.05}
-            run |= {"schedule_name": schedule, "schedule_c": c}
+            run |= {"run_id": f"{run['run_id']}-{label}", "late_loss": 0.05}
+            run |= schedule_columns(schedule, c)
             runs.append(run | _accuracies(run, best, best + 0.005 * rng.normal()))
     steps = [row for run in runs for row in _course(run, progress)]
     return {"runs": complete("runs", runs), "steps": complete("steps", steps)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from synthetic_base import NUP, SEEDS, complete, run_columns
+from synthetic_base import NUP, SEEDS, complete, run_columns, schedule_columns
 
 WEIGHTS = 300
 LAYERS = 4
@@ -73,7 +74,7 @@ def _run(activation: str, schedule: float | str, seed: int, steps: int) -> dict[
     run |= {"steps": steps, "n_parameters": WEIGHTS, "initial_sharpness": 4.0}
     if isinstance(schedule, str):
         c = float(schedule[10:-1])
-        run |= {"schedule": schedule, "schedule_name": "sharpness", "schedule_c": c}
+        run |= schedule_columns("sharpness", c)
         run["run_id"] = f"{run['run_id']}-{schedule}"
     return run
 
@@ -84,7 +85,7 @@ def _steps(run: Mapping[str, Any], deltas: np.ndarray) -> list[dict[str, Any]]:
     for t in range(len(deltas) + 1):
         row = {"run_id": run["run_id"], "step": t, "displacement": found["distances"][t]}
         sharpness = 4 + 0.5 * np.sin(t)
-        rate = run["learning_rate"] or run["schedule_c"] / sharpness
+        rate = run["learning_rate"] or json.loads(run["schedule_options"])["c"] / sharpness
         if t < len(deltas):
             row |= {
                 "learning_rate": rate,

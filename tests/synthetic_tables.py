@@ -14,7 +14,16 @@ import pandas as pd
 
 import synthetic_comparisons as comparisons
 from nup.analysis.cosine.nulls import compound
-from synthetic_base import MATCHED, NUP, SEEDS, complete, net_columns, run_columns, together
+from synthetic_base import (
+    MATCHED,
+    NUP,
+    SEEDS,
+    complete,
+    net_columns,
+    run_columns,
+    schedule_columns,
+    together,
+)
 from synthetic_phases import phase_table
 
 DEPTHS = (2, 4, 6, 8)
@@ -303,10 +312,7 @@ def _catapult_run(
         "dtype": "float32",
         "depth": 4,
         "activation": activation,
-        "schedule": "constant" if constant else label,
-        "schedule_name": schedule,
-        "schedule_c": None if constant else c,
-        "gradient_scaling": "none",
+        **schedule_columns(schedule, None if constant else c),
         "learning_rate": c / 4 if constant else None,
         "initial_sharpness": 4.0,
         "n_parameters": 400,

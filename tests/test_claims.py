@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import synthetic_tables as synthetic
-from nup.claims import Catalogue, judge, load_catalogue
+from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.tables import schema
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
@@ -29,12 +29,12 @@ def true_tables() -> dict[str, pd.DataFrame]:
 def judged(catalogue: Catalogue, tables: dict[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """The rows of one claim for ``abs``, by criterion."""
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    rows = judge(tables, alone)
+    rows = evaluate(tables, alone)
     return rows[rows["activation"] == "abs"].set_index("criterion")
 
 
 def test_all_claims_are_supported_where_all_are_true(catalogue, true_tables):
-    table = judge(true_tables, catalogue)
+    table = evaluate(true_tables, catalogue)
     assert list(table.columns) == list(schema.CLAIMS)
     assert set(table["verdict"]) == {"supported"}
     overall = table[table["criterion"] == "overall"]
@@ -45,13 +45,15 @@ def test_all_claims_are_supported_where_all_are_true(catalogue, true_tables):
 
 
 def test_judging_twice_gives_the_same_table(catalogue, true_tables):
-    pd.testing.assert_frame_equal(judge(true_tables, catalogue), judge(true_tables, catalogue))
+    pd.testing.assert_frame_equal(
+        evaluate(true_tables, catalogue), evaluate(true_tables, catalogue)
+    )
 
 
 def test_each_activation_is_judged_on_its_own_rows(catalogue):
     good, bad = synthetic.init_table(("abs",)), synthetic.init_table(("relu",), drift=0.1)
     alone = catalogue.model_copy(update={"claims": [catalogue["eoc-init"]]})
-    table = judge({"init": pd.concat([good, bad])}, alone)
+    table = evaluate({"init": pd.concat([good, bad])}, alone)
     overall = table[table["criterion"] == "overall"].set_index("activation")["verdict"]
     assert overall.to_dict() == {"abs": "supported", "relu": "contradicted"}
 
@@ -125,7 +127,7 @@ def test_cosine_phases_are_contradicted(catalogue, cosines, criterion):
 def test_cosine_phase_that_no_run_enters_is_inconclusive(catalogue):
     tables = synthetic.catapult_tables()
     runs = tables["runs"]
-    calm = {**tables, "runs": runs[runs["schedule"] == "sharpness(1.5)"]}
+    calm = {**tables, "runs": runs[runs["schedule"] == "sharpness(c=1.5)"]}
     row = judged(catalogue, calm, "cosine-phases").loc["beyond the edge"]
     assert row["verdict"] == "inconclusive"
     assert row["reason"] == "no recorded step lies in this phase"
@@ -249,7 +251,7 @@ def test_mixed_data_sets_must_be_selected(catalogue):
     )
     claim = catalogue["depth-needs-help"].model_copy(update={"select": {"dataset": "digits"}})
     pinned = catalogue.model_copy(update={"claims": [claim]})
-    assert set(judge(mixed, pinned)["verdict"]) == {"supported"}
+    assert set(evaluate(mixed, pinned)["verdict"]) == {"supported"}
 
 
 def test_losses_of_every_step_are_needed(catalogue):
@@ -262,13 +264,13 @@ def test_losses_of_every_step_are_needed(catalogue):
 
 
 def test_empty_tables_give_an_empty_claims_table(catalogue):
-    table = judge({}, catalogue)
+    table = evaluate({}, catalogue)
     assert table.empty
     assert list(table.columns) == list(schema.CLAIMS)
 
 
 def test_missing_tables_are_not_run(catalogue):
-    table = judge({"init": synthetic.init_table()}, catalogue)
+    table = evaluate({"init": synthetic.init_table()}, catalogue)
     overall = table[table["criterion"] == "overall"].set_index("claim")["verdict"]
     assert overall["eoc-init"] == "supported"
     assert set(overall.drop("eoc-init")) == {"not run"}

@@ -10,9 +10,10 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup.claims import Catalogue, judge, load_catalogue
+from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.claims.estimators.usefulness import within_budget
-from nup.claims.run_selection import Evidence
+from nup.claims.nets import option
+from nup.claims.run_selection import RunSelection
 from synthetic_base import MATCHED, NUP, complete, run_columns
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
@@ -26,7 +27,7 @@ def catalogue() -> Catalogue:
 def judged(catalogue: Catalogue, tables: dict[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """The rows of one claim for ``abs``, by criterion."""
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    rows = judge(tables, alone)
+    rows = evaluate(tables, alone)
     return rows[rows["activation"] == "abs"].set_index("criterion")
 
 
@@ -361,7 +362,9 @@ def test_settings_are_tuned_on_the_state_that_is_compared(catalogue):
     """A rate that is best at the end and poor before is not chosen for what it is not yet."""
     tables = comparisons.useful_tables()
     runs, steps = tables["runs"], tables["steps"]
-    best = runs["run_id"][(runs["parameterization"] == "nup") & (runs["schedule_c"] == 2.0)]
+    best = runs["run_id"][
+        (runs["parameterization"] == "nup") & (option(runs, "schedule", "c") == 2.0)
+    ]
     slow = steps["run_id"].isin(best) & (steps["step"] < 200)
     accuracies = {
         name: steps[name].mask(slow, 0.1) for name in ("validation_accuracy", "test_accuracy")
@@ -398,8 +401,8 @@ def test_only_runs_that_reached_the_budget_have_results():
             accuracy = 0.1 * step
             row = {"run_id": run, "step": step, "flops": flops, "validation_loss": 1 - accuracy}
             rows.append({**row, "validation_accuracy": accuracy, "test_accuracy": accuracy})
-    evidence = Evidence({"runs": runs, "steps": complete("steps", rows)}, "useful", "abs")
-    found = within_budget(evidence, evidence.runs).set_index("run_id")
+    selection = RunSelection({"runs": runs, "steps": complete("steps", rows)}, "useful", "abs")
+    found = within_budget(selection, selection.runs).set_index("run_id")
     expected = pd.Series({"cheapest": 0.2, "dear": 0.1, "died before": np.nan, "died after": 0.1})
     for name in ("validation_accuracy", "test_accuracy"):
         pd.testing.assert_series_equal(
@@ -487,6 +490,6 @@ def test_each_new_claim_is_judged_by_activation(catalogue):
     bad = comparisons.useful_tables(("relu",), gain=dict.fromkeys(("constant", "sharpness"), -0.1))
     alone = catalogue.model_copy(update={"claims": [catalogue["useful"]]})
     both = {name: pd.concat([good[name], bad[name]]) for name in good}
-    table = judge(both, alone)
+    table = evaluate(both, alone)
     overall = table[table["criterion"] == "overall"].set_index("activation")["verdict"]
     assert overall.to_dict() == {"abs": "supported", "relu": "contradicted"}

@@ -14,7 +14,10 @@ from scipy import stats
 from nup.claims import load_catalogue, verdicts
 from nup.claims.amplitudes import quarter_amplitudes, spike_amplitudes
 from nup.claims.catalogue import Threshold
-from nup.claims.run_selection import Undecided, net_labels
+from nup.claims.estimators import ESTIMATORS, register
+from nup.claims.estimators.catapult import diverged_runs
+from nup.claims.nets import comparable, nets_in, nets_of_study, option, ordered
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.claims.statistics import (
     Interval,
     bootstrap_mean,
@@ -25,6 +28,8 @@ from nup.claims.statistics import (
     worst,
 )
 from nup.errors import UserError
+from nup.figures.nets import styles_of
+from synthetic_base import complete, net_columns, run_columns
 
 ENTRY = {
     "id": "a-claim",
@@ -146,21 +151,38 @@ def test_a_short_run_has_no_quarters():
         quarter_amplitudes(np.ones(79))
 
 
-def test_nets_are_named_by_pattern_and_match():
-    table = pd.DataFrame(
-        {
-            "parameterization": ["nup", "mup", "mup", "nup", "nup_last_width"],
-            "width_exponent": [2.0, 0.0, 0.0, 3.0, 2.0],
-            "matched_to": ["", None, "nup(r=2)", "nup(r=2)", ""],
-        }
-    )
-    assert net_labels(table).tolist() == [
-        "nup(r=2)",
-        "mup",
-        "mup matched to nup(r=2)",
-        "nup(r=3) matched to nup(r=2)",
-        "nup_last_width(r=2)",
-    ]
+def frame(name: str, nets: list[str]) -> pd.DataFrame:
+    rows = [{**net_columns(net), "depth": 2, "seed": 0, "layer": 1} for net in nets]
+    return complete(name, rows)
+
+
+NETS = ["mup matched to nup(r=2)", "sp", "nup(r=2)", "mup", "nup(r=1)", "sp+adamw"]
+
+
+def test_nets_are_ordered_by_their_columns():
+    runs = frame("runs", NETS)
+    assert ordered(runs) == ["nup(r=1)", "nup(r=2)", "mup", NETS[0], "sp+adamw", "sp"]
+    assert ordered(runs.iloc[:0]) == []
+    init = frame("init", ["nup(r=0)", "sp"])
+    found = nets_of_study({"runs": runs, "init": init})
+    assert sorted(found["net"]) == sorted([*NETS, "nup(r=0)"])
+    assert set(found["optimizer"]) == {"sgd", "adamw"}
+
+
+def test_nets_are_compared_where_their_sizes_are_alike():
+    nets = nets_in(frame("runs", NETS))
+    assert comparable(nets, ["mup", "nup(r=2)", NETS[0], "absent"]) == {
+        "equal base width": ["nup(r=2)", "mup"],
+        "equal parameters": ["nup(r=2)", NETS[0]],
+    }
+    assert comparable(nets, ["sp"]) == {"equal base width": ["sp"]}
+    assert comparable(nets, []) == {}
+
+
+def test_options_are_read_from_their_column():
+    rows = pd.DataFrame({"schedule_options": ['{"c":2.5,"warmup":0.1}', "{}", None]})
+    assert option(rows, "schedule", "c").tolist()[0] == 2.5
+    assert option(rows, "schedule", "c").isna().tolist() == [False, True, True]
 
 
 def test_for_each_repeats_a_criterion(tmp_path):
@@ -251,3 +273,74 @@ def test_nothing_is_left_of_what_is_held_fixed():
     held = np.arange(10.0)[:, None]
     assert rank_residuals(held[:, 0] ** 3, held) == pytest.approx(np.zeros(10), abs=1e-9)
     assert np.isnan(partial_rank_correlation(held[:, 0], np.arange(10)[::-1] % 3, held))
+
+
+def test_catalogues_are_merged_and_ids_are_told_apart(tmp_path):
+    first = write(tmp_path / "first.yaml")
+    second = write(tmp_path / "second.yaml", id="another-claim")
+    merged = load_catalogue(first, second)
+    assert [claim.id for claim in merged.claims] == ["a-claim", "another-claim"]
+    assert merged.intervals == load_catalogue(first).intervals
+    again = write(tmp_path / "again.yaml")
+    with pytest.raises(
+        UserError, match=r"claim 'a-claim' is in .*first\.yaml and in .*again\.yaml"
+    ):
+        load_catalogue(first, second, again)
+
+
+def test_estimators_are_shipped_or_registered(tmp_path):
+    assert "depth_slope" in ESTIMATORS
+    assert ESTIMATORS["depth_slope"].module == "nup.claims.estimators.depth"
+    assert ESTIMATORS["depth_slope"].summary.startswith("Slope of log2 LR against log2 depth")
+
+    @register
+    def one_number(selection, net):
+        """One number."""
+        return Measurement(pd.Series({0: 1.0}))
+
+    criterion = {"estimator": "one_number", "for_each": {"rate": ["best"]}}
+    with pytest.raises(UserError, match=r"estimator 'one_number' takes \(selection, net\)"):
+        load_catalogue(write(tmp_path / "claims.yaml", criterion=criterion))
+    plain = {**criterion, "for_each": {}, "name": "one", "what": "it"}
+    claim = load_catalogue(write(tmp_path / "claims.yaml", criterion=plain))["a-claim"]
+    assert claim.criteria[0].bound == {"net": "mup"}
+    assert claim.nets == ["mup"]
+
+
+def test_nets_that_differ_in_an_option_are_apart():
+    labels = ["mine(alpha=0.5)", "mine"]
+    runs = complete(
+        "runs",
+        [
+            run_columns("depth", "abs", "mine", 2, seed, 0.5)
+            | {"net": net, "run_id": f"{net}-{seed}", "final_loss": loss}
+            | {"net_options": f'{{"alpha":{alpha}}}'}
+            for net, alpha, loss in zip(labels, (0.5, 1.0), (1.0, 3.0), strict=True)
+            for seed in (0, 1)
+        ],
+    )
+    selection = RunSelection({"runs": runs}, "depth", "abs")
+    for net, loss in zip(labels, (1.0, 3.0), strict=True):
+        assert set(selection.runs_of(net)["final_loss"]) == {loss}
+    assert ordered(selection.runs) == labels
+    styles = styles_of({"runs": runs})
+    assert [styles[net].label for net in labels] == labels
+    assert styles[labels[0]][1:3] != styles[labels[1]][1:3]
+
+
+def test_schedules_that_differ_in_an_option_are_not_pooled():
+    base = run_columns("catapult", "abs", "nup(r=2)", 2, 0, None)
+    runs = complete(
+        "runs",
+        [
+            base
+            | {"run_id": name, "schedule": f"sharpness(c=2,{name})", "schedule_name": "sharpness"}
+            | {"schedule_options": f'{{"c":2.0,"{name}":1.0}}'}
+            for name in ("a", "b")
+        ],
+    )
+    selection = RunSelection({"runs": runs}, "catapult", "abs")
+    with pytest.raises(NotRun, match=r"mix several schedules \(sharpness\(c=2,a\), sharpness"):
+        diverged_runs(selection, "sharpness", c=2.0)
+    with pytest.raises(NotRun, match=r"no runs of any net with schedule sharpness\(c=3\)"):
+        diverged_runs(selection, "sharpness", c=3.0)

@@ -19,7 +19,8 @@ from nup.analysis.cosine.trajectories import KINDS, edges_of, motion_of, represe
 from nup.claims import load_catalogue
 from nup.claims.estimators.features import cosine_feature_correlation, cosine_runs
 from nup.claims.estimators.phases import cosine_in_phase
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.nets import option
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean
 
 ROOT = Path(__file__).parents[1]
@@ -167,33 +168,33 @@ def test_scores_and_bands():
 
 
 def test_kinds_of_runs(tables):
-    evidence = Evidence(tables, "catapult", "abs")
-    rates = [representative_runs(evidence, kind)["learning_rate"].tolist() for kind in KINDS[:3]]
+    selection = RunSelection(tables, "catapult", "abs")
+    rates = [representative_runs(selection, kind)["learning_rate"].tolist() for kind in KINDS[:3]]
     assert rates == [[0.25] * 2, [0.5] * 2, [1.0] * 2]  # λ_0 = 4
     for kind, c in zip(KINDS[3:], (1.5, 2.5), strict=True):
-        assert representative_runs(evidence, kind)["schedule_c"].tolist() == [c] * 2
+        assert option(representative_runs(selection, kind), "schedule", "c").tolist() == [c] * 2
     with pytest.raises(NotRun, match="has no runs of the kind sharpness"):
         constant = tables["runs"][tables["runs"]["schedule_name"] == "constant"]
-        representative_runs(Evidence({"runs": constant}, "catapult", "abs"), KINDS[4])
+        representative_runs(RunSelection({"runs": constant}, "catapult", "abs"), KINDS[4])
     with pytest.raises(Undecided, match="no run of the kind lowest constant rate is stable"):
         unstable = tables["runs"].assign(stable=False)
-        representative_runs(Evidence({"runs": unstable}, "catapult", "abs"), KINDS[0])
+        representative_runs(RunSelection({"runs": unstable}, "catapult", "abs"), KINDS[0])
 
 
 def test_sums_over_steps_need_every_step():
     sparse = synthetic.motion_tables(seeds=(0,), every=5)
-    evidence = Evidence(sparse, "catapult", "abs")
+    selection = RunSelection(sparse, "catapult", "abs")
     with pytest.raises(NotRun, match=r"recorded every 5: .* need every one \(record.steps: 1\)"):
-        motion_of(evidence, evidence.runs.iloc[0])
+        motion_of(selection, selection.runs.iloc[0])
 
 
 def test_the_rate_of_the_step_before_moves_where_the_schedule_fixes_the_edge(tables):
-    evidence = Evidence(tables, "catapult", "abs")
-    constant, held = (representative_runs(evidence, kind).iloc[0] for kind in (KINDS[0], KINDS[4]))
-    found = edges_of(evidence, constant)
-    own = evidence.steps_of(constant["run_id"]).set_index("step")["edge"]
+    selection = RunSelection(tables, "catapult", "abs")
+    constant, held = (representative_runs(selection, kind).iloc[0] for kind in (KINDS[0], KINDS[4]))
+    found = edges_of(selection, constant)
+    own = selection.steps_of(constant["run_id"]).set_index("step")["edge"]
     np.testing.assert_allclose(found["edge"], own.loc[found["step"]], rtol=1e-6)
-    found = edges_of(evidence, held)
+    found = edges_of(selection, held)
     sharpness = 4 + 0.5 * np.sin(found["step"])
     before = 4 + 0.5 * np.sin(found["step"] - 1)
     np.testing.assert_allclose(found["edge"], 2.5 * sharpness / before, rtol=1e-6)
@@ -223,11 +224,11 @@ def test_intervals_are_those_of_the_catalogue(catalogue):
 
 
 def test_null_table_by_hand(tables, catalogue):
-    evidence = Evidence(tables, "catapult", "abs")
-    runs = representative_runs(evidence, KINDS[0])
+    selection = RunSelection(tables, "catapult", "abs")
+    runs = representative_runs(selection, KINDS[0])
     ratios = []
     for run_id in runs["run_id"]:
-        steps = evidence.steps_of(run_id).astype({"update_norm": float, "displacement": float})
+        steps = selection.steps_of(run_id).astype({"update_norm": float, "displacement": float})
         squares = (steps["update_norm"] ** 2).sum()
         ratios.append(steps["displacement"].iloc[-1] ** 2 / squares)
     found = null_table.null_table(tables, catalogue["cosine-phases"], simulations=20)
@@ -251,7 +252,7 @@ def test_uncertainty_of_a_phase(tables, catalogue):
     found = null_table.phase_table(tables, claim)
     assert found["phase"].tolist() == [criterion.name for criterion in claim.criteria] * 2
     row = found.iloc[0]
-    means = cosine_in_phase(Evidence(tables, "catapult", "abs"), [None, 1.8]).by_seed
+    means = cosine_in_phase(RunSelection(tables, "catapult", "abs"), [None, 1.8]).by_seed
     assert row["cosine"] == pytest.approx(means.mean())
     assert row["between"] == pytest.approx(1.96 * means.sem())
     of_abs = tables["steps"][tables["steps"]["run_id"].str.contains("-abs-")]
@@ -285,21 +286,21 @@ def depth_tables():
 def test_the_claims_own_correlations_are_among_them(depth_tables, catalogue):
     claim = catalogue["cosine-features"]
     found = correlations.correlations(depth_tables, claim)
-    evidence = Evidence(depth_tables, claim.experiment, "abs")
+    selection = RunSelection(depth_tables, claim.experiment, "abs")
     for feature in ("soft_rank", "alignment"):
         outcome = f"{feature}_gain"
         row = found[(found["predictor"] == "cosine") & (found["outcome"] == outcome)].iloc[0]
-        size = cosine_feature_correlation(evidence, feature).by_seed.mean()
+        size = cosine_feature_correlation(selection, feature).by_seed.mean()
         assert abs(row["estimate"]) == pytest.approx(size)
 
 
 def test_what_each_run_is_measured_by(depth_tables):
-    evidence = Evidence(depth_tables, "depth", "abs")
-    runs = correlations.correlated_runs(evidence)
-    assert set(runs["run_id"]) == set(cosine_runs(evidence)["run_id"])
+    selection = RunSelection(depth_tables, "depth", "abs")
+    runs = correlations.correlated_runs(selection)
+    assert set(runs["run_id"]) == set(cosine_runs(selection)["run_id"])
     run = runs.iloc[5]
-    steps = evidence.steps_of(run["run_id"]).set_index("step").astype({"update_norm": float})
-    layers = evidence.layers_of(run["run_id"]).set_index(["step", "layer"])
+    steps = selection.steps_of(run["run_id"]).set_index("step").astype({"update_norm": float})
+    layers = selection.layers_of(run["run_id"]).set_index(["step", "layer"])
     hidden = run["depth"] - 1
     assert run["path_length"] == pytest.approx(200 * steps["update_norm"].mean())
     assert run["displacement"] == pytest.approx(steps.loc[200, "displacement"])
@@ -310,8 +311,8 @@ def test_what_each_run_is_measured_by(depth_tables):
 
 def test_a_rival_that_is_the_cause_leaves_the_cosine_nothing(depth_tables, catalogue):
     """The displacement drives the outcome, and the cosine follows the displacement with noise."""
-    evidence = Evidence(depth_tables, "depth", "abs")
-    runs = correlations.correlated_runs(evidence)
+    selection = RunSelection(depth_tables, "depth", "abs")
+    runs = correlations.correlated_runs(selection)
     rng = np.random.default_rng(5)
     cause = rng.normal(size=len(runs))
     runs = runs.assign(
@@ -338,8 +339,7 @@ def test_what_was_not_recorded_has_no_row(depth_tables, catalogue):
 def test_the_text_names_the_strongest_rival_and_every_number(depth_tables, catalogue):
     found = correlations.correlations(depth_tables, catalogue["cosine-features"])
     lines = report.correlation_rows(found).splitlines()
-    widths = {line.count(" | ") for line in lines}
-    assert len(widths) == 1
+    assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| abs | soft rank, gain | ")
     row = found[found["predictor"] == correlations.DIFFERENCE].iloc[0]
     assert f"({correlations.PREDICTORS[row['rival']]})" in lines[2]
@@ -356,6 +356,7 @@ def test_text_of_the_null_tables(tables, catalogue):
 
 
 def test_no_torch():
-    code = "import sys, nup.analysis.cosine.report, nup.analysis.cosine.null_table; print('torch' in sys.modules)"
+    modules = "nup.analysis.cosine.report, nup.analysis.cosine.null_table"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

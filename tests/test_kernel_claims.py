@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import synthetic_tables as synthetic
-from nup.claims import Catalogue, judge, load_catalogue
-from nup.claims.run_selection import Evidence, NotRun
+from nup.claims import Catalogue, evaluate, load_catalogue
+from nup.claims.run_selection import NotRun, RunSelection
 
 CLAIMS_FILE = Path(__file__).parents[1] / "config" / "claims.yaml"
 
@@ -23,7 +23,7 @@ def catalogue() -> Catalogue:
 def judged(catalogue: Catalogue, tables: dict[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """The rows of one claim for ``abs``, by criterion."""
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    rows = judge(tables, alone)
+    rows = evaluate(tables, alone)
     return rows[rows["activation"] == "abs"].set_index("criterion")
 
 
@@ -34,7 +34,7 @@ def kernels(catalogue, claim, **laws):
 @pytest.mark.parametrize("claim", ["ntk-concentration", "ntk-spectrum"])
 def test_supported_where_true_for_every_activation_of_the_experiment(catalogue, claim):
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    table = judge({"init": synthetic.kernel_table()}, alone)
+    table = evaluate({"init": synthetic.kernel_table()}, alone)
     assert set(table["activation"]) == {"abs", "relu", "(1,2)"}
     assert set(table["verdict"]) == {"supported"}
 
@@ -93,12 +93,12 @@ def test_absent_kernels_are_named(catalogue):
 
 
 def test_evidence_within_another_activation_and_experiment():
-    evidence = Evidence({"init": synthetic.kernel_table()}, "ntk-depth", "abs")
-    other = evidence.within(activation="relu")
+    selection = RunSelection({"init": synthetic.kernel_table()}, "ntk-depth", "abs")
+    other = selection.within(activation="relu")
     assert set(other.init["activation"]) == {"relu"}
-    assert set(evidence.within(experiment="ntk-width").init["base_width"]) == {8, 16, 32}
+    assert set(selection.within(experiment="ntk-width").init["base_width"]) == {8, 16, 32}
     with pytest.raises(NotRun, match="mixes several values of base_width"):
-        evidence.within(experiment="ntk-width").init_of("nup(r=2)")
+        selection.within(experiment="ntk-width").init_of("nup(r=2)")
 
 
 # -- the edge of stability -------------------------------------------------------------------------

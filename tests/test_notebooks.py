@@ -11,11 +11,12 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup.claims import judge, load_catalogue
-from nup.claims.interpretations import judge_readings, load_readings
-from nup.report import notebook
+from nup.claims import evaluate, load_catalogue
+from nup.claims.interpretations import evaluate_interpretations, load_interpretations
+from nup.report import contents, notebook
+from nup.report.page import Page
 from nup.tables import store
-from synthetic_base import in_setting, together
+from synthetic_base import in_regime, together
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -27,16 +28,16 @@ READINGS = ROOT / "config" / "readings.yaml"
 def tables(tmp_path_factory) -> Path:
     """The tables of a small study in which every claim is true, except on too few seeds.
 
-    One experiment was run in two settings.
+    One experiment was run in two regimes.
     """
     folder = tmp_path_factory.mktemp("tables")
-    usual = in_setting(comparisons.useful_tables(), "cross_entropy", 256)
+    usual = in_regime(comparisons.useful_tables(), "cross_entropy", 256)
     made = together(synthetic.all_tables(seeds=(0, 1), steps=800), usual)
     for name, frame in made.items():
         store.write_table(name, frame, folder / f"{name}.parquet")
     catalogue = load_catalogue(CATALOGUE)
-    store.write_table("claims", judge(made, catalogue), folder / "claims.parquet")
-    readings = judge_readings(made, catalogue, load_readings(READINGS, catalogue))
+    store.write_table("claims", evaluate(made, catalogue), folder / "claims.parquet")
+    readings = evaluate_interpretations(made, catalogue, load_interpretations(READINGS, catalogue))
     store.write_table("readings", readings, folder / "readings.parquet")
     return folder
 
@@ -58,12 +59,13 @@ def test_sources_hold_no_outputs(path):
 @pytest.mark.parametrize("path", by_name(NOTEBOOKS))
 def test_parameters_are_paths_only(path):
     parameters = papermill.inspect_notebook(path)
-    assert set(parameters) == {"tables", "figures", "claims"}
+    assert set(parameters) == {"tables", "figures", "claims", "plugins"}
     defaults = {name: json.loads(value["default"]) for name, value in parameters.items()}
     assert defaults == {
         "tables": "../results/laptop/tables",
         "figures": "../results/laptop/figures",
         "claims": "../config/claims.yaml",
+        "plugins": "",
     }
 
 
@@ -87,7 +89,7 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
         expected = {f"readings{part}.png" for part in parts}
     left = {figure.name for figure in (tmp_path / "figures").iterdir()}
     assert expected <= left
-    assert left == set(notebook.figures(path, catalogue))
+    assert left == set(notebook.figures(path, catalogue, contents.of_tables(tables)))
     text = nbformat.writes(executed)
     if {claim.experiment for claim in claims} & {"useful"} or path.stem == "00_scorecard":
         assert "cross-entropy, batch 256" in text
@@ -105,3 +107,41 @@ def test_every_claim_has_its_notebook_and_captions():
     for claim in catalogue.claims:
         assert claim.notebook in names
         assert (captions / claim.figure).with_suffix(".rst").is_file()
+
+
+CONTENTS = contents.Contents(frozenset({"depth"}), frozenset({"width"}))
+
+
+def test_only_what_a_study_has_is_drawn():
+    catalogue = load_catalogue(CATALOGUE)
+    drawn = [path.stem for path in NOTEBOOKS if not notebook.absent(path, catalogue, CONTENTS)]
+    assert drawn == [
+        "00_scorecard",
+        "02_depth",
+        "06_features",
+        "10_readings",
+        "11_phase_diagrams",
+    ]
+    reason = notebook.absent(ROOT / "notebooks" / "04_catapult.ipynb", catalogue, CONTENTS)
+    assert reason == "04_catapult.ipynb is skipped: the study has no experiment catapult"
+    nothing = contents.Contents(frozenset())
+    assert [p.stem for p in NOTEBOOKS if not notebook.absent(p, catalogue, nothing)] == [
+        "00_scorecard"
+    ]
+    left = {path.stem: notebook.figures(path, catalogue, CONTENTS) for path in NOTEBOOKS}
+    assert left["06_features"] == ["cosine-correlations.png", "cosine-features.png"]
+    assert left["10_readings"] == ["readings-updates.png", "readings-widths.png", "readings.png"]
+    assert left["11_phase_diagrams"] == ["phases-width-rate.png", "phases-width.png"]
+    assert {"scorecard.png", "criteria-growth-matters.png"} <= set(left["00_scorecard"])
+    assert "criteria-useful.png" not in left["00_scorecard"]
+
+
+def test_a_figure_without_runs_is_not_drawn(tables, tmp_path):
+    page = Page(tables, tmp_path, CATALOGUE, reads=["runs", "steps", "claims"])
+    page.contents = CONTENTS
+    page.draw("useful", "tuned_accuracies")
+    page.diagram("depth", "phases-depth.png")
+    assert not list(tmp_path.iterdir())
+    assert [claim.experiment for claim in page.claims_with_runs()] == ["depth"] * 5
+    page.draw("growth-matters", "growth_matters", "own.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["own.png"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nup import figures
 from nup.analysis import phase_lines
+from nup.figures.phase_diagrams import phase_diagram
 from nup.phases.threshold_search import LINES
 from synthetic_base import MATCHED, NUP
 from synthetic_phases import phase_table
@@ -74,7 +74,7 @@ def test_raggedness_counts_lines_with_exceptions():
 @pytest.mark.parametrize(("experiment", "axis"), SIZES.items())
 def test_a_panel_for_each_net_and_activation(experiment, axis, quantity):
     table = phase_table(("abs", "relu"), slopes={NUP: 0.0, "mup": 2.0, MATCHED: -1.2})
-    figure = figures.phase_diagram({"phases": table}, experiment, axis, quantity)
+    figure = phase_diagram({"phases": table}, experiment, axis, quantity)
     titles = [panel.get_title() for panel in figure.axes]
     assert titles == [
         f"{activation}: {net}"
@@ -92,6 +92,6 @@ def test_a_panel_for_each_net_and_activation(experiment, axis, quantity):
 
 def test_absent_diagrams_are_said_in_the_panel():
     for tables in ({}, {"phases": phase_table().iloc[:0]}):
-        figure = figures.phase_diagram(tables, "depth")
+        figure = phase_diagram(tables, "depth")
         assert figure.axes[0].texts[0].get_text() == "not run: no phase diagram `depth`"
         assert "not run" in phase_lines.markdown(phase_lines.slopes(tables, "depth"))

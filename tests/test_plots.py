@@ -14,12 +14,18 @@ from matplotlib.figure import Figure
 import synthetic_comparisons as comparisons
 import synthetic_motion as moving
 import synthetic_tables as synthetic
-from nup import figures
 from nup.analysis.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
 from nup.analysis.cosine.trajectories import KINDS
-from nup.claims import Catalogue, judge, load_catalogue
-from nup.figures import style
-from synthetic_base import together
+from nup.claims import Catalogue, evaluate, load_catalogue
+from nup.figures import FIGURES, style
+from nup.figures.correlations import correlation_forest
+from nup.figures.depth import loss_against_rate
+from nup.figures.displacement import displacement_identity
+from nup.figures.layer_cosines import layer_cosines, phase_portraits
+from nup.figures.nets import net_styles, styles_of
+from nup.figures.nulls import null_cosines, null_displacements
+from nup.figures.scorecard import forest, verdict_table
+from synthetic_base import complete, net_columns, together
 
 ROOT = Path(__file__).parents[1]
 NUP = synthetic.NUP
@@ -45,33 +51,33 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def judged(tables, catalogue) -> pd.DataFrame:
-    return judge(tables, catalogue)
+    return evaluate(tables, catalogue)
+
+
+DRAWN = {
+    "eoc-init": "norms_at_initialization",
+    "depth-needs-help": "rates_against_depth",
+    "nup-depth-transfer": "rates_against_depth",
+    "nup-regular-evolution": "preactivation_evolution",
+    "cosine-phases": "cosine_against_edge",
+    "catapult-ends": "catapult_ends",
+    "catapult-prolonged": "catapult_prolonged",
+    "edge-of-stability": "edge_of_stability",
+    "ntk-concentration": "kernel_concentration",
+    "ntk-spectrum": "kernel_spectrum",
+    "width-settled": "width_settled",
+    "growth-matters": "growth_matters",
+    "cosine-features": "cosine_features",
+    "beyond-edge": "beyond_edge",
+    "quadratic-in-tandem": "quadratic_in_tandem",
+    "soft-rank": "quantity_against_rate",
+    "sharpness-regularized": "quantity_against_rate",
+    "useful": "tuned_accuracies",
+}
 
 
 def draw(claim_id: str, tables, judged, catalogue) -> Figure:
-    claim = catalogue[claim_id]
-    functions = {
-        "eoc-init": figures.norms_at_initialization,
-        "nup-regular-evolution": figures.preactivation_evolution,
-        "cosine-phases": figures.cosine_against_edge,
-        "catapult-ends": figures.catapult_ends,
-        "catapult-prolonged": figures.catapult_prolonged,
-        "edge-of-stability": figures.edge_of_stability,
-        "ntk-concentration": figures.kernel_concentration,
-        "ntk-spectrum": figures.kernel_spectrum,
-        "width-settled": figures.width_settled,
-        "growth-matters": figures.growth_matters,
-        "cosine-features": figures.cosine_features,
-        "beyond-edge": figures.beyond_edge,
-        "quadratic-in-tandem": figures.quadratic_in_tandem,
-        "soft-rank": figures.quantity_against_rate,
-        "sharpness-regularized": figures.quantity_against_rate,
-        "useful": figures.tuned_accuracies,
-    }
-    if claim_id in functions:
-        return functions[claim_id](tables, judged, claim)
-    rows = {"best": ("best", [NUP, "mup"]), "stable": ("largest stable", [NUP])}
-    return figures.rates_against_depth(tables, judged, claim, rows)
+    return FIGURES[DRAWN[claim_id]].draw(tables, judged, catalogue[claim_id])
 
 
 def legend_of(axis) -> list[str]:
@@ -82,7 +88,7 @@ CLAIMS = [
     ("eoc-init", 2),
     ("depth-needs-help", 2),
     ("nup-depth-transfer", 2),
-    ("nup-regular-evolution", 3),
+    ("nup-regular-evolution", 4),
     ("cosine-phases", 1),
     ("catapult-ends", 3),
     ("catapult-prolonged", 3),
@@ -128,7 +134,7 @@ def test_kernels_have_a_column_for_every_activation(claim_id, n_rows, tables, ju
     for axis in figure.axes:
         assert axis.get_xlabel()
         assert not axis.texts
-    own = "(1,2), Δ = 0.8" if claim_id == "ntk-spectrum" else "r = 2"
+    own = "(1,2), Δ = 0.8" if claim_id == "ntk-spectrum" else "νP (r = 2)"
     assert own in legend_of(figure.axes[0])
 
 
@@ -147,7 +153,8 @@ def test_both_eigenvalues_are_drawn_and_runs_that_do_not_count_are_hollow(
 @pytest.mark.parametrize(("claim_id", "n_rows"), CLAIMS + KERNEL_CLAIMS)
 def test_absent_runs_are_said_in_the_panel(claim_id, n_rows, judged, catalogue):
     figure = draw(claim_id, {}, judged, catalogue)
-    assert len(figure.axes) == n_rows
+    # Nets are told from runs, so without any the claim's nets share a panel.
+    assert len(figure.axes) == (1 if claim_id == "depth-needs-help" else n_rows)
     for axis in figure.axes:
         assert axis.texts[0].get_text().startswith("not run:")
 
@@ -190,7 +197,7 @@ def test_every_tuned_net_has_its_line(tables, judged, catalogue):
 
 
 def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
-    figure = figures.loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
+    figure = loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
     assert len(figure.axes) == 2 * len(synthetic.SLOPES)
     titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
     assert titles[:4] == ["νP (r = 1)", "νP (r = 2)", "μP", "μP, equal parameters"]
@@ -203,11 +210,11 @@ def motion() -> dict[str, pd.DataFrame]:
 
 
 COSINE_FIGURES = [
-    (figures.displacement_identity, len(KINDS), 0),
-    (figures.layer_cosines, len(KINDS), 1),
-    (figures.phase_portraits, len(KINDS), 1),
-    (figures.null_displacements, len(KINDS), 0),
-    (figures.null_cosines, 2, 0),
+    (displacement_identity, len(KINDS), 0),
+    (layer_cosines, len(KINDS), 1),
+    (phase_portraits, len(KINDS), 1),
+    (null_displacements, len(KINDS), 0),
+    (null_cosines, 2, 0),
 ]
 
 
@@ -235,7 +242,7 @@ def test_motion_that_is_not_recorded_is_said(function, n_rows, bars, motion, jud
 
 
 def test_stacked_areas_end_at_the_measured_displacement(motion, judged, catalogue):
-    figure = figures.displacement_identity(motion, judged, catalogue["cosine-phases"])
+    figure = displacement_identity(motion, judged, catalogue["cosine-phases"])
     for axis in figure.axes:
         squares, measured = (line.get_ydata() for line in axis.lines)
         assert squares[-1] == pytest.approx(1)  # the unit
@@ -248,7 +255,7 @@ def test_stacked_areas_end_at_the_measured_displacement(motion, judged, catalogu
 
 def test_sparse_steps_give_no_identity(judged, catalogue):
     sparse = moving.motion_tables(seeds=(0,), every=5)
-    figure = figures.displacement_identity(sparse, judged, catalogue["cosine-phases"])
+    figure = displacement_identity(sparse, judged, catalogue["cosine-phases"])
     for axis in figure.axes:
         assert "every 5" in axis.texts[0].get_text().replace("\n", " ")
 
@@ -258,7 +265,7 @@ def test_the_correlation_forest_has_every_measure(tables, judged, catalogue):
     runs = tables["runs"]
     two = {**tables, "runs": runs[runs["parameterization"].isin(["mup", "mup_residual"])]}
     found = correlations(two, claim)
-    figure = figures.correlation_forest(two, judged, claim, found)
+    figure = correlation_forest(two, judged, claim, found)
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert names == list(OUTCOMES.values())
     for axis in figure.axes:
@@ -268,12 +275,12 @@ def test_the_correlation_forest_has_every_measure(tables, judged, catalogue):
         shown = own[own["predictor"] != DIFFERENCE]
         assert marks == pytest.approx(sorted(shown["estimate"]))
     assert "late cosine, rivals held fixed too" in legend_of(figure.axes[0])
-    empty = figures.correlation_forest({}, judged, claim, correlations({}, claim))
+    empty = correlation_forest({}, judged, claim, correlations({}, claim))
     assert empty.axes[0].texts[0].get_text().startswith("not run:")
 
 
 def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
-    figure = figures.verdict_table(judged, catalogue)
+    figure = verdict_table(judged, catalogue)
     words = [text.get_text() for text in figure.axes[0].texts]
     # Kernels have a third activation, for which no other claim is judged: no cell there.
     assert words.count("? inconclusive") == 2 * len(catalogue.claims) + len(KERNEL_CLAIMS)
@@ -283,28 +290,57 @@ def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
 
 
 def test_the_verdict_table_of_nothing_is_not_run(catalogue):
-    figure = figures.verdict_table(judge({}, catalogue), catalogue)
+    figure = verdict_table(evaluate({}, catalogue), catalogue)
     assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
 
 
 @pytest.mark.parametrize("claim_id", [claim_id for claim_id, _ in CLAIMS + KERNEL_CLAIMS])
 def test_forest_has_a_line_per_criterion(claim_id, judged, catalogue):
     claim = catalogue[claim_id]
-    figure = figures.forest(judged, claim)
+    figure = forest(judged, claim)
     lines = [tick.get_text() for axis in figure.axes for tick in axis.get_yticklabels()]
     assert sorted(lines) == sorted(criterion.name for criterion in claim.criteria)
 
 
-def test_nets_differ_by_marker_and_dashes_not_only_by_color():
-    names = [*synthetic.SLOPES, *comparisons.BASELINES[-2:]]
-    looks = [style.net_style(name) for name in names]
-    assert len({(look.marker, look.dashes) for look in looks}) == len(names)
+def test_nets_differ_by_marker_and_dashes_not_only_by_color(tables):
+    styles = styles_of(tables)
+    assert set(synthetic.SLOPES) | set(comparisons.BASELINES) <= set(styles)
+    looks = {(look.marker, look.dashes) for look in styles.values()}
+    assert len(looks) == len(styles)
     assert len({look.symbol for look in style.VERDICTS.values()}) == 4
+
+
+def test_known_nets_look_the_same_in_every_study(tables):
+    alone = {"runs": tables["runs"][tables["runs"]["net"] == "mup"]}
+    assert styles_of(alone)["mup"] == styles_of(tables)["mup"]
+    assert styles_of(tables)[NUP].label == "νP (r = 2)"
+
+
+def test_unknown_nets_have_looks_of_their_own():
+    names = [f"mine(alpha={k})" for k in range(40)]
+    nets = pd.DataFrame({"net": names, "parameterization": "mine", "optimizer": "sgd"})
+    nets = nets.assign(net_options=[f'{{"alpha":{k}.0}}' for k in range(40)], width_exponent=0.0)
+    nets = nets.assign(matched_to="")
+    twice = pd.concat([nets, nets.assign(net=nets["net"] + " matched to mup", matched_to="mup")])
+    styles = net_styles(twice)
+    known = {(look.color, look.marker) for look in styles_of({"runs": synthetic_nets()}).values()}
+    own = {(look.color, look.marker) for name, look in styles.items() if "matched" not in name}
+    assert len(own) == 40
+    assert not own & known
+    assert len({(str(look.color), look.marker, str(look.dashes)) for look in styles.values()}) == 80
+    assert all(look.label == name for name, look in styles.items())
+    assert net_styles(twice) == styles
+
+
+def synthetic_nets() -> pd.DataFrame:
+    names = [*synthetic.SLOPES, *comparisons.BASELINES, "nup(r=3)", "ntp", "sp"]
+    rows = [{**net_columns(name), "depth": 2, "seed": 0} for name in names]
+    return complete("runs", rows)
 
 
 def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue, tmp_path):
     first, second = (
-        figures.save(draw("cosine-phases", tables, judged, catalogue), tmp_path / folder / "a.png")
+        style.save(draw("cosine-phases", tables, judged, catalogue), tmp_path / folder / "a.png")
         for folder in ("one", "two")
     )
     assert first.read_bytes() == second.read_bytes()
@@ -314,9 +350,7 @@ def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue,
 
 
 def test_figures_import_neither_torch_nor_training():
-    command = (
-        "import sys, nup.figures; print('torch' in sys.modules, 'nup.training.loop' in sys.modules)"
-    )
+    command = "import sys, nup.figures; list(nup.figures.FIGURES); print('torch' in sys.modules, 'nup.training.loop' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )

@@ -9,12 +9,17 @@ import pytest
 from matplotlib.figure import Figure
 
 import synthetic_readings as synthetic
-from nup import figures
-from nup.claims import Catalogue, judge, load_catalogue
-from nup.claims.interpretations import Readings, judge_readings, load_readings
+from nup.claims import Catalogue, evaluate, load_catalogue
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+)
+from nup.figures import FIGURES
+from nup.figures.interpretation_matrix import interpretation_matrix
 
 CONFIG = Path(__file__).parents[1] / "config"
-FIGURES = {
+DRAWN = {
     "width_patterns": ("nup-depth-transfer", 4),
     "scaling_by_width_pattern": ("beyond-edge", 2),
     "update_rules": ("nup-depth-transfer", 3),
@@ -29,8 +34,8 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def readings(catalogue) -> Readings:
-    return load_readings(CONFIG / "readings.yaml", catalogue)
+def readings(catalogue) -> Interpretations:
+    return load_interpretations(CONFIG / "readings.yaml", catalogue)
 
 
 @pytest.fixture(scope="module")
@@ -45,29 +50,29 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def table(tables, catalogue, readings) -> pd.DataFrame:
-    return judge_readings(tables, catalogue, readings)
+    return evaluate_interpretations(tables, catalogue, readings)
 
 
 def draw(name: str, tables, catalogue) -> Figure:
-    claim = catalogue[FIGURES[name][0]]
-    return getattr(figures, name)(tables, judge({}, catalogue), claim)
+    claim = catalogue[DRAWN[name][0]]
+    return FIGURES[name].draw(tables, evaluate({}, catalogue), claim)
 
 
 def legend_of(axis) -> list[str]:
     return [text.get_text() for text in axis.get_legend().get_texts()]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_panels_are_labelled_and_none_is_empty(name, tables, catalogue):
     figure = draw(name, tables, catalogue)
-    assert len(figure.axes) == FIGURES[name][1]
+    assert len(figure.axes) == DRAWN[name][1]
     for axis in figure.axes:
         assert axis.get_xlabel()
         assert axis.get_ylabel()
         assert not [text for text in axis.texts if "not run" in text.get_text()]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_absent_runs_are_said_in_the_panel(name, catalogue):
     for axis in draw(name, {}, catalogue).axes:
         assert axis.texts[0].get_text().startswith("not run:")
@@ -78,7 +83,7 @@ def test_further_nets_are_drawn_beside_those_of_the_claim(tables, catalogue):
         label.partition(":")[0]
         for label in legend_of(draw("width_patterns", tables, catalogue).axes[0])
     ]
-    assert labels[1:] == ["μP", "νP (r = 1)", "νP (r = 2)", "νP (r = 3)"]
+    assert labels[1:] == ["νP (r = 1)", "νP (r = 2)", "νP (r = 3)", "μP"]
     equal = [
         label.partition(":")[0]
         for label in legend_of(draw("width_patterns", tables, catalogue).axes[1])
@@ -104,15 +109,17 @@ def test_every_schedule_has_its_line_and_scaling_its_dashes(tables, catalogue):
 
 
 def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
-    axis = figures.reading_matrix(table).axes[0]
+    axis = interpretation_matrix(table).axes[0]
     wanted = sum(
-        len(aspect.claims_of(reading)) for aspect in readings.aspects for reading in aspect.readings
+        len(aspect.claims_of(interpretation))
+        for aspect in readings.aspects
+        for interpretation in aspect.interpretations
     )
     assert len(axis.patches) == len(axis.texts) == wanted
     ticks = axis.get_yticklabels()
     bold = [tick.get_text() for tick in ticks if tick.get_fontweight() == "bold"]
     assert bold == [
-        next(reading.label for reading in aspect.readings if reading.judged)
+        next(each.label for each in aspect.interpretations if each.judged)
         for aspect in readings.aspects
     ]
     assert [tick.get_text() for tick in ticks if tick.get_fontstyle() == "italic"] == [
@@ -123,5 +130,5 @@ def test_the_matrix_has_a_cell_for_every_reading_of_a_claim(table, readings):
 
 
 def test_the_matrix_of_nothing_is_empty(catalogue, readings):
-    figure = figures.reading_matrix(judge_readings({}, catalogue, readings))
+    figure = interpretation_matrix(evaluate_interpretations({}, catalogue, readings))
     assert [axis.get_title() for axis in figure.axes] == ["no runs"]

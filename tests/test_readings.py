@@ -1,4 +1,4 @@
-"""Readings on tables in which it is known which of them reproduce a claim."""
+"""Interpretations on tables in which it is known which of them reproduce a claim."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import pytest
 import yaml
 
 import synthetic_readings as synthetic
-from nup.claims import Catalogue, judge, load_catalogue
+from nup.claims import Catalogue, evaluate, load_catalogue
 from nup.claims.estimators import ESTIMATORS
-from nup.claims.interpretations import Readings, judge_readings, load_readings, report
-from nup.claims.interpretations.catalogue import Reading
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+    report,
+)
+from nup.claims.interpretations.catalogue import Interpretation
 from nup.claims.interpretations.runs import with_further_runs
-from nup.claims.interpretations.substitution import nets_of, substituted, substitution_text
-from nup.claims.run_selection import Evidence
+from nup.claims.interpretations.substitution import substituted, substitution_text
+from nup.claims.run_selection import RunSelection
 from nup.errors import UserError
 from nup.tables import schema
 from synthetic_base import MATCHED, NUP
@@ -30,19 +35,19 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def readings(catalogue) -> Readings:
-    return load_readings(CONFIG / "readings.yaml", catalogue)
+def readings(catalogue) -> Interpretations:
+    return load_interpretations(CONFIG / "readings.yaml", catalogue)
 
 
-def only(readings: Readings, aspect: str, claims: list[str]) -> Readings:
+def only(readings: Interpretations, aspect: str, claims: list[str]) -> Interpretations:
     """One aspect, its readings of these claims alone."""
     found = next(each for each in readings.aspects if each.name == aspect)
     kept = []
-    for reading in found.readings:
+    for reading in found.interpretations:
         chosen = [claim for claim in claims if claim in found.claims_of(reading)]
         update = {} if reading.judged else {"claims": chosen}
         kept += [reading.model_copy(update=update)] if chosen else []
-    alone = found.model_copy(update={"claims": claims, "readings": kept})
+    alone = found.model_copy(update={"claims": claims, "interpretations": kept})
     return readings.model_copy(update={"aspects": [alone]})
 
 
@@ -62,7 +67,7 @@ def depth() -> dict[str, pd.DataFrame]:
 def widths(catalogue, readings, depth) -> pd.DataFrame:
     """Width patterns: r = 2 flat, r = 3 flat at equal base width alone, r = 0 and 1 falling."""
     chosen = only(readings, "width pattern", ["nup-depth-transfer", "growth-matters"])
-    return judge_readings(depth, catalogue, chosen)
+    return evaluate_interpretations(depth, catalogue, chosen)
 
 
 def test_each_width_pattern_has_its_own_verdict(widths):
@@ -83,7 +88,7 @@ def test_each_width_pattern_has_its_own_verdict(widths):
 
 def test_the_judged_reading_has_the_rows_of_the_claims_table(widths, catalogue, depth):
     alone = [catalogue["nup-depth-transfer"], catalogue["growth-matters"]]
-    expected = judge(depth, catalogue.model_copy(update={"claims": alone}))
+    expected = evaluate(depth, catalogue.model_copy(update={"claims": alone}))
     found = widths[widths["judged"]][list(schema.CLAIMS)].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected)
     assert list(widths.columns) == list(schema.READINGS)
@@ -103,7 +108,7 @@ def test_thresholds_are_those_of_the_claim(widths, catalogue):
 def test_nets_are_judged_at_the_depths_that_all_of_them_have(catalogue, readings):
     tables = synthetic.depth_tables(depths=(2, 4, 6, 8), further_depths=(2, 4, 6))
     chosen = only(readings, "width pattern", ["nup-depth-transfer"])
-    table = judge_readings(tables, catalogue, chosen)
+    table = evaluate_interpretations(tables, catalogue, chosen)
     depths = table.groupby("reading")["depths"].first()
     assert depths["r = 2"] == "2, 4, 6, 8"
     assert depths["r = 3, equal base width"] == "2, 4, 6"
@@ -113,7 +118,9 @@ def test_nets_are_judged_at_the_depths_that_all_of_them_have(catalogue, readings
 def test_absent_runs_are_not_run_and_named(catalogue, readings, depth):
     own = depth["runs"]["experiment"] == "depth"
     tables = {**depth, "runs": depth["runs"][own]}
-    table = judge_readings(tables, catalogue, only(readings, "update rule", ["nup-depth-transfer"]))
+    table = evaluate_interpretations(
+        tables, catalogue, only(readings, "update rule", ["nup-depth-transfer"])
+    )
     assert verdicts(table, "nup-depth-transfer") == {
         "base width m": "supported",
         "last hidden width": "not run",
@@ -125,7 +132,7 @@ def test_absent_runs_are_not_run_and_named(catalogue, readings, depth):
 
 def test_update_rules_are_nets_of_their_own(catalogue, readings, depth):
     chosen = only(readings, "update rule", ["nup-depth-transfer"])
-    table = judge_readings(depth, catalogue, chosen)
+    table = evaluate_interpretations(depth, catalogue, chosen)
     assert verdicts(table, "nup-depth-transfer") == {
         "base width m": "supported",
         "last hidden width": "contradicted",
@@ -136,7 +143,7 @@ def test_update_rules_are_nets_of_their_own(catalogue, readings, depth):
 def test_schedules_are_judged_with_scaling_and_without(catalogue, readings):
     tables = synthetic.catapult_tables(fading={"sharpness": 0.1, "constant": 0.2})
     chosen = only(readings, "schedule", ["catapult-prolonged"])
-    table = judge_readings(tables, catalogue, chosen)
+    table = evaluate_interpretations(tables, catalogue, chosen)
     assert verdicts(table, "catapult-prolonged") == {
         "sharpness and taylor": "supported",
         "sharpness": "supported",
@@ -157,7 +164,7 @@ def test_schedules_are_judged_with_scaling_and_without(catalogue, readings):
 
 def test_features_are_told_apart(catalogue, readings):
     chosen = only(readings, "feature", ["soft-rank"])
-    table = judge_readings(synthetic.scaling_tables(), catalogue, chosen)
+    table = evaluate_interpretations(synthetic.scaling_tables(), catalogue, chosen)
     assert verdicts(table, "soft-rank") == {"soft rank": "supported", "stable rank": "contradicted"}
 
 
@@ -167,7 +174,7 @@ def test_gradient_scaling_is_judged_one_by_one(catalogue, readings):
     scaled = layers["run_id"].isin(runs.loc[runs["gradient_scaling"] == "depthwise", "run_id"])
     falling = layers.assign(soft_rank=layers["soft_rank"].where(~scaled, 40 - layers["soft_rank"]))
     chosen = only(readings, "gradient scaling", ["soft-rank"])
-    table = judge_readings({**tables, "layers": falling}, catalogue, chosen)
+    table = evaluate_interpretations({**tables, "layers": falling}, catalogue, chosen)
     assert verdicts(table, "soft-rank") == {
         "without ξ and with it": "contradicted",
         "without ξ": "supported",
@@ -177,7 +184,7 @@ def test_gradient_scaling_is_judged_one_by_one(catalogue, readings):
 
 def test_width_patterns_under_gradient_scaling(catalogue, readings):
     chosen = only(readings, "width pattern", ["beyond-edge", "quadratic-in-tandem"])
-    table = judge_readings(synthetic.scaling_tables(), catalogue, chosen)
+    table = evaluate_interpretations(synthetic.scaling_tables(), catalogue, chosen)
     found = verdicts(table, "beyond-edge")
     assert (found["r = 2"], found["r = 0, equal parameters"]) == ("supported", "supported")
     # With r = 3, ξ leaves the largest stable rate where it is.
@@ -202,8 +209,8 @@ def test_scaled_runs_are_not_mixed_into_plain_ones():
     steps = tables["steps"]
     scaled = steps["run_id"].str.startswith("further-")
     steps = steps.assign(cosine=steps["cosine"].where(~scaled, -1.0))
-    mixed = Evidence({**tables, "runs": runs, "steps": steps}, "catapult", "abs")
-    plain = Evidence({**tables, "steps": steps}, "catapult", "abs")
+    mixed = RunSelection({**tables, "runs": runs, "steps": steps}, "catapult", "abs")
+    plain = RunSelection({**tables, "steps": steps}, "catapult", "abs")
     below = {"edge": [None, 1.8]}
     spikes = {"schedule": "sharpness", "c": 2.5, "net": NUP}
     for name, arguments in {
@@ -214,24 +221,26 @@ def test_scaled_runs_are_not_mixed_into_plain_ones():
         "largest_loss": spikes,
         "late_hessian_edge": {"reached": 2.0},
     }.items():
-        found, expected = (ESTIMATORS[name](each, **arguments).by_seed for each in (mixed, plain))
+        found, expected = (
+            ESTIMATORS[name].function(each, **arguments).by_seed for each in (mixed, plain)
+        )
         pd.testing.assert_series_equal(found, expected)
 
 
 def test_a_substitution_keeps_no_empty_comparison_and_no_double(catalogue):
-    reading = Reading(label="r = 1", replace={NUP: "nup(r=1)", MATCHED: "mup"})
+    reading = Interpretation(label="r = 1", replace={NUP: "nup(r=1)", MATCHED: "mup"})
     claim = substituted(catalogue["growth-matters"], reading)
     assert [criterion.arguments for criterion in claim.criteria] == [
         {"net": "nup(r=1)", "against": "mup", "rate": "best"},
         {"net": "nup(r=1)", "against": "mup"},
     ]
-    assert nets_of(claim) == ["nup(r=1)", "mup"]
+    assert claim.nets == ["nup(r=1)", "mup"]
     # A criterion that was so from the start keeps its name.
     assert claim.criteria[0] == catalogue["growth-matters"].criteria[0]
 
 
 def test_names_follow_what_is_put_in(catalogue):
-    reading = Reading(label="", replace={NUP: f"nup(r=1) matched to {NUP}", "mup": MATCHED})
+    reading = Interpretation(label="", replace={NUP: f"nup(r=1) matched to {NUP}", "mup": MATCHED})
     claim = substituted(catalogue["nup-depth-transfer"], reading)
     assert [criterion.name for criterion in claim.criteria] == [
         "slope of the best LR",
@@ -240,12 +249,12 @@ def test_names_follow_what_is_put_in(catalogue):
         f"gentler than {MATCHED}, largest stable LR",
     ]
     assert f"of nup(r=1) matched to {NUP} is within" in claim.criteria[0].what
-    reading = Reading(label="", replace={"taylor": "sharpness"}, arguments={"c": None})
+    reading = Interpretation(label="", replace={"taylor": "sharpness"}, arguments={"c": None})
     assert substitution_text(reading) == "sharpness for taylor; no c"
 
 
 def test_defaults_of_estimators_are_replaced_too(catalogue):
-    reading = Reading(label="", replace={"soft_rank": "stable_rank"})
+    reading = Interpretation(label="", replace={"soft_rank": "stable_rank"})
     criteria = substituted(catalogue["cosine-features"], reading).criteria
     assert [criterion.name for criterion in criteria] == [
         "cosine and stable_rank",
@@ -256,7 +265,7 @@ def test_defaults_of_estimators_are_replaced_too(catalogue):
 
 
 def test_nothing_left_is_a_mistake(catalogue):
-    reading = Reading(label="", replace={NUP: "mup", "nup(r=1)": "mup", MATCHED: "mup"})
+    reading = Interpretation(label="", replace={NUP: "mup", "nup(r=1)": "mup", MATCHED: "mup"})
     with pytest.raises(UserError, match="no criterion of claim growth-matters is left"):
         substituted(catalogue["growth-matters"], reading)
 
@@ -314,17 +323,17 @@ def test_faults_of_the_readings_file_are_named(tmp_path, catalogue, entries, mes
     path = tmp_path / "readings.yaml"
     path.write_text(yaml.safe_dump({"aspects": entries}), encoding="utf-8")
     with pytest.raises(UserError, match=message) as caught:
-        load_readings(path, catalogue)
+        load_interpretations(path, catalogue)
     assert str(path) in str(caught.value)
 
 
 def test_a_missing_or_broken_file_is_a_user_error(tmp_path, catalogue):
     with pytest.raises(UserError, match=r"expected the readings file at .* config/readings\.yaml"):
-        load_readings(tmp_path / "readings.yaml", catalogue)
+        load_interpretations(tmp_path / "readings.yaml", catalogue)
     broken = tmp_path / "broken.yaml"
     broken.write_text("aspects: [", encoding="utf-8")
     with pytest.raises(UserError, match="is not valid YAML"):
-        load_readings(broken, catalogue)
+        load_interpretations(broken, catalogue)
 
 
 def test_the_report_says_which_reading_reproduces_which_claim(widths):
@@ -345,6 +354,6 @@ def test_the_report_says_which_reading_reproduces_which_claim(widths):
 
 
 def test_no_tables_give_an_empty_table_of_readings(catalogue, readings):
-    table = judge_readings({}, catalogue, readings)
+    table = evaluate_interpretations({}, catalogue, readings)
     assert table.empty
     assert list(table.columns) == list(schema.READINGS)

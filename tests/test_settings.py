@@ -9,17 +9,26 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
-from nup import cli, figures
+from nup import cli
 from nup.analysis.cosine import correlations
 from nup.analysis.cosine import report as cosine_report
-from nup.claims import Catalogue, judge, load_catalogue, report
-from nup.claims.interpretations import Readings, judge_readings, load_readings
+from nup.claims import Catalogue, evaluate, load_catalogue, report
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+)
 from nup.claims.interpretations import report as readings_report
-from nup.claims.regimes import Setting, settings_of
-from nup.claims.run_selection import Evidence, NotRun
+from nup.claims.regimes import Regime, regimes_of
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures.catapult import catapult_ends
+from nup.figures.correlations import correlation_forest
+from nup.figures.interpretation_matrix import interpretation_matrix
+from nup.figures.scorecard import forest, verdict_table
+from nup.figures.usefulness import tuned_accuracies
 from nup.report import scorecard
 from nup.tables import store
-from synthetic_base import in_setting, together
+from synthetic_base import in_regime, together
 
 ROOT = Path(__file__).parents[1]
 FULL, USUAL = "mse, full batch", "cross-entropy, batch 256"
@@ -46,12 +55,12 @@ def full_batch() -> dict[str, pd.DataFrame]:
 def both(full_batch) -> dict[str, pd.DataFrame]:
     """The same, and with cross-entropy on minibatches, where νP is worse."""
     worse = comparisons.useful_tables(("abs", "relu"), gain=WORSE)
-    return together(full_batch, in_setting(worse, "cross_entropy", 256))
+    return together(full_batch, in_regime(worse, "cross_entropy", 256))
 
 
 @pytest.fixture(scope="module")
 def judged(both, catalogue) -> pd.DataFrame:
-    return judge(both, catalogue)
+    return evaluate(both, catalogue)
 
 
 def overall(judged: pd.DataFrame, claim: str) -> dict[tuple[str, str], str]:
@@ -61,33 +70,33 @@ def overall(judged: pd.DataFrame, claim: str) -> dict[tuple[str, str], str]:
 
 def test_settings_are_found_named_and_ordered(full_batch):
     variants = [("cross_entropy", 32), ("mse", 64), ("mse", None), ("cross_entropy", None)]
-    tables = together(*(in_setting(full_batch, *variant) for variant in variants))
-    found = settings_of(tables, "useful")
+    tables = together(*(in_regime(full_batch, *variant) for variant in variants))
+    found = regimes_of(tables, "useful")
     assert found == [
-        Setting("mse", None),
-        Setting("mse", 64),
-        Setting("cross_entropy", None),
-        Setting("cross_entropy", 32),
+        Regime("mse", None),
+        Regime("mse", 64),
+        Regime("cross_entropy", None),
+        Regime("cross_entropy", 32),
     ]
-    assert [setting.label for setting in found] == [
+    assert [regime.label for regime in found] == [
         "mse, full batch",
         "mse, batch 64",
         "cross-entropy, full batch",
         "cross-entropy, batch 32",
     ]
-    assert settings_of(tables, "useful", {"batch_size": None}) == [found[0], found[2]]
-    assert settings_of(tables, "useful", {"loss_name": "mse"}) == found[:2]
-    assert settings_of(tables, "another") == settings_of({}, "useful") == []
+    assert regimes_of(tables, "useful", {"batch_size": None}) == [found[0], found[2]]
+    assert regimes_of(tables, "useful", {"loss_name": "mse"}) == found[:2]
+    assert regimes_of(tables, "another") == regimes_of({}, "useful") == []
 
 
 def test_evidence_of_one_setting_holds_its_runs_alone(both):
-    setting = Setting("cross_entropy", 256)
-    evidence = Evidence(both, "useful", "abs", setting=setting)
-    assert set(evidence.runs["loss_name"]) == {"cross_entropy"}
-    assert set(evidence.within(activation="relu").runs["batch_size"]) == {256}
-    assert len(evidence.runs) * 2 == len(Evidence(both, "useful", "abs").runs)
+    regime = Regime("cross_entropy", 256)
+    selection = RunSelection(both, "useful", "abs", setting=regime)
+    assert set(selection.runs["loss_name"]) == {"cross_entropy"}
+    assert set(selection.within(activation="relu").runs["batch_size"]) == {256}
+    assert len(selection.runs) * 2 == len(RunSelection(both, "useful", "abs").runs)
     with pytest.raises(NotRun, match="mixes several values of loss_name"):
-        Evidence(both, "useful", "abs").runs_of()
+        RunSelection(both, "useful", "abs").runs_of()
 
 
 def test_each_setting_has_its_verdict(judged):
@@ -104,24 +113,24 @@ def test_each_setting_has_its_verdict(judged):
 
 
 def test_a_setting_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
-    alone = judge(full_batch, catalogue)
+    alone = evaluate(full_batch, catalogue)
     within = judged[judged["setting"] != USUAL].reset_index(drop=True)
     pd.testing.assert_frame_equal(within, alone)
     assert set(alone["setting"]) == {FULL, "initialization"}
 
 
 def test_an_activation_is_judged_in_its_own_settings(full_batch, catalogue):
-    usual = in_setting(comparisons.useful_tables(("abs",)), "cross_entropy", 256)
-    found = overall(judge(together(full_batch, usual), catalogue), "useful")
+    usual = in_regime(comparisons.useful_tables(("abs",)), "cross_entropy", 256)
+    found = overall(evaluate(together(full_batch, usual), catalogue), "useful")
     assert set(found) == {("abs", FULL), ("abs", USUAL), ("relu", FULL)}
 
 
 def test_a_claim_about_full_batches_is_not_judged_on_others(full_batch, catalogue):
-    small = in_setting(synthetic.catapult_tables(("abs",)), "mse", 64)
-    found = judge(together(full_batch, small), catalogue)
+    small = in_regime(synthetic.catapult_tables(("abs",)), "mse", 64)
+    found = evaluate(together(full_batch, small), catalogue)
     assert set(overall(found, "edge-of-stability")) == {("abs", FULL), ("relu", FULL)}
     assert ("abs", "mse, batch 64") in overall(found, "catapult-ends")
-    assert overall(judge(small, catalogue), "edge-of-stability") == {("abs", ""): "not run"}
+    assert overall(evaluate(small, catalogue), "edge-of-stability") == {("abs", ""): "not run"}
 
 
 def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batch, catalogue):
@@ -134,29 +143,29 @@ def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batc
     heads = [line.split(" | ")[0].removeprefix("| ") for line in index[2:]]
     assert heads[3:] == [f"{title}: {FULL}", f"{title}: {USUAL}"]
     assert "contradicted | contradicted" in index[-1]
-    alone = judge(full_batch, catalogue)
+    alone = evaluate(full_batch, catalogue)
     pages = [f(alone, "useful") for f in (report.verdict_text, report.verdict_rows)]
     assert not any("full batch" in page for page in [*pages, report.index_text(alone, catalogue)])
 
 
 def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
-    figure = figures.tuned_accuracies(both, judged, catalogue["useful"])
+    figure = tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
     assert len(titles) == 2 * 3 * 2
     assert titles[:2] == [f"{name}, {FULL}: useful ✓ supported" for name in ("abs", "relu")]
     assert titles[6] == f"abs, {USUAL}: useful ✗ contradicted"
     assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
-    single = figures.catapult_ends(both, judged, catalogue["catapult-ends"])
+    single = catapult_ends(both, judged, catalogue["catapult-ends"])
     assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
 
 
 def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
-    axis = figures.verdict_table(judged, catalogue).axes[0]
+    axis = verdict_table(judged, catalogue).axes[0]
     heads = [tick.get_text().split("\n")[0] for tick in axis.get_yticklabels()]
     assert heads[2:] == ["edge-of-stability", f"useful: {FULL}", f"useful: {USUAL}"]
     words = [text.get_text() for text in axis.texts]
     assert (words.count("✓ supported"), words.count("✗ contradicted")) == (8, 2)
-    (legend,) = figures.forest(judged, catalogue["useful"]).legends
+    (legend,) = forest(judged, catalogue["useful"]).legends
     names = [text.get_text() for text in legend.get_texts()]
     assert names[:2] == [f"abs, {FULL}", f"abs, {USUAL}"]
 
@@ -166,11 +175,11 @@ def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
 
 @pytest.fixture(scope="module")
 def depths() -> dict[str, pd.DataFrame]:
-    """The experiment ``depth`` in two settings, with other seeds of its noise in the second."""
+    """The experiment ``depth`` in two regimes, with other seeds of its noise in the second."""
     small = {"seeds": (0, 1), "depths": (2, 4, 8)}
     return together(
         synthetic.depth_tables(**small),
-        in_setting(synthetic.depth_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
+        in_regime(synthetic.depth_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
     )
 
 
@@ -183,23 +192,23 @@ def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
     text = cosine_report.correlation_rows(found)
     assert f"| abs, {FULL} |" in text
     assert f"| abs, {USUAL} |" in text
-    figure = figures.correlation_forest(depths, judge({}, Catalogue(claims=[claim])), claim, found)
+    figure = correlation_forest(depths, evaluate({}, Catalogue(claims=[claim])), claim, found)
     assert len(figure.axes) == 2
     assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
 
 
 def test_readings_are_judged_in_each_setting(depths):
     catalogue = load_catalogue(ROOT / "config" / "claims.yaml")
-    aspects = load_readings(ROOT / "config" / "readings.yaml", catalogue).aspects
-    rules = Readings(aspects=[each for each in aspects if each.name == "update rule"])
-    table = judge_readings(depths, catalogue, rules)
+    aspects = load_interpretations(ROOT / "config" / "readings.yaml", catalogue).aspects
+    rules = Interpretations(aspects=[each for each in aspects if each.name == "update rule"])
+    table = evaluate_interpretations(depths, catalogue, rules)
     assert set(table["setting"]) == {FULL, USUAL}
     text = readings_report.reproduction_text(table, "update rule")
     assert f"| `nup-depth-transfer` | abs, {USUAL} |" in text
-    axis = figures.reading_matrix(table).axes[0]
+    axis = interpretation_matrix(table).axes[0]
     labels = [tick.get_text() for tick in axis.get_xticklabels()]
-    assert labels[:2] == [f"nup-depth-transfer\n{setting}" for setting in (FULL, USUAL)]
-    alone = figures.reading_matrix(table[table["setting"] == FULL]).axes[0]
+    assert labels[:2] == [f"nup-depth-transfer\n{regime}" for regime in (FULL, USUAL)]
+    alone = interpretation_matrix(table[table["setting"] == FULL]).axes[0]
     assert alone.get_xticklabels()[0].get_text() == "nup-depth-transfer"
 
 
@@ -208,9 +217,9 @@ def test_readings_are_judged_in_each_setting(depths):
 
 @pytest.fixture
 def studies(tmp_path, monkeypatch, full_batch, judged, catalogue) -> list[str]:
-    """Two tables of claims: one setting in the first study, two in the second."""
+    """Two tables of claims: one regime in the first study, two in the second."""
     monkeypatch.chdir(tmp_path)
-    tables = {"small": judge(full_batch, catalogue), "large": judged}
+    tables = {"small": evaluate(full_batch, catalogue), "large": judged}
     for name, table in tables.items():
         store.write_table("claims", table, f"results/{name}/tables/claims.parquet")
     return [f"results/{name}/tables/claims.parquet" for name in tables]

@@ -7,7 +7,8 @@ rule claims:
         steps=f"{TABLES}/steps.parquet",
         layers=f"{TABLES}/layers.parquet",
         init=f"{TABLES}/init.parquet",
-        catalogue=str(ROOT / "config" / "claims.yaml"),
+        catalogue=CLAIMS,
+        plugins=PLUGIN_FILES,
     output:
         f"{TABLES}/claims.parquet",
     log:
@@ -19,7 +20,8 @@ rule claims:
         runtime=30,
     params:
         tables=lambda wildcards, input: Path(input.runs).parent,
-        code=provenance.code_digest("nup.claims"),
+        plugins=PLUGINS,
+        code=provenance.code_digest("nup.claims", "nup.claims.estimators.*"),
     shell:
-        "python -m nup claims --tables {params.tables} --catalogue {input.catalogue}"
-        " --out {output} --log {log}"
+        "python -m nup claims --tables {params.tables:q} --catalogue {input.catalogue[0]:q}"
+        " {params.plugins:q} --out {output:q} --log {log:q}"

@@ -12,6 +12,7 @@ ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
 SOURCES = str((ROOT / "src").absolute())
 sys.path.insert(0, SOURCES)
 
+from nup import plugin
 from nup.errors import UserError
 from nup.jobs import kinds, provenance
 from nup.jobs.plan import Limits, reconcile
@@ -80,7 +81,10 @@ def tables_folder():
 
 STUDY, STUDY_FILE, WANTED = load_study()
 RESULTS = f"results/{STUDY.study}"
-PLUGINS = [f"--plugin={file}" for file in plugins(STUDY, STUDY_FILE)]
+PLUGIN_FILES = [str(file) for file in plugins(STUDY, STUDY_FILE)]
+PLUGINS = [f"--plugin={file}" for file in PLUGIN_FILES]
+# The shipped claims first; a plug-in brings its own along.
+CLAIMS = [str(ROOT / "config" / "claims.yaml"), *map(str, plugin.claims_files())]
 # Tables that came without the runs behind them are enough to draw the figures again.
 FROM_TABLES = "tables" in config or "figures" in sys.argv
 TABLES = tables_folder()

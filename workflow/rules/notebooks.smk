@@ -1,10 +1,40 @@
 # The figure notebooks: executed on the tables, and rendered as pages to read.
 
 from nup.claims import load_catalogue
-from nup.report import notebook
+from nup.report import contents, notebook
 
-CATALOGUE = load_catalogue(ROOT / "config" / "claims.yaml")
-NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+CATALOGUE = load_catalogue(*CLAIMS)
+
+
+def study_contents():
+    """The experiments and phase diagrams that are drawn: of the tables, or of the study."""
+    if FROM_TABLES:
+        return contents.of_tables(TABLES)
+    names = {
+        kind: frozenset(spec.experiment for spec in wanted.values())
+        for kind, wanted in WANTED.items()
+    }
+    return contents.Contents(
+        names[kinds.TRAINING] | names[kinds.INITIALIZATION], names[kinds.PHASES]
+    )
+
+
+def drawn_notebooks():
+    """The notebooks with something to draw, by name; a line for each that is skipped."""
+    found = {}
+    for source in [*sorted((ROOT / "notebooks").glob("*.ipynb")), *plugin.notebooks()]:
+        if source.stem in found:
+            raise WorkflowError(f"{found[source.stem]} and {source}: rename one of the notebooks")
+        if reason := notebook.absent(source, CATALOGUE, CONTENTS):
+            if workflow.is_main_process and "--report" not in sys.argv:
+                print(reason, file=sys.stderr)
+        else:
+            found[source.stem] = source
+    return found
+
+
+CONTENTS = study_contents()
+NOTEBOOKS = drawn_notebooks()
 
 
 for NAME, SOURCE in NOTEBOOKS.items():
@@ -14,7 +44,8 @@ for NAME, SOURCE in NOTEBOOKS.items():
             f"notebook_{NAME}"
         input:
             source=str(SOURCE),
-            claims=str(ROOT / "config" / "claims.yaml"),
+            claims=CLAIMS,
+            plugins=PLUGIN_FILES,
             tables=[f"{TABLES}/{table}.parquet" for table in notebook.tables(SOURCE)],
         output:
             notebook=f"{RESULTS}/notebooks/{NAME}.ipynb",
@@ -30,13 +61,13 @@ for NAME, SOURCE in NOTEBOOKS.items():
                     category="Figures",
                     labels={"notebook": NAME, "figure": Path(figure).stem},
                 )
-                for figure in notebook.figures(SOURCE, CATALOGUE)
+                for figure in notebook.figures(SOURCE, CATALOGUE, CONTENTS)
             ],
         log:
             messages=f"{RESULTS}/logs/notebooks/{NAME}.log",
             notebook=f"{RESULTS}/logs/notebooks/{NAME}.ipynb",
         # The longest first.
-        priority: len(notebook.figures(SOURCE, CATALOGUE))
+        priority: len(notebook.figures(SOURCE, CATALOGUE, CONTENTS))
         # Kernels that start at once may pick the same port.
         retries: 2
         conda:
@@ -46,15 +77,18 @@ for NAME, SOURCE in NOTEBOOKS.items():
             runtime=30,
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
-            figures=lambda wildcards, output: Path(output.figures[0]).parent,
+            figures=f"{RESULTS}/figures",
+            plugins=" ".join(PLUGIN_FILES),
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
             "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"
             " trap 'rm -rf $IPYTHONDIR' EXIT &&"
-            " papermill -k python3 --no-progress-bar {input.source} {log.notebook}"
-            " -p tables {params.tables} -p figures {params.figures} -p claims {input.claims} &&"
-            " python -m nup tidy-notebook {log.notebook} --out {output.notebook} --page {output.page}"
-            ") > {log.messages} 2>&1 || (tail -n 30 {log.messages} >&2; exit 1)"
+            " papermill -k python3 --no-progress-bar {input.source:q} {log.notebook:q}"
+            " -p tables {params.tables:q} -p figures {params.figures:q}"
+            " -p claims {input.claims[0]:q} -p plugins {params.plugins:q} &&"
+            " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q}"
+            " --page {output.page:q}"
+            ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
 
 
 rule figures:

@@ -1,4 +1,4 @@
-# The verdicts on every reading of the claims, from the tables alone.
+# The verdicts on every interpretation of the claims, from the tables alone.
 
 
 rule readings:
@@ -7,7 +7,8 @@ rule readings:
         steps=f"{TABLES}/steps.parquet",
         layers=f"{TABLES}/layers.parquet",
         init=f"{TABLES}/init.parquet",
-        catalogue=str(ROOT / "config" / "claims.yaml"),
+        catalogue=CLAIMS,
+        plugins=PLUGIN_FILES,
         readings=str(ROOT / "config" / "readings.yaml"),
     output:
         f"{TABLES}/readings.parquet",
@@ -22,7 +23,8 @@ rule readings:
         runtime=30,
     params:
         tables=lambda wildcards, input: Path(input.runs).parent,
-        code=provenance.code_digest("nup.claims.interpretations"),
+        plugins=PLUGINS,
+        code=provenance.code_digest("nup.claims.interpretations", "nup.claims.estimators.*"),
     shell:
-        "python -m nup readings --tables {params.tables} --catalogue {input.catalogue}"
-        " --readings {input.readings} --out {output} --log {log}"
+        "python -m nup readings --tables {params.tables:q} --catalogue {input.catalogue[0]:q}"
+        " {params.plugins:q} --readings {input.readings:q} --out {output:q} --log {log:q}"

@@ -8,7 +8,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from nup.claims.run_selection import Axis, net_labels
+from nup.claims import markdown as text
+from nup.claims.nets import ordered
+from nup.claims.run_selection import Axis
 from nup.claims.statistics import Interval, bootstrap_mean, slope
 from nup.phases.threshold_search import LINES
 
@@ -17,12 +19,12 @@ LEAST_SIZES = 3
 
 
 def of_experiment(tables: Mapping[str, pd.DataFrame], experiment: str) -> pd.DataFrame:
-    """Rows of ``phases`` of one phase diagram with a column ``net``; none if it was not run."""
+    """Rows of ``phases`` of one phase diagram; none if it was not run."""
     table = tables.get("phases", pd.DataFrame({"experiment": []}))
     rows = table[table["experiment"] == experiment]
     if rows.empty:
         return pd.DataFrame({name: [] for name in ("net", "activation", "line")})
-    return rows.assign(net=net_labels(rows))
+    return rows
 
 
 def slopes(
@@ -38,7 +40,7 @@ def slopes(
     rows = of_experiment(tables, experiment)
     found = []
     for net, activation, line in product(
-        sorted(rows["net"].unique(), key=lambda net: (not net.startswith("nup"), net)),
+        ordered(rows),
         sorted(rows["activation"].unique()),
         LINES,
     ):
@@ -77,15 +79,18 @@ def markdown(table: pd.DataFrame) -> str:
     if table.empty:
         return "not run: the study has no such phase diagram"
     lines = [
-        "| net | activation | line | slope of log2 c | slope of log2 η | seeds | censored |",
-        "|---|---|---|---|---|---|---|",
+        {
+            "net": row["net"],
+            "activation": row["activation"],
+            "line": row["line"],
+            "slope of log2 c": _cell(row, "c"),
+            "slope of log2 η": _cell(row, "learning_rate"),
+            "seeds": row["n_seeds"],
+            "censored": f"{row['censored']} of {row['n_lines']}",
+        }
+        for _, row in table.iterrows()
     ]
-    for _, row in table.iterrows():
-        c, rate = _cell(row, "c"), _cell(row, "learning_rate")
-        censored = f"{row['censored']} of {row['n_lines']}"
-        label = f"| {row['net']} | {row['activation']} | {row['line']} "
-        lines.append(f"{label}| {c} | {rate} | {row['n_seeds']} | {censored} |")
-    return "\n".join(lines)
+    return text.table(pd.DataFrame(lines))
 
 
 def raggedness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -109,15 +114,12 @@ def raggedness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def markdown_raggedness(tables: Mapping[str, pd.DataFrame]) -> str:
     """``raggedness`` as a Markdown table."""
-    lines = [
-        "| line | searches | bracketed | not monotone above | share of c where it fails again |",
-        "|---|---|---|---|---|",
-    ]
-    for line, row in raggedness(tables).iterrows():
-        share = "–" if np.isnan(row["exceptions"]) else f"{row['exceptions']:.0%}"
-        counts = " | ".join(f"{row[name]:.0f}" for name in ("lines", "bracketed", "ragged"))
-        lines.append(f"| {line} | {counts} | {share} |")
-    return "\n".join(lines)
+    found = raggedness(tables)
+    shares = ["–" if np.isnan(share) else f"{share:.0%}" for share in found["exceptions"]]
+    names = {"lines": "searches", "bracketed": "bracketed", "ragged": "not monotone above"}
+    counts = found.rename_axis("line").reset_index().rename(columns=names)
+    columns = ["line", *names.values(), "share of c where it fails again"]
+    return text.table(counts.assign(**{columns[-1]: shares})[columns])
 
 
 def _cell(row: pd.Series, quantity: str) -> str:

@@ -1,13 +1,13 @@
-"""The claims of the paper: how each is judged, and the judgement itself.
+"""The claims of the paper, and their evaluation on the tables of a study.
 
-``load_catalogue`` reads ``config/claims.yaml``; ``judge`` turns the tidy tables into the claims
-table. Thresholds are in the file and estimators in ``nup.claims.estimators``: neither sees the
-other's numbers, so a verdict is what the data say.
+``load_catalogue`` reads ``config/claims.yaml``; ``evaluate`` computes the table ``claims`` from the
+tidy tables. The file holds thresholds and ``nup.claims.estimators`` holds estimators; neither
+depends on the other's numbers, so that a verdict follows from the data alone.
 """
 
 from __future__ import annotations
 
 from nup.claims.catalogue import Catalogue, load_catalogue
-from nup.claims.evaluation import judge
+from nup.claims.evaluation import evaluate
 
-__all__ = ["Catalogue", "judge", "load_catalogue"]
+__all__ = ["Catalogue", "evaluate", "load_catalogue"]

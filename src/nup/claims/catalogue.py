@@ -1,8 +1,7 @@
-"""The catalogue of claims: ``config/claims.yaml``, checked against its schema."""
+"""The catalogue of claims: ``config/claims.yaml`` and files beside it, checked against a schema."""
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections import Counter
 from collections.abc import Iterable
@@ -73,9 +72,9 @@ class Criterion(Entry):
             known = ", ".join(sorted(ESTIMATORS))
             raise ValueError(
                 f"expected an estimator among {known}; got {self.estimator!r}. "
-                "Correct the name, or add the function to nup.claims.estimators.ESTIMATORS"
+                "Correct the name, or register such an estimator in a plug-in"
             )
-        signature = inspect.signature(ESTIMATORS[self.estimator])
+        signature = ESTIMATORS[self.estimator].signature
         try:
             signature.bind(None, **self.arguments, **self.for_each)
         except TypeError as error:
@@ -84,6 +83,20 @@ class Criterion(Entry):
         if self.universal and both_ends:
             raise ValueError("a universal criterion needs a threshold with one end only")
         return self
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the arguments that the estimator takes."""
+        return list(ESTIMATORS[self.estimator].signature.parameters)[1:]
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """The arguments, with the estimator's defaults for those that are left out."""
+        parameters = ESTIMATORS[self.estimator].signature.parameters
+        values = {
+            name: self.arguments.get(name, parameters[name].default) for name in self.parameters
+        }
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
     def expanded(self) -> list[Criterion]:
         """The criteria that ``for_each`` stands for; the criterion itself without it."""
@@ -119,6 +132,12 @@ class Claim(Entry):
     notebook: str
     criteria: list[Criterion] = Field(min_length=1)
 
+    @property
+    def nets(self) -> list[str]:
+        """Labels of the nets that the criteria name as ``net`` or ``against``, in their order."""
+        named = [each.bound.get(key) for each in self.criteria for key in ("net", "against")]
+        return list(dict.fromkeys(net for net in named if net))
+
     @field_validator("criteria")
     @classmethod
     def _expand(cls, criteria: list[Criterion]) -> list[Criterion]:
@@ -127,7 +146,7 @@ class Claim(Entry):
         return expanded
 
 
-class IntervalSettings(Entry):
+class IntervalOptions(Entry):
     """How the intervals over seeds are drawn."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
@@ -138,7 +157,7 @@ class IntervalSettings(Entry):
 class Catalogue(Entry):
     """All claims, in the order of the file."""
 
-    intervals: IntervalSettings = IntervalSettings()
+    intervals: IntervalOptions = IntervalOptions()
     claims: list[Claim] = Field(min_length=1)
 
     @field_validator("claims")
@@ -162,14 +181,32 @@ def require_distinct(noun: str, names: Iterable[str]) -> None:
         raise ValueError(f"each {noun} needs its own name; {', '.join(twice)} occurs twice")
 
 
-def load_catalogue(path: str | Path) -> Catalogue:
-    """Read and check the claims file.
+def load_catalogue(path: str | Path, *further: str | Path) -> Catalogue:
+    """Read and check one or more files of claims.
+
+    Args:
+        path: the first file; its ``intervals`` hold for all claims.
+        further: files whose claims are added.
+
+    Returns:
+        All claims, in the order of the files.
 
     Raises:
-        UserError: if the file is missing, is not YAML, or breaks the schema; the message names
-            each place at fault.
+        UserError: a file is missing, is not YAML, or breaks the schema (the message names each
+            place at fault), or two files have a claim with the same id.
     """
-    return read_checked(Catalogue, path, "claims")
+    first = read_checked(Catalogue, path, "claims")
+    claims, origin = list(first.claims), {claim.id: path for claim in first.claims}
+    for other in further:
+        for claim in read_checked(Catalogue, other, "claims").claims:
+            if claim.id in origin:
+                raise UserError(
+                    f"claim {claim.id!r} is in {origin[claim.id]} and in {other}: "
+                    "expected an id of its own; rename one of the two"
+                )
+            origin[claim.id] = other
+            claims.append(claim)
+    return first.model_copy(update={"claims": claims})
 
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)

@@ -1,6 +1,7 @@
-"""Tables → claims table: one row a criterion and one ``overall`` row.
+"""From the tables of a study to the table ``claims``.
 
-So it is for each claim, for each activation and setting in which its experiment was run.
+A claim has a row ``overall`` and a row for each criterion, for every activation and regime in which
+its experiment was run.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import numpy as np
 import pandas as pd
 
 from nup.claims import verdicts
-from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalSettings
+from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalOptions
 from nup.claims.estimators import ESTIMATORS
 from nup.claims.run_selection import (
-    Evidence,
     Measurement,
     NotRun,
+    RunSelection,
     Undecided,
-    by_setting,
-    with_net_labels,
+    by_regime,
 )
 from nup.claims.statistics import Interval, bootstrap_mean, worst
 from nup.tables import schema
@@ -31,27 +31,26 @@ OVERALL = "overall"
 _NAMED = 6
 
 
-def judge(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
-    """Judge every claim for every activation and setting of its experiment.
+def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
+    """Evaluate every claim for every activation and regime of its experiment.
 
-    A claim whose experiment is absent is *not run* for all activations of the tables, in no
-    setting.
+    A claim whose experiment is absent is *not run* for all activations of the tables, and its
+    column ``setting`` is empty.
 
     Args:
-        tables: frames ``runs``, ``steps``, ``layers``, ``init`` with the columns of ``nup.tables.schema``;
-            an absent or empty one leads to the verdict ``not run`` where it is needed.
+        tables: frames ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; an absent
+            or empty one leads to the verdict ``not run`` where it is needed.
         catalogue: the claims with their thresholds.
 
     Returns:
         The table ``claims`` with the columns of ``nup.tables.schema.CLAIMS``.
     """
-    tables = with_net_labels(tables)
     rows = [
         row
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for evidence in by_setting(tables, claim.experiment, activation, claim.select)
-        for row in _judge_claim(evidence, claim, catalogue.intervals)
+        for selection in by_regime(tables, claim.experiment, activation, claim.select)
+        for row in _claim_rows(selection, claim, catalogue.intervals)
     ]
     frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
@@ -73,33 +72,33 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
     return found
 
 
-def _judge_claim(
-    evidence: Evidence, claim: Claim, settings: IntervalSettings
+def _claim_rows(
+    selection: RunSelection, claim: Claim, options: IntervalOptions
 ) -> list[dict[str, Any]]:
     shared = {
         "claim": claim.id,
-        "activation": evidence.activation,
-        "setting": evidence.setting_label,
+        "activation": selection.activation,
+        "setting": selection.regime_label,
         "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,
     }
     rows = [
-        {**shared, **_judge_criterion(evidence, criterion, claim.min_seeds, settings)}
+        {**shared, **_criterion_row(selection, criterion, claim.min_seeds, options)}
         for criterion in claim.criteria
     ]
     return [_overall_row(rows, claim.provenance), *rows]
 
 
-def _judge_criterion(
-    evidence: Evidence, criterion: Criterion, min_seeds: int, settings: IntervalSettings
+def _criterion_row(
+    selection: RunSelection, criterion: Criterion, min_seeds: int, options: IntervalOptions
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"criterion": criterion.name, "threshold": str(criterion.threshold)}
     if criterion.provenance is not None:
         row["provenance"] = criterion.provenance
     try:
-        measurement = ESTIMATORS[criterion.estimator](evidence, **criterion.arguments)
-        interval = _interval(measurement, criterion, settings)
+        measurement = ESTIMATORS[criterion.estimator].function(selection, **criterion.arguments)
+        interval = _interval(measurement, criterion, options)
     except (NotRun, Undecided) as outcome:
         label = verdicts.NOT_RUN if isinstance(outcome, NotRun) else verdicts.INCONCLUSIVE
         nothing = {"estimate": np.nan, "low": np.nan, "high": np.nan, "n_seeds": 0}
@@ -116,9 +115,7 @@ def _judge_criterion(
     return {**row, **numbers, "n_seeds": interval.n, "verdict": label, "reason": reason}
 
 
-def _interval(
-    measurement: Measurement, criterion: Criterion, settings: IntervalSettings
-) -> Interval:
+def _interval(measurement: Measurement, criterion: Criterion, options: IntervalOptions) -> Interval:
     values = measurement.by_seed.to_numpy(dtype=float)
     if values.size == 0:
         raise Undecided(measurement.undecided or measurement.note or "no seed gave a value")
@@ -128,7 +125,7 @@ def _interval(
         return worst(values, largest=criterion.threshold.high is not None)
     if np.isinf(values).any():
         raise Undecided("a seed's value is infinite")
-    return bootstrap_mean(values, settings.confidence, settings.resamples, settings.seed)
+    return bootstrap_mean(values, options.confidence, options.resamples, options.seed)
 
 
 def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:

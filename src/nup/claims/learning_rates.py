@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.run_selection import Axis, Evidence, NotRun, remembered
+from nup.claims.run_selection import Axis, NotRun, RunSelection, remembered
 
 Rate = Literal["best", "largest stable"]
 
@@ -77,7 +77,7 @@ def undecided(runs: pd.DataFrame, chosen: pd.DataFrame, rate: Rate, axis: Axis =
 
 @remembered
 def grid_runs(
-    evidence: Evidence,
+    selection: RunSelection,
     net: str,
     axis: Axis = "depth",
     gradient_scaling: str = "none",
@@ -86,7 +86,7 @@ def grid_runs(
     """The complete grid of constant-rate runs of one net.
 
     Args:
-        evidence: the runs.
+        selection: the runs.
         net: the net.
         axis: the size that varies.
         gradient_scaling: ``none`` or ``depthwise``.
@@ -95,7 +95,7 @@ def grid_runs(
     Raises:
         NotRun: if runs of the (size × seed × learning rate) grid are absent, or too few sizes.
     """
-    runs = constant_rate_runs(evidence.runs_of(net, axis), gradient_scaling)
+    runs = constant_rate_runs(selection.runs_of(net, axis), gradient_scaling)
     sizes = sorted(runs[axis].unique())
     name = AXIS_NAMES[axis]
     if not sizes and gradient_scaling != "none":

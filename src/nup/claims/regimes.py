@@ -1,7 +1,8 @@
-"""Settings: the loss and the batch size in which an experiment was run.
+"""Regimes: the loss and the batch size in which an experiment was run.
 
-A claim is judged in each setting of its experiment by itself, as it is for each activation: what
-holds for full batches and squared errors need not hold for minibatches or cross-entropy.
+A claim is evaluated in each regime of its experiment separately, as it is for each activation: what
+holds for full batches and squared errors need not hold for minibatches or cross-entropy. The column
+of the table ``claims`` that names the regime is called ``setting``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ INITIALIZATION = "initialization"
 _LOSSES = {"mse": "mse", "cross_entropy": "cross-entropy"}
 
 
-class Setting(NamedTuple):
+class Regime(NamedTuple):
     """Columns of ``runs``: name of the loss, and samples per step, None for full batch."""
 
     loss_name: str
@@ -37,10 +38,10 @@ def matching(rows: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     return rows
 
 
-def settings_of(
+def regimes_of(
     tables: Mapping[str, pd.DataFrame], experiment: str, select: Mapping[str, Any] | None = None
-) -> list[Setting]:
-    """The settings that an experiment has runs in: mse first, full batches first.
+) -> list[Regime]:
+    """The regimes that an experiment has runs in: mse first, full batches first.
 
     Args:
         tables: the tidy tables, of which ``runs`` is read if it is there.
@@ -51,16 +52,16 @@ def settings_of(
         return []
     rows = matching(tables["runs"], {"experiment": experiment, **(select or {})})
     pairs = rows[["loss_name", "batch_size"]].drop_duplicates().itertuples(index=False)
-    found = {Setting(str(name), None if pd.isna(size) else int(size)) for name, size in pairs}
+    found = {Regime(str(name), None if pd.isna(size) else int(size)) for name, size in pairs}
     return sorted(found, key=lambda each: (each.loss_name != "mse", each.loss_name, _size(each)))
 
 
-def _size(setting: Setting) -> int:
-    return 0 if setting.batch_size is None else setting.batch_size
+def _size(regime: Regime) -> int:
+    return 0 if regime.batch_size is None else regime.batch_size
 
 
 def judged_names(rows: pd.DataFrame) -> pd.Series[str]:
-    """What each row of a table of claims judges: the activation, with the setting if these differ.
+    """Name of the subject of each row: its activation, with the regime where several occur.
 
     Args:
         rows: rows of the table ``claims``, usually those of one claim.
@@ -70,6 +71,6 @@ def judged_names(rows: pd.DataFrame) -> pd.Series[str]:
     return rows["activation"] + ", " + rows["setting"]
 
 
-def claim_settings(judged: pd.DataFrame, claim_id: str) -> list[str]:
-    """The settings in which a claim was judged, in the table's order; [''] if in none."""
+def claim_regimes(judged: pd.DataFrame, claim_id: str) -> list[str]:
+    """The regimes in which a claim was judged, in the table's order; [''] if in none."""
     return list(dict.fromkeys(judged.loc[judged["claim"] == claim_id, "setting"])) or [""]

@@ -1,4 +1,4 @@
-"""The evidence for one claim, activation and setting: the rows of the tables that bear on it."""
+"""A run selection: the rows of the tables on which one claim is evaluated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 
-from nup.claims.regimes import INITIALIZATION, Setting, matching, settings_of
+from nup.claims.nets import nets_of_study
+from nup.claims.regimes import INITIALIZATION, Regime, matching, regimes_of
 from nup.tables import schema
 
 P = ParamSpec("P")
@@ -20,7 +21,15 @@ Axis = Literal["depth", "base_width"]
 
 #: Columns in which the runs of one net within an experiment must agree, or else be pinned; the axis
 #: of the comparison apart.
-_SINGLE_VALUED = ("dataset", "loss_name", "batch_size", "base_width", "depth", "dtype")
+_SINGLE_VALUED = (
+    "dataset",
+    "data_options",
+    "loss_name",
+    "batch_size",
+    "base_width",
+    "depth",
+    "dtype",
+)
 
 
 class NotRun(Exception):  # noqa: N818 (an outcome, not an error)
@@ -44,64 +53,33 @@ class Measurement:
     note: str = ""
 
 
-def net_labels(table: pd.DataFrame) -> pd.Series[str]:
-    """Name of each row's net: ``nup(r=2)``, ``mup``, ``sp+adamw matched to nup(r=2)``.
-
-    It says how the net is trained where that is not by gradient descent. The column ``net`` of a
-    table that has it is taken for these names.
-    """
-    if "net" in table:
-        return table["net"]
-    labels = []
-    matches, optimizers = (
-        table[column].fillna("") if column in table else pd.Series("", index=table.index)
-        for column in ("matched_to", "optimizer")
-    )
-    columns = (table["parameterization"], table["width_exponent"], matches, optimizers)
-    for name, exponent, matched_to, optimizer in zip(*columns, strict=True):
-        pattern = f"(r={exponent:g})" if name.startswith("nup") else ""
-        match = f" matched to {matched_to}" if matched_to else ""
-        trained = f"+{optimizer}" if optimizer not in ("", "sgd") else ""
-        labels.append(f"{name}{pattern}{trained}{match}")
-    return pd.Series(labels, index=table.index, dtype="str")
-
-
-def with_net_labels(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables, ``runs`` and ``init`` with a column ``net``: named once for all that follows."""
-    named = {
-        name: tables[name].assign(net=net_labels(tables[name]))
-        for name in ("runs", "init")
-        if name in tables and not tables[name].empty
-    }
-    return {**tables, **named}
-
-
 def remembered(
-    function: Callable[Concatenate[Evidence, P], T],
-) -> Callable[Concatenate[Evidence, P], T]:
-    """Call a function of the evidence once for each of its further arguments, which are names."""
+    function: Callable[Concatenate[RunSelection, P], T],
+) -> Callable[Concatenate[RunSelection, P], T]:
+    """Make a function of a selection compute each result once for a selection and its arguments."""
 
     @wraps(function)
-    def found(evidence: Evidence, /, *arguments: P.args, **names: P.kwargs) -> T:
+    def found(selection: RunSelection, /, *arguments: P.args, **names: P.kwargs) -> T:
         key = (function, arguments, tuple(sorted(names.items())))
-        if key not in evidence.found:
-            evidence.found[key] = function(evidence, *arguments, **names)
-        found: T = evidence.found[key]
+        if key not in selection.found:
+            selection.found[key] = function(selection, *arguments, **names)
+        found: T = selection.found[key]
         return found
 
     return found
 
 
-class Evidence:
-    """The tables, filtered to one experiment, one activation and one setting.
+class RunSelection:
+    """The rows of the tables of one experiment, one activation and one regime.
 
     Args:
-        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; absent ones are empty.
+        tables: ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; an absent one
+            counts as empty.
         experiment: value of the column ``experiment``.
         activation: value of the column ``activation``.
         select: further columns of ``runs`` or ``init`` with the value they must have, None for a
             missing one.
-        setting: loss and batch size of the runs; all if absent.
+        regime: loss and batch size of the runs; all if absent.
     """
 
     def __init__(
@@ -110,32 +88,32 @@ class Evidence:
         experiment: str,
         activation: str,
         select: Mapping[str, Any] | None = None,
-        setting: Setting | None = None,
+        regime: Regime | None = None,
     ) -> None:
         self.experiment = experiment
         self.activation = activation
         self._tables = tables
         self._select = select
-        self.setting = setting
-        #: What functions of this evidence returned, see ``remembered``.
+        self.regime = regime
+        #: Results of functions of this selection, see ``remembered``.
         self.found: dict[Any, Any] = {}
         self._where = {"experiment": experiment, "activation": activation, **(select or {})}
 
-    def within(self, experiment: str | None = None, activation: str | None = None) -> Evidence:
+    def within(self, experiment: str | None = None, activation: str | None = None) -> RunSelection:
         """The same tables, filtered to another experiment or another activation."""
-        return Evidence(
+        return RunSelection(
             self._tables,
             experiment or self.experiment,
             activation or self.activation,
             self._select,
-            self.setting,
+            self.regime,
         )
 
     @property
-    def setting_label(self) -> str:
-        """Label of the setting; ``initialization`` for an experiment of untrained nets."""
-        if self.setting is not None:
-            return self.setting.label
+    def regime_label(self) -> str:
+        """Label of the regime; ``initialization`` for an experiment of untrained nets."""
+        if self.regime is not None:
+            return self.regime.label
         untrained = "init" in self._tables and self.experiment in set(
             self._tables["init"]["experiment"]
         )
@@ -143,13 +121,18 @@ class Evidence:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """Rows of ``runs`` with a column ``net``."""
+        """Rows of ``runs``."""
         return self._filtered("runs")
 
     @cached_property
     def init(self) -> pd.DataFrame:
-        """Rows of ``init`` with a column ``net``."""
+        """Rows of ``init``."""
         return self._filtered("init")
+
+    @cached_property
+    def study_nets(self) -> pd.DataFrame:
+        """All nets of the study, in the selection or not, with the columns of ``nets.COLUMNS``."""
+        return nets_of_study(self._tables)
 
     def runs_of(self, net: str | None = None, axis: Axis = "depth") -> pd.DataFrame:
         """The runs of one net, or of all, that may differ in ``axis``.
@@ -206,9 +189,8 @@ class Evidence:
     def _filtered(self, name: str) -> pd.DataFrame:
         if name not in self._tables or self._tables[name].empty:
             return pd.DataFrame({"net": pd.Series([], dtype="str")})
-        setting = self.setting._asdict() if self.setting and name == "runs" else {}
-        rows = matching(self._tables[name], {**self._where, **setting})
-        return rows.assign(net=net_labels(rows))
+        regime = self.regime._asdict() if self.regime and name == "runs" else {}
+        return matching(self._tables[name], {**self._where, **regime})
 
     def _of(
         self, table: pd.DataFrame, net: str | None, varying: Collection[str] = ()
@@ -234,13 +216,13 @@ class Evidence:
         return rows
 
 
-def by_setting(
+def by_regime(
     tables: Mapping[str, pd.DataFrame],
     experiment: str,
     activation: str,
     select: Mapping[str, Any] | None = None,
-) -> list[Evidence]:
-    """The evidence for each setting in which an activation was run; one without, if in none."""
-    found = settings_of(tables, experiment, {**(select or {}), "activation": activation})
+) -> list[RunSelection]:
+    """A selection for each regime in which an activation was run; one without regime if in none."""
+    found = regimes_of(tables, experiment, {**(select or {}), "activation": activation})
     where = (tables, experiment, activation, select)
-    return [Evidence(*where, setting) for setting in found] or [Evidence(*where)]
+    return [RunSelection(*where, regime) for regime in found] or [RunSelection(*where)]

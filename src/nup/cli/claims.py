@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nup.cli.options import add_log, add_plugins
 
+if TYPE_CHECKING:
+    from nup.claims import Catalogue
+
 
 def claims(options: Namespace) -> None:
-    """Judge the claims and write the table ``claims``."""
-    from nup import claims as judging
+    """Evaluate the claims and write the table ``claims``."""
+    from nup.claims import evaluate
     from nup.tables import store
 
-    catalogue = judging.load_catalogue(options.catalogue)
-    store.write_table("claims", judging.judge(_frames(options.tables), catalogue), options.out)
+    judged = evaluate(_frames(options.tables), _catalogue(options))
+    store.write_table("claims", judged, options.out)
 
 
 def claims_options(parser: ArgumentParser) -> None:
@@ -28,14 +31,13 @@ def claims_options(parser: ArgumentParser) -> None:
 
 
 def readings(options: Namespace) -> None:
-    """Judge the claims in every reading and write the table ``readings``."""
-    from nup import claims as judging
+    """Evaluate the claims under every interpretation and write the table ``readings``."""
     from nup.claims import interpretations
     from nup.tables import store
 
-    catalogue = judging.load_catalogue(options.catalogue)
-    wanted = interpretations.load_readings(options.readings, catalogue)
-    judged = interpretations.judge_readings(_frames(options.tables), catalogue, wanted)
+    catalogue = _catalogue(options)
+    wanted = interpretations.load_interpretations(options.readings, catalogue)
+    judged = interpretations.evaluate_interpretations(_frames(options.tables), catalogue, wanted)
     store.write_table("readings", judged, options.out)
 
 
@@ -52,11 +54,10 @@ def readings_options(parser: ArgumentParser) -> None:
 
 def verdicts(options: Namespace) -> None:
     """Print the verdicts of one or several tables of claims."""
-    from nup import claims as judging
     from nup.report import scorecard
 
     if options.markdown:
-        print(scorecard.markdown(options.claims, judging.load_catalogue(options.catalogue)))
+        print(scorecard.markdown(options.claims, _catalogue(options)))
     else:
         print("\n\n".join(scorecard.text(path) for path in options.claims))
 
@@ -93,10 +94,19 @@ def _frames(folder: Path) -> dict[str, Any]:
     return {name: store.read_table(name, folder / f"{name}.parquet") for name in names}
 
 
+def _catalogue(options: Namespace) -> Catalogue:
+    """The claims of the given files and of the loaded plug-ins."""
+    from nup import plugin
+    from nup.claims import load_catalogue
+
+    return load_catalogue(*options.catalogue, *plugin.claims_files())
+
+
 def _add_catalogue(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--catalogue",
         type=Path,
-        default=Path("config/claims.yaml"),
-        help="file of the claims (default: config/claims.yaml)",
+        nargs="+",
+        default=[Path("config/claims.yaml")],
+        help="files of the claims (default: config/claims.yaml); those of plug-ins are added",
     )

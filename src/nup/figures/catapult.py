@@ -13,40 +13,46 @@ from matplotlib.figure import Figure
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import amplitude_ratio, catapult_runs
-from nup.claims.run_selection import Evidence, NotRun, Undecided
-from nup.figures import style
+from nup.claims.nets import option
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.nets import net_style
+from nup.figures.panels import Draw, one_seed, panels, run_name
 
 
+@register
 def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Constant rates from ηλ_0 ≥ the claim's bound: losses, spike amplitudes, η_tλ_t."""
     bound = float(claim.criteria[0].arguments["least_initial_edge"])
     low, high = style.threshold_of(claim, "late_edge")
 
-    def selected(evidence: Evidence) -> pd.DataFrame:
-        return catapult_runs(evidence, "constant", least_initial_edge=bound)
+    def selected(selection: RunSelection) -> pd.DataFrame:
+        return catapult_runs(selection, "constant", least_initial_edge=bound)
 
-    def losses(axis: Axes, evidence: Evidence) -> None:
-        _draw_losses(axis, evidence, style.one_seed(selected(evidence)), "learning_rate", "η")
+    def losses(axis: Axes, selection: RunSelection) -> None:
+        _draw_losses(axis, selection, one_seed(selected(selection)), "learning_rate", "η")
 
-    def edges(axis: Axes, evidence: Evidence) -> None:
+    def edges(axis: Axes, selection: RunSelection) -> None:
         axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
-        for color, (_, run) in style.colored(style.one_seed(selected(evidence)), "learning_rate"):
-            steps = evidence.steps_of(run["run_id"]).dropna(subset=["edge"])
+        runs = one_seed(selected(selection))
+        for color, (_, run) in style.colored(runs, "learning_rate"):
+            steps = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
             axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
-        axis.set_xlabel("step t")
+        axis.set_xlabel(f"step t ({run_name(selection, runs)})")
         axis.set_ylabel(r"$\eta_t\lambda_t$")
         axis.legend(loc="upper right")
 
     rows = {
-        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed, νP": losses,
-        "spike amplitude by quarter, every run": lambda axis, evidence: _draw_quarters(
-            axis, evidence, selected(evidence)
+        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": losses,
+        "spike amplitude by quarter, every run": lambda axis, selection: _draw_quarters(
+            axis, selection, selected(selection)
         ),
-        r"$\eta_t\lambda_t$, one seed, νP": edges,
+        r"$\eta_t\lambda_t$, one seed": edges,
     }
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
+@register
 def catapult_prolonged(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -54,12 +60,11 @@ def catapult_prolonged(
     schedules = list(dict.fromkeys(each.arguments["schedule"] for each in claim.criteria))
     _, loss_bound = style.threshold_of(claim, "largest_loss")
 
-    def losses(schedule: str) -> style.Draw:
-        def draw(axis: Axes, evidence: Evidence) -> None:
-            runs = style.one_seed(
-                catapult_runs(evidence, schedule, claim.criteria[0].arguments["net"])
-            )
-            _draw_losses(axis, evidence, runs, "schedule_c", "c")
+    def losses(schedule: str) -> Draw:
+        def draw(axis: Axes, selection: RunSelection) -> None:
+            runs = catapult_runs(selection, schedule, claim.criteria[0].arguments["net"])
+            runs = one_seed(runs.assign(c=option(runs, "schedule", "c")))
+            _draw_losses(axis, selection, runs, "c", "c")
             bound = (loss_bound or np.nan) * runs["initial_loss"].median()
             axis.axhline(bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial")
             axis.set_ylim(top=30 * bound)
@@ -67,35 +72,34 @@ def catapult_prolonged(
 
         return draw
 
-    rows: dict[str, style.Draw] = {
-        f"training loss under {schedule}(c), one seed, νP": losses(schedule)
-        for schedule in schedules
+    rows: dict[str, Draw] = {
+        f"training loss under {schedule}(c), one seed": losses(schedule) for schedule in schedules
     }
-    rows["spike amplitude, last quarter over first"] = lambda axis, evidence: _draw_ratios(
-        axis, evidence, claim
+    rows["spike amplitude, last quarter over first"] = lambda axis, selection: _draw_ratios(
+        axis, selection, claim
     )
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
 def _draw_losses(
-    axis: Axes, evidence: Evidence, runs: pd.DataFrame, column: str, symbol: str
+    axis: Axes, selection: RunSelection, runs: pd.DataFrame, column: str, symbol: str
 ) -> None:
     for color, (_, run) in style.colored(runs, column):
-        steps = evidence.steps_of(run["run_id"])
+        steps = selection.steps_of(run["run_id"])
         label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
         axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)
     axis.set_yscale("log")
-    axis.set_xlabel("step t")
+    axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel("training loss")
     axis.legend(loc="upper right", ncols=3, fontsize="x-small")
 
 
-def _draw_quarters(axis: Axes, evidence: Evidence, runs: pd.DataFrame) -> None:
+def _draw_quarters(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> None:
     quarters = [1, 2, 3, 4]
     labelled = set()
     for _, run in runs.iterrows():
-        losses = loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
-        look = style.net_style(run["net"])
+        losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
+        look = net_style(selection, run["net"])
         label = None if run["net"] in labelled else look.label
         labelled.add(run["net"])
         axis.plot(
@@ -116,12 +120,12 @@ def _draw_quarters(axis: Axes, evidence: Evidence, runs: pd.DataFrame) -> None:
     axis.legend(loc="upper right")
 
 
-def _draw_ratios(axis: Axes, evidence: Evidence, claim: Claim) -> None:
+def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
     criteria = [each for each in claim.criteria if each.estimator == "amplitude_ratio"]
     rows, silent = [], []
     for criterion in criteria:
         try:
-            ratios = amplitude_ratio(evidence, **criterion.arguments).by_seed
+            ratios = amplitude_ratio(selection, **criterion.arguments).by_seed
         except (NotRun, Undecided) as outcome:
             silent.append(str(outcome))
             continue

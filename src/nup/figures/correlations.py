@@ -8,10 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nup.analysis.cosine.correlations import BEYOND, FEATURES, OUTCOMES, PREDICTORS
+from nup.analysis.cosine.correlations import (
+    BEYOND,
+    FEATURES,
+    OUTCOMES,
+    PREDICTORS,
+    correlations,
+)
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures import register, style
+from nup.figures.panels import panels
 
 _LOOKS = {
     "cosine": (style.BLUE, "o", style.BLUE),
@@ -23,8 +30,12 @@ _LOOKS = {
 _LABELS = {**PREDICTORS, BEYOND: "late cosine, rivals held fixed too"}
 
 
+@register
 def correlation_forest(
-    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim, found: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame],
+    judged: pd.DataFrame,
+    claim: Claim,
+    found: pd.DataFrame | None = None,
 ) -> Figure:
     """Partial rank correlations with their intervals over seeds: outcomes by predictors.
 
@@ -32,12 +43,14 @@ def correlation_forest(
         tables: the tidy tables.
         judged: the claims table.
         claim: the claim on the cosine and features.
-        found: what ``nup.analysis.cosine.correlations.correlations`` returned of them.
+        found: what ``nup.analysis.cosine.correlations.correlations`` returned of them; computed
+            if absent.
     """
+    table = correlations(tables, claim) if found is None else found
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        own = found[found["activation"] == evidence.activation]
-        own = own[own["setting"] == evidence.setting_label]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        own = table[table["activation"] == selection.activation]
+        own = own[own["setting"] == selection.regime_label]
         remarks = [remark for remark in own["remark"] if remark]
         if own.empty or remarks:
             raise NotRun(remarks[0].removeprefix("not run: ") if remarks else "no correlations")
@@ -45,7 +58,7 @@ def correlation_forest(
 
     rows = {"partial rank correlation, LR and depth held fixed": draw}
     title = "Feature learning: the cosine and its rivals (exploratory)"
-    return style.panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
+    return panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
 
 
 def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:

@@ -13,54 +13,66 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from nup.claims.catalogue import Claim
 from nup.claims.learning_rates import AXIS_NAMES, Rate, chosen_runs, constant_rate_runs
-from nup.claims.run_selection import Axis, Evidence, NotRun, net_labels
+from nup.claims.nets import comparable, nets_of_study, ordered
+from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
-from nup.figures import style
+from nup.figures import register, style
+from nup.figures.nets import NetStyle, net_style, styles_of
+from nup.figures.panels import Draw, panels
 
 #: Marks of rates at the edge of the grid.
 RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
+
+#: More nets than this do not share a panel.
+_MANY = 4
 
 #: Factor in size between the markers of neighbouring nets.
 _DODGE = 1.025
 
 
+@register
 def rates_against_depth(
     tables: Mapping[str, pd.DataFrame],
     judged: pd.DataFrame,
     claim: Claim,
-    rows: Mapping[str, tuple[Rate, Sequence[str]]],
 ) -> Figure:
-    """Best or largest stable learning rate against depth, with fitted slopes.
+    """Learning rates against depth with fitted slopes: a row for each rate.
 
-    Args:
-        tables: the tidy tables.
-        judged: the claims table.
-        claim: gives experiment, selection and title, and the slope of the dotted line: an end of
-            the threshold of its criterion ``depth_slope``, the lower one if it has two.
-        rows: title of a row of panels → which rate, and the nets that it shows.
+    The claim's criteria name the rates and the nets; many nets are split by what is equal. The
+    dotted line has the slope at an end of the threshold of the criterion ``depth_slope``, the lower
+    end if there are two.
     """
     low, high = style.threshold_of(claim, "depth_slope")
     reference = (high if low is None else low) or 0.0
-    draws = {title: rate_panel(rate, nets, [reference]) for title, (rate, nets) in rows.items()}
-    return style.panels(tables, judged, claim, draws, size=(6.0, 4.2))
+    rates = dict.fromkeys(each.arguments["rate"] for each in claim.criteria)
+    groups = {"": claim.nets}
+    if len(claim.nets) > _MANY:
+        groups = comparable(nets_of_study(tables), claim.nets) or groups
+    rows = {
+        f"{rate} LR" + (f", {equal}" if equal else ""): rate_panel(rate, nets, [reference])
+        for rate in rates
+        for equal, nets in groups.items()
+    }
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
 def rate_panel(
     rate: Rate, nets: Sequence[str], references: Sequence[float] = (), axis_name: Axis = "depth"
-) -> style.Draw:
+) -> Draw:
     """Draws the rates of ``nets`` against their size, and dotted lines of ``references`` slopes."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        present = [net for net in nets if net in set(evidence.runs["net"])]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for index, net in enumerate(present):
-            runs = constant_rate_runs(evidence.runs_of(net, axis_name))
+            runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
             chosen = chosen_runs(runs, rate, axis_name)
-            _draw_net(axis, chosen.rename(columns={axis_name: "size"}), style.net_style(net), shift)
+            sized = chosen.rename(columns={axis_name: "size"})
+            _draw_net(axis, sized, net_style(selection, net), shift)
         axis.scatter([], [], **RING, label="at the edge of the grid of rates")
-        sizes = sorted(evidence.runs[axis_name].unique())
+        sizes = sorted(selection.runs[axis_name].unique())
         size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
         for reference in references:
@@ -71,7 +83,7 @@ def rate_panel(
     return draw
 
 
-def _draw_net(axis: Axes, chosen: pd.DataFrame, net: style.NetStyle, shift: float) -> None:
+def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> None:
     """Geometric mean and range over seeds; rings mark rates at the edge of the grid.
 
     Sizes are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
@@ -120,30 +132,29 @@ def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
     axis.set_xlabel("depth l (layers)" if name == "depth" else f"{AXIS_NAMES[name]} m (units)")
 
 
+@register
 def loss_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """Late training loss against the learning rate: a row of panels a net, a curve a depth."""
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     experiment = runs[runs["experiment"] == claim.experiment]
-    nets = [] if experiment.empty else sorted(set(net_labels(experiment)), key=_order)
+    nets = ordered(experiment)
+    styles = styles_of(tables)
 
-    def drawing(net: str) -> style.Draw:
-        return lambda axis, evidence: _draw_losses(axis, constant_rate_runs(evidence.runs_of(net)))
+    def drawing(net: str) -> Draw:
+        return lambda axis, selection: _draw_losses(
+            axis, constant_rate_runs(selection.runs_of(net))
+        )
 
-    rows = {style.net_style(net).label: drawing(net) for net in nets}
+    rows = {styles[net].label: drawing(net) for net in nets}
     title = "Late training loss against the learning rate"
-    return style.panels(tables, judged, claim, rows or {"": _no_net}, size=(5.2, 2.7), title=title)
+    return panels(tables, judged, claim, rows or {"": _say_absent}, size=(5.2, 2.7), title=title)
 
 
-def _order(net: str) -> tuple[bool, str, bool]:
-    name, _, matched_to = net.partition(" matched to ")
-    return not name.startswith("nup"), name, bool(matched_to)
-
-
-def _no_net(_: Axes, evidence: Evidence) -> None:
-    """Says what is absent, as ``runs_of`` does."""
-    evidence.runs_of()
+def _say_absent(_: Axes, selection: RunSelection) -> None:
+    """Raise ``NotRun`` with what is absent."""
+    selection.runs_of()
 
 
 def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:

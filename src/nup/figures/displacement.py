@@ -15,8 +15,9 @@ from matplotlib.patches import Patch
 from nup.analysis.cosine.motion import Floats, parts
 from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, Undecided
-from nup.figures import style
+from nup.claims.run_selection import RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.panels import Draw, panels
 
 _SQUARES: dict[str, Any] = {"facecolor": style.SKY, "linewidth": 0}
 _ADDED: dict[str, Any] = {"facecolor": style.ORANGE, "linewidth": 0}
@@ -28,6 +29,7 @@ _TAKEN: dict[str, Any] = {
 }
 
 
+@register
 def displacement_identity(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -37,13 +39,13 @@ def displacement_identity(
     """
     rows = {kind: _identity_panel(kind) for kind in KINDS}
     title = "What the squared displacement is made of"
-    return style.panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
 
 
-def _identity_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        motion = motion_of(evidence, run)
+def _identity_panel(kind: str) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        motion = motion_of(selection, run)
         diffusive, cross = parts(motion)
         unit = diffusive[-1]
         if unit == 0:

@@ -13,13 +13,15 @@ from matplotlib.lines import Line2D
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.estimators.edge import edge_runs, hessian_history, late_edge_of
-from nup.claims.run_selection import Evidence
-from nup.figures import style
+from nup.claims.run_selection import RunSelection
+from nup.figures import register, style
+from nup.figures.panels import one_seed, panels, run_name
 
 #: Curves of one panel: more rates than this are thinned, the lowest and the highest kept.
 _CURVES = 6
 
 
+@register
 def edge_of_stability(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -27,56 +29,56 @@ def edge_of_stability(
     reached = float(claim.criteria[0].arguments["reached"])
     low, high = style.threshold_of(claim, "late_hessian_edge")
 
-    def histories(axis: Axes, evidence: Evidence) -> None:
+    def histories(axis: Axes, selection: RunSelection) -> None:
         _band(axis, low, high)
-        _draw_histories(axis, evidence)
+        _draw_histories(axis, selection)
 
-    def ends(axis: Axes, evidence: Evidence) -> None:
+    def ends(axis: Axes, selection: RunSelection) -> None:
         _band(axis, low, high)
-        _draw_ends(axis, evidence, reached)
+        _draw_ends(axis, selection, reached)
 
     rows = {
-        "η times the top eigenvalue, one seed, νP": histories,
+        "η times the top eigenvalue, one seed": histories,
         "median of the last quarter, every stable run": ends,
     }
-    return style.panels(tables, judged, claim, rows)
+    return panels(tables, judged, claim, rows)
 
 
 def _band(axis: Axes, low: float | None, high: float | None) -> None:
     axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
 
 
-def _draw_histories(axis: Axes, evidence: Evidence) -> None:
-    runs = style.one_seed(_stable(evidence)).sort_values("learning_rate")
+def _draw_histories(axis: Axes, selection: RunSelection) -> None:
+    runs = one_seed(_stable(selection)).sort_values("learning_rate")
     keep = np.linspace(0, len(runs) - 1, min(len(runs), _CURVES)).round().astype(int)
     runs = runs.iloc[keep]
     handles = []
     for color, (_, run) in style.colored(runs, "learning_rate"):
-        history = hessian_history(evidence, run["run_id"])
+        history = hessian_history(selection, run["run_id"])
         # Each on its own cadence.
-        other = evidence.steps_of(run["run_id"]).dropna(subset=["edge"])
+        other = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
         axis.plot(other["step"], other["edge"], color=color, linewidth=0.8, linestyle=":")
         axis.plot(history["step"], history["hessian_edge"], color=color, linewidth=1.4)
         handles.append(Line2D([], [], color=color, label=f"η = {run['learning_rate']:.3g}"))
     handles.append(Line2D([], [], color="0.3", label="Hessian"))
     handles.append(Line2D([], [], color="0.3", linestyle=":", label="Gauss–Newton"))
-    axis.set_xlabel("step t")
+    axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel(r"$\eta\lambda_t$")
     axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
     axis.legend(handles=handles, loc="upper right", ncols=2, fontsize="x-small")
 
 
-def _draw_ends(axis: Axes, evidence: Evidence, reached: float) -> None:
+def _draw_ends(axis: Axes, selection: RunSelection, reached: float) -> None:
     """Runs that reached the edge filled, the other stable ones hollow: they do not count."""
-    counted = set(edge_runs(evidence, reached)["run_id"])
-    runs = _stable(evidence)
+    counted = set(edge_runs(selection, reached)["run_id"])
+    runs = _stable(selection)
     for label, face, chosen in (
         (f"reached {reached:g}", style.BLUE, runs[runs["run_id"].isin(counted)]),
         ("did not", "none", runs[~runs["run_id"].isin(counted)]),
     ):
         if chosen.empty:
             continue
-        ends = [late_edge_of(evidence, run) for _, run in chosen.iterrows()]
+        ends = [late_edge_of(selection, run) for _, run in chosen.iterrows()]
         rates = chosen["learning_rate"]
         axis.scatter(rates, ends, facecolors=face, edgecolors=style.BLUE, s=24, label=label)
     axis.set_xscale("log", base=2)
@@ -86,7 +88,7 @@ def _draw_ends(axis: Axes, evidence: Evidence, reached: float) -> None:
     axis.legend(loc="upper left", ncols=3, fontsize="x-small")
 
 
-def _stable(evidence: Evidence) -> pd.DataFrame:
-    runs = catapult_runs(evidence, "constant")
+def _stable(selection: RunSelection) -> pd.DataFrame:
+    runs = catapult_runs(selection, "constant")
     stable: pd.DataFrame = runs[runs["stable"].astype(bool) & runs["batch_size"].isna()]
     return stable

@@ -14,34 +14,44 @@ from matplotlib.ticker import MaxNLocator
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.evolution import final_evolution
 from nup.claims.learning_rates import chosen_runs, constant_rate_runs
-from nup.claims.run_selection import Axis, Evidence, NotRun
+from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
-from nup.figures import style
+from nup.figures import register, style
 from nup.figures.depth import size_axis
+from nup.figures.nets import NetStyle, net_style, styles_of
+from nup.figures.panels import Draw, panels
 
-_NETS = ("nup(r=2)", "mup", "mup matched to nup(r=2)")
+#: The estimator whose threshold is drawn as a cone.
+_BY_LAYER = "evolution_layer_slope"
 
 
+@register
 def preactivation_evolution(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """e_k against the hidden layer for νP and μP, and its maximum over layers against depth."""
-    _, steepest = style.threshold_of(claim, "evolution_layer_slope")
+    """e_k against the hidden layer for each net of the claim, and its maximum against depth."""
+    _, steepest = style.threshold_of(claim, _BY_LAYER)
     _, fastest = style.threshold_of(claim, "evolution_depth_slope")
+    cones = {each.arguments["net"] for each in claim.criteria if each.estimator == _BY_LAYER}
+    styles = styles_of(tables)
     rows = {
-        f"{style.net_style(net).label}: evolution at the best LR": _by_layer(net, steepest or 0.0)
-        for net in (_NETS[0], _NETS[2])
+        f"{styles[net].label if net in styles else net}: evolution at the best LR": _by_layer(
+            net, steepest if net in cones else None
+        )
+        for net in claim.nets
     }
-    rows["largest evolution over hidden layers"] = largest_evolution_panel(_NETS, fastest or 0.0)
-    return style.panels(tables, judged, claim, rows)
+    rows["largest evolution over hidden layers"] = largest_evolution_panel(
+        claim.nets, fastest or 0.0
+    )
+    return panels(tables, judged, claim, rows)
 
 
-def _by_layer(net: str, threshold: float) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        table = best_evolutions(evidence, net)
+def _by_layer(net: str, threshold: float | None) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        table = best_evolutions(selection, net)
         depths = sorted(table["depth"].unique())
         style.draw_by_depth(axis, table, "layer", "evolution", depths)
-        if net == _NETS[0]:
+        if threshold is not None:
             _shade(axis, table, threshold)
         axis.set_yscale("log")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -66,19 +76,20 @@ def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
 
 def largest_evolution_panel(
     nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
-) -> style.Draw:
+) -> Draw:
     """Draws max_k e_k of ``nets`` at the best LR against their size.
 
     A dotted line has the slope ``threshold``.
     """
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        present = [net for net in nets if net in set(evidence.runs["net"])]
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for net in present:
-            _draw_maxima(axis, best_evolutions(evidence, net, axis_name), style.net_style(net))
-        sizes = np.array(sorted(evidence.runs[axis_name].unique()), dtype=float)
+            found = best_evolutions(selection, net, axis_name)
+            _draw_maxima(axis, found, net_style(selection, net))
+        sizes = np.array(sorted(selection.runs[axis_name].unique()), dtype=float)
         axis.set_yscale("log", base=2)
         if threshold is not None:
             axis.plot(
@@ -95,7 +106,7 @@ def largest_evolution_panel(
     return draw
 
 
-def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
+def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> None:
     maxima = table.groupby(["size", "seed"], as_index=False)["evolution"].max()
     label = net.label
     if len(set(maxima["size"])) > 1:
@@ -116,13 +127,13 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: style.NetStyle) -> None:
     )
 
 
-def best_evolutions(evidence: Evidence, net: str, axis: Axis = "depth") -> pd.DataFrame:
+def best_evolutions(selection: RunSelection, net: str, axis: Axis = "depth") -> pd.DataFrame:
     """Columns size, depth, seed, layer, evolution: hidden layers, each run at its best LR."""
-    chosen = chosen_runs(constant_rate_runs(evidence.runs_of(net, axis)), "best", axis)
+    chosen = chosen_runs(constant_rate_runs(selection.runs_of(net, axis)), "best", axis)
     parts = []
     columns = (chosen[name] for name in ("run_id", "depth", axis, "seed"))
     for run_id, depth, size, seed in zip(*columns, strict=True):
-        values = final_evolution(evidence, run_id, depth).rename("evolution").reset_index()
+        values = final_evolution(selection, run_id, depth).rename("evolution").reset_index()
         parts.append(values.assign(depth=int(depth), size=int(size), seed=int(seed)))
     if not parts:
         raise NotRun(f"no stable run of {net}")

@@ -22,9 +22,11 @@ from nup.claims.estimators.features import (
     stable_runs,
     with_features,
 )
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.claims.statistics import rank_residuals
-from nup.figures import style
+from nup.figures import register
+from nup.figures.nets import net_style
+from nup.figures.panels import Draw, panels
 
 _FEATURES: dict[Feature, str] = {"soft_rank": "soft rank", "alignment": "kernel alignment"}
 SCALINGS = {"none": "without gradient scaling", "depthwise": "with depthwise gradient scaling"}
@@ -36,17 +38,18 @@ _QUANTITIES: dict[Quantity, str] = {
 }
 
 
+@register
 def cosine_features(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """Late cosine against the gain of each feature: what of the ranks LR and depth leave."""
     rows = {f"gain in {label}": _residual_panel(name) for name, label in _FEATURES.items()}
-    return style.panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
-def _residual_panel(feature: Feature) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        groups = cosine_runs(evidence).groupby(["net", "seed"])
+def _residual_panel(feature: Feature) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        groups = cosine_runs(selection).groupby(["net", "seed"])
         parts = [
             group.assign(x=_residuals(group, "cosine"), y=_residuals(group, f"{feature}_gain"))
             for _, group in groups
@@ -68,7 +71,7 @@ def _residual_panel(feature: Feature) -> style.Draw:
             legend="full",
             ax=axis,
         )
-        measured = cosine_feature_correlation(evidence, feature)
+        measured = cosine_feature_correlation(selection, feature)
         _write_mean(axis, measured, "size of the correlation")
         axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
@@ -92,6 +95,7 @@ def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
     axis.text(0.02, 0.98, text, transform=axis.transAxes, va="top", fontsize="small")
 
 
+@register
 def quantity_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -100,23 +104,23 @@ def quantity_against_rate(
     for criterion in claim.criteria:
         quantity, scaling = (criterion.arguments[key] for key in ("quantity", "gradient_scaling"))
         rows[SCALINGS[scaling]] = quantity_panel(quantity, scaling)
-    return style.panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
-def quantity_panel(quantity: Quantity, scaling: str) -> style.Draw:
+def quantity_panel(quantity: Quantity, scaling: str) -> Draw:
     """Draws a quantity of the stable runs with this gradient scaling against the LR."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        runs = stable_runs(evidence, scaling)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        runs = stable_runs(selection, scaling)
         if quantity != "final_sharpness":
-            runs = with_features(evidence, runs, quantity)
+            runs = with_features(selection, runs, quantity)
         runs = runs[runs[quantity].notna()]
         if runs.empty:
             raise NotRun(f"no stable run has {_QUANTITIES[quantity]}")
         depths = sorted(runs["depth"].unique())
         sizes = dict(zip(depths, np.linspace(4, 9, len(depths)), strict=True))
         for (net, depth), group in runs.groupby(["net", "depth"]):
-            look = style.net_style(str(net))
+            look = net_style(selection, str(net))
             by_rate = group.groupby("learning_rate")[quantity]
             mean = by_rate.mean()
             axis.fill_between(
@@ -132,7 +136,7 @@ def quantity_panel(quantity: Quantity, scaling: str) -> style.Draw:
                 linestyle=look.dashes,
                 label=f"{look.label}, depth {depth}",
             )
-        _write_mean(axis, rate_correlation(evidence, quantity, scaling), "rank correlation")
+        _write_mean(axis, rate_correlation(selection, quantity, scaling), "rank correlation")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xlabel("learning rate η (stable runs)")

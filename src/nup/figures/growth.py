@@ -1,4 +1,4 @@
-"""Widths: how they grow with depth, and how many units there are."""
+"""Learning rates and evolution against depth and against width, for nets that grow or do not."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
-from nup.figures import style
+from nup.figures import register, style
 from nup.figures.depth import rate_panel
 from nup.figures.evolution import largest_evolution_panel
-
-_EXPONENTS = ("nup(r=2)", "nup(r=1)", "mup", "mup matched to nup(r=2)")
-_WIDTH_NETS = ("mup", "sp", "ntp")
+from nup.figures.panels import panels
 
 
+@register
 def growth_matters(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Best LR and largest evolution against depth for r = 2, 1 and 0 (μP)."""
+    """Best LR and largest evolution against depth for the nets of the claim."""
     rows = {
-        "best LR": rate_panel("best", _EXPONENTS),
-        "largest evolution over hidden layers": largest_evolution_panel(_EXPONENTS),
+        "best LR": rate_panel("best", claim.nets),
+        "largest evolution over hidden layers": largest_evolution_panel(claim.nets),
     }
-    return style.panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
+@register
 def width_settled(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Best LR and largest evolution against width for μP, standard and neural tangent nets."""
+    """Best LR and largest evolution against width for the nets of the claim."""
     ends = [
         end
         for criterion in claim.criteria
@@ -38,9 +38,9 @@ def width_settled(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
     ]
     _, movement = style.threshold_of(claim, "evolution_width_slope")
     rows = {
-        "best LR": rate_panel("best", _WIDTH_NETS, ends, "base_width"),
+        "best LR": rate_panel("best", claim.nets, ends, "base_width"),
         "largest evolution over hidden layers": largest_evolution_panel(
-            _WIDTH_NETS, movement, "base_width"
+            claim.nets, movement, "base_width"
         ),
     }
-    return style.panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))

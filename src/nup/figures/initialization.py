@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence
-from nup.figures import style
+from nup.claims.run_selection import RunSelection
+from nup.figures import register, style
+from nup.figures.panels import panels
 
 _LABELS = {
     "forward": "ln RMS of preactivations",
@@ -20,6 +21,7 @@ _LABELS = {
 }
 
 
+@register
 def norms_at_initialization(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -27,18 +29,18 @@ def norms_at_initialization(
     net = claim.criteria[0].arguments["net"]
     _, half_width = style.threshold_of(claim, "log_norm_slope")
 
-    def draw(axis: Axes, evidence: Evidence, direction: str) -> None:
-        rows = evidence.init_of(net)
+    def draw(axis: Axes, selection: RunSelection, direction: str) -> None:
+        rows = selection.init_of(net)
         rows = rows[rows["depth"] == rows["depth"].max()]
         _draw(axis, rows, direction, half_width or 0.0)
 
-    return style.panels(
+    return panels(
         tables,
         judged,
         claim,
         {
-            "forward": lambda axis, evidence: draw(axis, evidence, "forward"),
-            "backward": lambda axis, evidence: draw(axis, evidence, "backward"),
+            "forward": lambda axis, selection: draw(axis, selection, "forward"),
+            "backward": lambda axis, selection: draw(axis, selection, "backward"),
         },
         table="init",
     )

@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.kernels import kernel_rows
-from nup.claims.run_selection import Evidence
-from nup.figures import style
+from nup.claims.run_selection import RunSelection
+from nup.figures import register, style
+from nup.figures.nets import net_style
+from nup.figures.panels import Draw, activations, panels
 
 _GEOMETRIC = {"estimator": lambda values: np.exp(np.log(values).mean()), "errorbar": ("ci", 95)}
 
 
+@register
 def kernel_concentration(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -28,9 +31,11 @@ def kernel_concentration(
     )
     nets = (growth.arguments["against"], growth.arguments["net"])
 
-    def width(axis: Axes, evidence: Evidence) -> None:
-        _draw_errors(axis, evidence.within(slope.arguments["experiment"]), "base_width", nets)
-        points = np.array(sorted(evidence.within(slope.arguments["experiment"]).init["base_width"]))
+    def width(axis: Axes, selection: RunSelection) -> None:
+        _draw_errors(axis, selection.within(slope.arguments["experiment"]), "base_width", nets)
+        points = np.array(
+            sorted(selection.within(slope.arguments["experiment"]).init["base_width"])
+        )
         middle = float(np.sqrt(axis.get_ylim()[0] * axis.get_ylim()[1]))
         center = float(np.sqrt(points[0] * points[-1]))
         line = middle * (points / center) ** -0.5
@@ -38,14 +43,15 @@ def kernel_concentration(
         axis.set_xlabel("base width m")
         axis.legend(fontsize="x-small")
 
-    def depth(axis: Axes, evidence: Evidence) -> None:
-        _draw_errors(axis, evidence, "depth", nets)
+    def depth(axis: Axes, selection: RunSelection) -> None:
+        _draw_errors(axis, selection, "depth", nets)
         axis.set_xlabel("depth l")
 
-    rows: dict[str, style.Draw] = {"against the width": width, "against the depth": depth}
-    return style.panels(tables, judged, claim, rows, table="init")
+    rows: dict[str, Draw] = {"against the width": width, "against the depth": depth}
+    return panels(tables, judged, claim, rows, table="init")
 
 
+@register
 def kernel_spectrum(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -54,13 +60,13 @@ def kernel_spectrum(
     Every column draws its own activation in color and the others in grey.
     """
     net = claim.criteria[0].arguments["net"]
-    names = style.activations(tables, "init", claim.experiment)
+    names = activations(tables, "init", claim.experiment)
 
-    def draw(axis: Axes, evidence: Evidence, column: str, label: str) -> None:
-        kernel_rows(evidence, net)  # absent ones are said, whatever the others have
-        for name in sorted(names, key=lambda name: name == evidence.activation):
-            rows = kernel_rows(evidence.within(activation=name), net)
-            own = name == evidence.activation
+    def draw(axis: Axes, selection: RunSelection, column: str, label: str) -> None:
+        kernel_rows(selection, net)  # absent ones are said, whatever the others have
+        for name in sorted(names, key=lambda name: name == selection.activation):
+            rows = kernel_rows(selection.within(activation=name), net)
+            own = name == selection.activation
             sns.lineplot(
                 data=rows,
                 x="depth",
@@ -77,31 +83,31 @@ def kernel_spectrum(
         axis.set_ylabel(label)
         _once(axis)
 
-    rows: dict[str, style.Draw] = {
-        "NTK against inverse distance": lambda axis, evidence: draw(
-            axis, evidence, "ntk_distance_error", "relative error"
+    rows: dict[str, Draw] = {
+        "NTK against inverse distance": lambda axis, selection: draw(
+            axis, selection, "ntk_distance_error", "relative error"
         ),
-        "condition number against its limit": lambda axis, evidence: draw(
-            axis, evidence, "condition_gap", r"$\kappa/(1+n/3) - 1$"
+        "condition number against its limit": lambda axis, selection: draw(
+            axis, selection, "condition_gap", r"$\kappa/(1+n/3) - 1$"
         ),
     }
-    return style.panels(tables, judged, claim, rows, table="init")
+    return panels(tables, judged, claim, rows, table="init")
 
 
-def _draw_errors(axis: Axes, evidence: Evidence, column: str, nets: tuple[str, ...]) -> None:
+def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[str, ...]) -> None:
     """Geometric mean over seeds with its 95 % interval, a line per net."""
-    for net, color, marker in zip(nets, (style.VERMILION, style.BLUE), "so", strict=True):
-        rows = kernel_rows(evidence, net)
+    for net in nets:
+        look = net_style(selection, net)
+        rows = kernel_rows(selection, net)
         if column == "base_width":
             rows = rows[rows["depth"] == rows["depth"].max()]
-        name = net.replace("nup(r=", "r = ").rstrip(")")
         sns.lineplot(
             data=rows,
             x=column,
             y="ntk_error",
-            color=color,
-            marker=marker,
-            label=name,
+            color=look.color,
+            marker=look.marker,
+            label=look.label,
             seed=0,
             ax=axis,
             **_GEOMETRIC,

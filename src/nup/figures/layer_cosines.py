@@ -21,25 +21,27 @@ from nup.analysis.cosine.trajectories import (
     run_label,
 )
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures import register, style
+from nup.figures.panels import Draw, panels
 
 #: Diverging, and told apart by the colour-blind: orange below, purple above.
 _DIVERGING = "PuOr"
 _RIGHT = 4.0
 
 
+@register
 def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Maps of the cosine over step and layer, one run a panel."""
     rows = {kind: _map_panel(kind) for kind in KINDS}
     title = "Cosine of every layer"
-    return style.panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
+    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
 
 
-def _map_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        layers = evidence.layers_of(run["run_id"])
+def _map_panel(kind: str) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        layers = selection.layers_of(run["run_id"])
         grid = layers.pivot(index="layer", columns="step", values="cosine").astype("float64")
         grid = grid.loc[:, grid.notna().any()]
         if grid.empty:
@@ -76,19 +78,20 @@ def _square(color: Floats) -> Floats:
     return np.sign(color) * np.square(color)
 
 
+@register
 def phase_portraits(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """Cosine against η_{t−1}λ_t, colored by time, one run a panel."""
     rows = {kind: _portrait_panel(kind) for kind in KINDS}
     title = "Phase portraits: cosine and edge of stability"
-    return style.panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
 
 
-def _portrait_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        found = edges_of(evidence, run)
+def _portrait_panel(kind: str) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        found = edges_of(selection, run)
         constant = run["schedule_name"] == "constant"
         axis.axvline(EDGE, color="black", linewidth=0.8, linestyle=":")
         axis.axhline(0, color="0.6", linewidth=0.8)

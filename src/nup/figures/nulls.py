@@ -14,8 +14,9 @@ from nup.analysis.cosine.null_table import SIMULATIONS, simulate
 from nup.analysis.cosine.nulls import band
 from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun, Undecided
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.panels import Draw, panels
 
 _LAGS = 16
 #: Half width of a 95 % band in standard deviations.
@@ -24,6 +25,7 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
+@register
 def null_displacements(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
@@ -33,13 +35,13 @@ def null_displacements(
     """
     rows = {kind: _displacement_panel(kind) for kind in KINDS}
     title = "Displacement against null models"
-    return style.panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
 
 
-def _displacement_panel(kind: str) -> style.Draw:
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        run = first_run(evidence, kind)
-        motion = motion_of(evidence, run)
+def _displacement_panel(kind: str) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        run = first_run(selection, kind)
+        motion = motion_of(selection, run)
         simulated = simulate(run, motion, SIMULATIONS, seed=0)
         steps = np.arange(1, len(motion.distances))
         unit = np.sqrt(parts(motion).diffusive[1:])
@@ -71,6 +73,7 @@ def _displacement_panel(kind: str) -> style.Draw:
     return draw
 
 
+@register
 def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """How widely the cosines spread, and how they follow each other, against the null models."""
     rows = {
@@ -78,15 +81,15 @@ def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim
         "order of the cosines": _draw_order,
     }
     title = "Cosines against null models"
-    return style.panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
+    return panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
 
 
-def _runs(evidence: Evidence) -> list[tuple[int, str, pd.Series]]:
+def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
     """Number, kind and run of every kind that there is; the first outcome if there is none."""
     found, outcomes = [], []
     for number, kind in enumerate(KINDS):
         try:
-            found.append((number, kind, first_run(evidence, kind)))
+            found.append((number, kind, first_run(selection, kind)))
         except (NotRun, Undecided) as outcome:
             outcomes.append(outcome)
     if not found:
@@ -94,11 +97,11 @@ def _runs(evidence: Evidence) -> list[tuple[int, str, pd.Series]]:
     return found
 
 
-def _draw_spread(axis: Axes, evidence: Evidence) -> None:
+def _draw_spread(axis: Axes, selection: RunSelection) -> None:
     """Share of steps with a cosine below each value."""
     dimensions = []
-    for number, kind, run in _runs(evidence):
-        values = np.sort(_cosines(evidence, run))
+    for number, kind, run in _runs(selection):
+        values = np.sort(_cosines(selection, run))
         share = (np.arange(len(values)) + 0.5) / len(values)
         look = {"color": style.COLORS[number], "linestyle": _DASHES[number]}
         axis.plot(values, share, linewidth=1.4, label=kind, **look)
@@ -113,11 +116,11 @@ def _draw_spread(axis: Axes, evidence: Evidence) -> None:
     axis.legend(loc="upper left", fontsize="x-small")
 
 
-def _draw_order(axis: Axes, evidence: Evidence) -> None:
+def _draw_order(axis: Axes, selection: RunSelection) -> None:
     lags = np.arange(1, _LAGS + 1)
     least = np.inf
-    for number, kind, run in _runs(evidence):
-        values = _cosines(evidence, run)
+    for number, kind, run in _runs(selection):
+        values = _cosines(selection, run)
         least = min(least, len(values))
         axis.plot(
             lags,
@@ -138,8 +141,8 @@ def _draw_order(axis: Axes, evidence: Evidence) -> None:
     axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
-def _cosines(evidence: Evidence, run: pd.Series) -> np.ndarray:
-    cosines = motion_of(evidence, run).cosines
+def _cosines(selection: RunSelection, run: pd.Series) -> np.ndarray:
+    cosines = motion_of(selection, run).cosines
     finite: np.ndarray = cosines[np.isfinite(cosines)]
     if len(finite) == 0:
         raise NotRun(f"run {run['run_id']} has no cosines (record.steps)")

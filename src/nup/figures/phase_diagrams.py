@@ -14,9 +14,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from nup.analysis.phase_lines import of_experiment
+from nup.claims.nets import ordered
 from nup.claims.run_selection import Axis
 from nup.figures import style
 from nup.figures.depth import size_axis
+from nup.figures.nets import styles_of
 from nup.phases.threshold_search import LINES
 
 #: What a line is given in.
@@ -59,7 +61,8 @@ def phase_diagram(
         quantity: ``c`` = ηλ_0, or the learning rate η itself.
     """
     rows = of_experiment(tables, experiment)
-    nets = sorted(set(rows["net"]), key=style.net_order) or [""]
+    nets = ordered(rows) or [""]
+    styles = styles_of(tables)
     activations = sorted(set(rows["activation"])) or [""]
     with style.theme():
         size = (4.9 * len(activations) + 0.3, 2.5 * len(nets) + 1.3)
@@ -73,7 +76,7 @@ def phase_diagram(
                 if panel.empty:
                     _say_absent(axis, experiment)
                     continue
-                axis.set_title(f"{activation}: {style.net_style(net).label}", fontsize="medium")
+                axis.set_title(f"{activation}: {styles[net].label}", fontsize="medium")
                 _draw(axis, panel.rename(columns={axis_name: "size"}), quantity)
                 size_axis(axis, sorted(rows[axis_name].unique()), axis_name)
                 axis.label_outer()

@@ -12,25 +12,29 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim, Criterion
 from nup.claims.estimators.phases import cosine_in_phase, recorded_cosines, unscaled_runs
-from nup.claims.run_selection import Evidence, Undecided
-from nup.figures import style
+from nup.claims.nets import ordered
+from nup.claims.run_selection import RunSelection, Undecided
+from nup.figures import register, style
+from nup.figures.nets import net_style
+from nup.figures.panels import panels
 
 _BIN = 0.1
 _RIGHT = 4.0
 
 
+@register
 def cosine_against_edge(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """Mean cosine in bins of η_tλ_t and over each phase; shaded: where the claim says it lies."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
+    def draw(axis: Axes, selection: RunSelection) -> None:
         for criterion in claim.criteria:
             _shade(axis, criterion)
-        for net in sorted(set(evidence.runs_of()["net"])):
-            look = style.net_style(net)
+        for net in ordered(selection.runs_of()):
+            look = net_style(selection, net)
             sns.lineplot(
-                data=_binned(evidence, net),
+                data=_binned(selection, net),
                 x="bin",
                 y="cosine",
                 color=look.color,
@@ -43,7 +47,7 @@ def cosine_against_edge(
                 ax=axis,
             )
         for criterion in claim.criteria:
-            _draw_phase_mean(axis, evidence, criterion)
+            _draw_phase_mean(axis, selection, criterion)
         axis.plot([], [], color="black", linewidth=2.5, label="mean over the phase, as judged")
         axis.axhline(0, color="0.5", linewidth=0.8)
         axis.fill_between([], [], [], color=style.SHADE, label="threshold of the claim")
@@ -53,9 +57,7 @@ def cosine_against_edge(
         axis.set_ylabel("mean cosine")
         axis.legend(loc="upper right")
 
-    return style.panels(
-        tables, judged, claim, {r"cosine by $\eta_t\lambda_t$": draw}, size=(6.0, 4.2)
-    )
+    return panels(tables, judged, claim, {r"cosine by $\eta_t\lambda_t$": draw}, size=(6.0, 4.2))
 
 
 def _bounds(criterion: Criterion) -> tuple[float, float]:
@@ -72,19 +74,19 @@ def _shade(axis: Axes, criterion: Criterion) -> None:
     axis.axvline(bounds[1], color="0.7", linewidth=0.8)
 
 
-def _draw_phase_mean(axis: Axes, evidence: Evidence, criterion: Criterion) -> None:
+def _draw_phase_mean(axis: Axes, selection: RunSelection, criterion: Criterion) -> None:
     try:
-        means = cosine_in_phase(evidence, **criterion.arguments).by_seed
+        means = cosine_in_phase(selection, **criterion.arguments).by_seed
     except Undecided:  # no step in this phase: nothing to draw
         return
     axis.hlines(means.mean(), *_bounds(criterion), color="black", linewidth=2.5, zorder=3)
 
 
-def _binned(evidence: Evidence, net: str) -> pd.DataFrame:
+def _binned(selection: RunSelection, net: str) -> pd.DataFrame:
     """Mean cosine of each seed in each bin."""
     parts = []
-    for seed, runs in unscaled_runs(evidence, net).groupby("seed"):
-        steps = recorded_cosines(evidence, runs)
+    for seed, runs in unscaled_runs(selection, net).groupby("seed"):
+        steps = recorded_cosines(selection, runs)
         middle = (np.floor(steps["edge"] / _BIN) + 0.5) * _BIN
         means = steps["cosine"].groupby(middle.rename("bin")).mean().reset_index()
         parts.append(means.assign(seed=seed))

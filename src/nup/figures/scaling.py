@@ -13,46 +13,54 @@ from matplotlib.figure import Figure
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.scaling import SCALED, best_losses, rate_ratios
 from nup.claims.learning_rates import chosen_runs, grid_runs
-from nup.claims.run_selection import Evidence, NotRun
-from nup.figures import style
+from nup.claims.run_selection import NotRun, RunSelection
+from nup.figures import register, style
 from nup.figures.depth import RING
+from nup.figures.nets import net_style, styles_of
+from nup.figures.panels import Draw, panels
 
 #: Horizontal distance of marks of the same depth and seed.
 _DODGE = 0.05
 
-_NET = "nup(r=2)"
-_NETS = (_NET, "mup matched to nup(r=2)")
 _LOOKS = {
     "none": ("without ξ", style.VERMILION, "s", "white"),
     SCALED: ("with ξ", style.BLUE, "o", style.BLUE),
 }
 
 
+@register
 def beyond_edge(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Largest stable LR of νP with ξ and without, seed by seed, and their ratio."""
+    """Largest stable LR with ξ and without, seed by seed, and their ratio."""
+    styles = styles_of(tables)
     least, _ = style.threshold_of(claim, "stable_rate_ratio")
-    rows = {
-        f"{style.net_style(_NET).label}: largest stable LR": _draw_rates,
-        "largest stable LR with ξ over without": ratio_panel([_NET], least),
+    rows: dict[str, Draw] = {
+        f"{styles[net].label if net in styles else net}: largest stable LR": _rate_panel(net)
+        for net in claim.nets
     }
-    return style.panels(tables, judged, claim, rows, size=(6.0, 3.8))
+    rows["largest stable LR with ξ over without"] = ratio_panel(claim.nets, least)
+    return panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
 
+@register
 def quadratic_in_tandem(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """The ratio and the final loss at the best LR with ξ, for νP and for r = 0."""
+    """The ratio and the final loss at the best LR with ξ, for the nets of the claim."""
     rows = {
-        "largest stable LR with ξ over without": ratio_panel(_NETS),
-        "with ξ: final training loss at the best LR": _draw_losses,
+        "largest stable LR with ξ over without": ratio_panel(claim.nets),
+        "with ξ: final training loss at the best LR": _loss_panel(claim.nets),
     }
-    return style.panels(tables, judged, claim, rows, size=(6.0, 3.8))
+    return panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
 
-def _draw_rates(axis: Axes, evidence: Evidence) -> None:
+def _rate_panel(net: str) -> Draw:
+    return lambda axis, selection: _draw_rates(axis, selection, net)
+
+
+def _draw_rates(axis: Axes, selection: RunSelection, net: str) -> None:
     depths: set[int] = set()
     for index, (scaling, (label, color, marker, face)) in enumerate(_LOOKS.items()):
-        runs = grid_runs(evidence, _NET, gradient_scaling=scaling, least_sizes=1)
+        runs = grid_runs(selection, net, gradient_scaling=scaling, least_sizes=1)
         chosen = chosen_runs(runs, "largest stable")
         depths |= set(runs["depth"])
         place = _places(sorted(depths), chosen["depth"], chosen["seed"]) + _DODGE * index
@@ -88,12 +96,12 @@ def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
     axis.set_xlabel("depth l (layers); within it, one place a seed")
 
 
-def ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
+def ratio_panel(nets: Sequence[str], least: float | None = None) -> Draw:
     """Draws the largest stable LR with ξ over that without; shaded from the threshold ``least``."""
 
-    def draw(axis: Axes, evidence: Evidence) -> None:
-        values = {net: rate_ratios(evidence, net)[0] for net in _present(evidence, nets)}
-        _draw_by_depth(axis, values)
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        values = {net: rate_ratios(selection, net)[0] for net in _present(selection, nets)}
+        _draw_by_depth(axis, selection, values)
         axis.set_yscale("log", base=2)
         if least is not None:
             low, high = axis.get_ylim()
@@ -109,26 +117,31 @@ def ratio_panel(nets: Sequence[str], least: float | None = None) -> style.Draw:
     return draw
 
 
-def _draw_losses(axis: Axes, evidence: Evidence) -> None:
-    nets = _present(evidence, _NETS)
-    _draw_by_depth(axis, {net: best_losses(evidence, net)[0].map(math.exp) for net in nets})
-    axis.set_yscale("log")
-    axis.set_ylabel("final training loss")
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+def _loss_panel(nets: Sequence[str]) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        losses = {net: best_losses(selection, net)[0] for net in _present(selection, nets)}
+        _draw_by_depth(axis, selection, {net: each.map(math.exp) for net, each in losses.items()})
+        axis.set_yscale("log")
+        axis.set_ylabel("final training loss")
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+
+    return draw
 
 
-def _present(evidence: Evidence, nets: Sequence[str]) -> list[str]:
-    found = [net for net in nets if net in set(evidence.runs["net"])]
+def _present(selection: RunSelection, nets: Sequence[str]) -> list[str]:
+    found = [net for net in nets if net in set(selection.runs["net"])]
     if not found:
         raise NotRun(f"no runs of {', '.join(nets)}")
     return found
 
 
-def _draw_by_depth(axis: Axes, values: Mapping[str, pd.Series[float]]) -> None:
+def _draw_by_depth(
+    axis: Axes, selection: RunSelection, values: Mapping[str, pd.Series[float]]
+) -> None:
     """Every (depth, seed) of each net, and the mean over seeds as a bar."""
     depths = sorted({depth for each in values.values() for depth, _ in each.index})
     for index, (net, series) in enumerate(values.items()):
-        look = style.net_style(net)
+        look = net_style(selection, net)
         table = series.rename("value").reset_index()
         place = _places(depths, table["depth"], table["seed"]) + _DODGE * index
         axis.plot(

@@ -13,32 +13,30 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from nup.claims.catalogue import Catalogue, Claim, Criterion
-from nup.claims.regimes import claim_settings, judged_names
+from nup.claims.regimes import claim_regimes, judged_names
 from nup.figures import style
 
 
 def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
     """A cell for each claim and activation: symbol, word and color of the overall verdict.
 
-    A claim that was judged in several settings has a line of cells for each.
+    A claim that was judged in several regimes has a line of cells for each.
     """
     overall = judged[judged["criterion"] == "overall"]
     activations = list(dict.fromkeys(overall["activation"])) or ["no runs"]
     lines = [
-        (claim, setting)
-        for claim in catalogue.claims
-        for setting in claim_settings(overall, claim.id)
+        (claim, regime) for claim in catalogue.claims for regime in claim_regimes(overall, claim.id)
     ]
     with style.theme():
         figure = Figure(figsize=(6.2 + 2.6 * len(activations), 0.8 + 0.72 * len(lines)))
         figure.suptitle("Verdicts", fontweight="bold")
         axis = figure.subplots()
-        for line, (claim, setting) in enumerate(lines):
+        for line, (claim, regime) in enumerate(lines):
             for column, activation in enumerate(activations):
                 row = overall[
                     (overall["claim"] == claim.id)
                     & (overall["activation"] == activation)
-                    & (overall["setting"] == setting)
+                    & (overall["setting"] == regime)
                 ]
                 # An activation that the claim's experiment does not have is not judged.
                 if not row.empty or claim.id not in set(overall["claim"]):
@@ -46,7 +44,7 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
         axis.set_xlim(0, len(activations))
         axis.set_ylim(len(lines), 0)
         axis.set_xticks(np.arange(len(activations)) + 0.5, activations, fontweight="bold")
-        titles = [_line_title(claim, setting, overall) for claim, setting in lines]
+        titles = [_line_title(claim, regime, overall) for claim, regime in lines]
         axis.set_yticks(np.arange(len(lines)) + 0.5, titles, fontsize="small")
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
@@ -55,10 +53,10 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
     return figure
 
 
-def _line_title(claim: Claim, setting: str, overall: pd.DataFrame) -> str:
-    """Id and title of the claim, and the setting where it was judged in several."""
-    several = len(claim_settings(overall, claim.id)) > 1
-    head = f"{claim.id}: {setting}" if several else claim.id
+def _line_title(claim: Claim, regime: str, overall: pd.DataFrame) -> str:
+    """Id and title of the claim, and the regime where it was judged in several."""
+    several = len(claim_regimes(overall, claim.id)) > 1
+    head = f"{claim.id}: {regime}" if several else claim.id
     return f"{head}\n{textwrap.fill(claim.title, 46)}"
 
 

@@ -9,14 +9,14 @@ import pandas as pd
 
 from nup.claims import Catalogue
 from nup.claims.evaluation import OVERALL
-from nup.claims.regimes import claim_settings
+from nup.claims.regimes import claim_regimes
 from nup.tables import store
 
 
 def text(path: str | Path) -> str:
     """One line per claim, one column per activation; below, how many verdicts of each kind.
 
-    A claim that was judged in several settings has a line for each.
+    A claim that was judged in several regimes has a line for each.
     """
     overall = _overall(path)
     if overall.empty:
@@ -24,8 +24,8 @@ def text(path: str | Path) -> str:
     wide = _by_activation(overall)
     wide.index = pd.Index(
         [
-            f"{claim}: {setting}" if len(claim_settings(overall, claim)) > 1 else claim
-            for claim, setting in wide.index
+            f"{claim}: {regime}" if len(claim_regimes(overall, claim)) > 1 else claim
+            for claim, regime in wide.index
         ]
     )
     wide.columns.name = None
@@ -37,7 +37,7 @@ def text(path: str | Path) -> str:
 def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     """A Markdown table with a line per claim: figure, claim, notebook, and verdicts.
 
-    Several tables of claims, of several studies, stand side by side. Where settings differ, between
+    Several tables of claims, of several studies, stand side by side. Where regimes differ, between
     the studies or within one, each has its line and there is a column for it.
 
     Args:
@@ -54,20 +54,20 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     judged = pd.concat(studies.values())
     titles = {claim.id: claim.title for claim in catalogue.claims}
     claims = judged.drop_duplicates("claim")
-    lines = [(claim, each) for claim in claims["claim"] for each in claim_settings(judged, claim)]
+    lines = [(claim, each) for claim in claims["claim"] for each in claim_regimes(judged, claim)]
     with_setting = len(lines) > len(claims)
     alone = len(studies) == 1
     heads = [f"`{name}`" if alone else f"{folder.name}, `{name}`" for folder, name in columns]
     names = ["figure", "claim", "notebook", *(["setting"] if with_setting else []), *heads]
     rows = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for claim, setting in lines:
+    for claim, regime in lines:
         first = claims[claims["claim"] == claim].iloc[0]
         cells = [
             _figure_links(str(first["figure"]), claim, studies),
             f"{titles[claim]} (`{claim}`)",
             f"`{first['notebook']}`",
-            *([setting or "-"] if with_setting else []),
-            *(verdicts.dropna().get((claim, setting), "-") for verdicts in columns.values()),
+            *([regime or "-"] if with_setting else []),
+            *(verdicts.dropna().get((claim, regime), "-") for verdicts in columns.values()),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -91,7 +91,7 @@ def _overall(path: str | Path) -> pd.DataFrame:
 
 
 def _by_activation(overall: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts: a row per claim and setting, a column per activation, in the table's order."""
+    """Verdicts: a row per claim and regime, a column per activation, in the table's order."""
     keys = overall[["claim", "setting"]].drop_duplicates()
     wide = overall.pivot(index=["claim", "setting"], columns="activation", values="verdict")
     return wide.loc[

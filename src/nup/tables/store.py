@@ -1,8 +1,8 @@
 """The only reader and writer of result tables.
 
-Tables are parquet files whose columns are fixed in ``nup.tables.schema``. They are checked when written
-and when read, written atomically (a reader sees the old file or the new one, never a part) and
-deterministically (equal rows give equal bytes).
+Tables are parquet files whose columns are fixed in ``nup.tables.schema``. They are checked when
+written and when read, written atomically (a reader sees the old file or the new one, never a part)
+and deterministically (equal rows give equal bytes). Tables of earlier versions are read as today's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import UserError
+from nup.tables import upgrade
 from nup.tables.schema import REQUIRED, TABLES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Columns = Any
 
 
 def schema(name: str) -> pyarrow.Schema:
-    """Arrow schema of the table ``name``: the columns of ``nup.tables.schema.TABLES[name]`` in order."""
+    """Arrow schema of the table ``name``, with the columns of ``TABLES[name]`` in their order."""
     import pyarrow
 
     if name not in TABLES:
@@ -101,19 +102,27 @@ def read_table(
 ) -> pandas.DataFrame:
     """Table ``name`` from the file ``path``, whole or only the named ``columns``.
 
-    Raises ``UserError`` when the file is missing, is not parquet, or does not have the schema of
-    ``name`` (it was written by another version of nup: make the tables again).
+    A table of an earlier version gets the columns that came later, see ``nup.tables.upgrade``.
+
+    Raises:
+        UserError: the file is missing, is not parquet, or does not have the schema of ``name``.
     """
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(check_file(name, path), columns=columns).to_pandas()
+    return read_arrow(name, path, columns).to_pandas()
 
 
-def read_arrow(name: str, path: str | os.PathLike[str]) -> pyarrow.Table:
+def read_arrow(
+    name: str, path: str | os.PathLike[str], columns: Sequence[str] | None = None
+) -> pyarrow.Table:
     """Table ``name`` as an Arrow table; see ``read_table``."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(check_file(name, path))
+    checked = check_file(name, path)
+    given = pyarrow.parquet.read_schema(checked).names
+    if not upgrade.outdated(name, given):
+        return pyarrow.parquet.read_table(checked, columns=columns)
+    wanted = list(columns or TABLES[name])
+    table = pyarrow.parquet.read_table(checked, columns=upgrade.sources(name, given, wanted))
+    return upgrade.upgraded(table, schema(name)).select(wanted)
 
 
 def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
@@ -127,7 +136,11 @@ def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
 
 
 def check_file(name: str, path: str | os.PathLike[str]) -> Path:
-    """``path``, if it is a parquet file with the schema of table ``name``; else ``UserError``."""
+    """``path``, if it is a parquet file with the schema of table ``name``, today's or an older one.
+
+    Raises:
+        UserError: it is not; the message names the file and what differs.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -139,8 +152,9 @@ def check_file(name: str, path: str | os.PathLike[str]) -> Path:
     except pyarrow.ArrowInvalid as error:
         raise UserError(f"{path}: expected a parquet file, got {error}; delete it") from error
     wanted = schema(name)
-    _check_names(name, wanted.names, found.names, f"read from {path}")
-    for field in wanted:
+    if not upgrade.outdated(name, found.names):
+        _check_names(name, wanted.names, found.names, f"read from {path}")
+    for field in (field for field in wanted if field.name in found.names):
         if found.field(field.name).type != field.type:
             raise UserError(
                 f"{path}: table {name!r}, column {field.name!r}: expected type {field.type}, got "

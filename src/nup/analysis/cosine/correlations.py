@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nup.analysis.cosine.trajectories import evidence_of, judged_for
+from nup.analysis.cosine.trajectories import judged_for, selections_of
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.features import LEAST_PARTIAL_RUNS, cosine_runs, held_fixed, mean_by_seed
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean, partial_rank_correlation
 
 #: What may go with feature learning: column → name. The first is the claim's.
@@ -51,7 +51,7 @@ COMPARISONS: dict[str, str] = {
 OUTCOMES: dict[str, str] = {**FEATURES, **COMPARISONS}
 
 
-def correlated_runs(evidence: Evidence) -> pd.DataFrame:
+def correlated_runs(selection: RunSelection) -> pd.DataFrame:
     """The runs of the claim with the columns of ``PREDICTORS`` and ``OUTCOMES``, nan where absent.
 
     ``displacement`` is ‖θ_T − θ_0‖; ``path_length`` is T times the mean recorded ‖Δ_t‖, an estimate
@@ -61,11 +61,11 @@ def correlated_runs(evidence: Evidence) -> pd.DataFrame:
         NotRun: as ``cosine_runs``.
         Undecided: if no run is stable.
     """
-    runs = cosine_runs(evidence).set_index("run_id")
+    runs = cosine_runs(selection).set_index("run_id")
     final = runs["steps"].rename("final")
-    layers = evidence.layers.merge(runs["depth"], left_on="run_id", right_index=True)
+    layers = selection.layers.merge(runs["depth"], left_on="run_id", right_index=True)
     hidden = _numbers(layers[layers["layer"] == layers["depth"] - 1])
-    steps = _numbers(evidence.steps.merge(final, left_on="run_id", right_index=True))
+    steps = _numbers(selection.steps.merge(final, left_on="run_id", right_index=True))
     first, last = _at(hidden, 0), _at(hidden, final)
     runs["stable_rank_gain"] = last["stable_rank"] - first["stable_rank"]
     for column in ("movement_frobenius", "movement_spectral", "evolution"):
@@ -89,23 +89,23 @@ def _at(table: pd.DataFrame, step: int | pd.Series[Any]) -> pd.DataFrame:
 
 
 def correlations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
-    """One row an activation, setting, predictor and outcome: the correlation with its interval.
+    """One row an activation, regime, predictor and outcome: the correlation with its interval.
 
-    Columns: ``activation``; ``setting``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or
+    Columns: ``activation``; ``regime``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or
     ``DIFFERENCE``; ``outcome``; ``estimate``, ``low``, ``high`` over ``seeds``; ``rival`` of a
     ``DIFFERENCE``; ``remark``, which alone is filled for an activation without runs. What was not
     recorded has no row.
     """
     rows: list[dict[str, Any]] = []
-    for evidence in evidence_of(tables, claim):
+    for selection in selections_of(tables, claim):
         try:
-            runs = correlated_runs(evidence)
+            runs = correlated_runs(selection)
             found = [row for outcome in OUTCOMES for row in _of_outcome(runs, outcome)]
             if not found:
                 raise Undecided("no (seed, net) has enough stable runs that differ")
         except (NotRun, Undecided) as outcome_of_all:
             found = [{"remark": f"not run: {outcome_of_all}"}]
-        rows += [{**judged_for(evidence), "rival": "", "remark": "", **row} for row in found]
+        rows += [{**judged_for(selection), "rival": "", "remark": "", **row} for row in found]
     columns = ["activation", "setting", "predictor", "outcome", "estimate", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=[*columns, "rival", "remark"])
 

@@ -12,14 +12,14 @@ from nup.analysis.cosine import nulls
 from nup.analysis.cosine.motion import Floats, Motion, autocorrelation, reversal
 from nup.analysis.cosine.trajectories import (
     KINDS,
-    evidence_of,
     judged_for,
     motion_of,
     representative_runs,
+    selections_of,
 )
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.phases import recorded_cosines, steps_in_phase
-from nup.claims.run_selection import Evidence, NotRun, Undecided
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean
 
 #: Simulated motions of each null model.
@@ -57,7 +57,7 @@ def simulate(run: pd.Series, motion: Motion, simulations: int, seed: int) -> Sim
 def null_table(
     tables: Mapping[str, pd.DataFrame], claim: Claim, simulations: int = SIMULATIONS, seed: int = 0
 ) -> pd.DataFrame:
-    """One row an activation, setting and kind of run: the run against its nulls, over seeds.
+    """One row an activation, regime and kind of run: the run against its nulls, over seeds.
 
     Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
     bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
@@ -67,13 +67,13 @@ def null_table(
     ``explained`` of ``motion.reversal``. ``remark`` says why a row is empty.
     """
     rows: list[dict[str, Any]] = []
-    for evidence in evidence_of(tables, claim):
+    for selection in selections_of(tables, claim):
         for kind in KINDS:
-            row = {**judged_for(evidence), "kind": kind}
+            row = {**judged_for(selection), "kind": kind}
             try:
-                runs = representative_runs(evidence, kind)
+                runs = representative_runs(selection, kind)
                 found = [
-                    _against_nulls(evidence, run, simulations, seed) for _, run in runs.iterrows()
+                    _against_nulls(selection, run, simulations, seed) for _, run in runs.iterrows()
                 ]
                 rows.append(row | _over_seeds(pd.DataFrame(found)))
             except (NotRun, Undecided) as outcome:
@@ -90,9 +90,9 @@ _LEVEL = 0.05
 
 
 def _against_nulls(
-    evidence: Evidence, run: pd.Series, simulations: int, seed: int
+    selection: RunSelection, run: pd.Series, simulations: int, seed: int
 ) -> dict[str, float]:
-    motion = motion_of(evidence, run)
+    motion = motion_of(selection, run)
     simulated = simulate(run, motion, simulations, seed)
     reached = float(motion.distances[-1] ** 2)
     walk = nulls.random_walk_moments(motion.lengths, int(run["n_parameters"]))
@@ -131,7 +131,7 @@ def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
 def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
     """How sure the mean cosine of each phase is: the steps of a run are not independent.
 
-    One row an activation, setting and criterion of the claim, on the steps that it counts.
+    One row an activation, regime and criterion of the claim, on the steps that it counts.
     Columns: ``cosine`` the mean over seeds with its bootstrap interval; ``steps`` in all seeds;
     ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
     variance 1/N), if the measured cosines were independent, and from the spread between seeds,
@@ -139,11 +139,11 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     one.
     """
     rows: list[dict[str, Any]] = []
-    for evidence in evidence_of(tables, claim):
+    for selection in selections_of(tables, claim):
         for criterion in claim.criteria:
-            row = {**judged_for(evidence), "phase": criterion.name}
+            row = {**judged_for(selection), "phase": criterion.name}
             try:
-                rows.append(row | _phase_row(evidence, *criterion.arguments["edge"]))
+                rows.append(row | _phase_row(selection, *criterion.arguments["edge"]))
             except (NotRun, Undecided) as outcome:
                 rows.append(row | {"remark": f"not run: {outcome}"})
     columns = ["seeds", "cosine", "low", "high", "steps", "walk", "independent", "between"]
@@ -152,10 +152,10 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     )
 
 
-def _phase_row(evidence: Evidence, low: float | None, high: float | None) -> dict[str, Any]:
+def _phase_row(selection: RunSelection, low: float | None, high: float | None) -> dict[str, Any]:
     means, own, walk, steps = [], [], [], 0
-    for _, runs in evidence.runs_of().groupby("seed"):
-        phase = steps_in_phase(recorded_cosines(evidence, runs), low, high)
+    for _, runs in selection.runs_of().groupby("seed"):
+        phase = steps_in_phase(recorded_cosines(selection, runs), low, high)
         if phase.empty:
             continue
         weights = phase["run_id"].map(runs.set_index("run_id")["n_parameters"]).astype("float64")

@@ -1,4 +1,4 @@
-"""The tables of the cosine's tests as Markdown: findings are read off the data, never written."""
+"""The tables of the cosine's tests as Markdown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import pandas as pd
 
 from nup.analysis.cosine.correlations import BEYOND, DIFFERENCE, OUTCOMES, PREDICTORS
+from nup.claims import markdown
+from nup.claims.markdown import number as _number
+from nup.claims.markdown import signed as _signed
 from nup.claims.regimes import judged_names
 
 
@@ -111,7 +114,7 @@ def _correlation(row: Mapping[str, Any]) -> str:
 
 
 def _named(found: pd.DataFrame) -> pd.DataFrame:
-    """With a column ``name``: the activation, and the setting where there are several."""
+    """With a column ``name``: the activation, and the regime where there are several."""
     return found.assign(name=judged_names(found))
 
 
@@ -122,14 +125,5 @@ def _records(found: pd.DataFrame) -> list[dict[str, Any]]:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "Not run: the tables hold no runs of the experiment."
-    filled = [[*row, *[""] * (len(header) - len(row))] for row in rows]
-    lines = [header, ["---"] * len(header), *filled]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.3g}" if pd.notna(value) else "–"
-
-
-def _signed(value: Any) -> str:
-    return f"{value:+.3g}".replace("-", "−") if pd.notna(value) else "–"
+    filled = pd.DataFrame(rows).reindex(columns=range(len(header)))
+    return markdown.table(filled.set_axis(list(header), axis=1))

@@ -9,7 +9,8 @@ import pandas as pd
 
 from nup.analysis.cosine.motion import Motion
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import Evidence, NotRun, Undecided, by_setting
+from nup.claims.nets import option, ordered
+from nup.claims.run_selection import NotRun, RunSelection, Undecided, by_regime
 
 #: η_tλ_t at the edge of stability [lit].
 EDGE = 2.0
@@ -42,26 +43,26 @@ _SHARPNESS = {"sharpness(1.5)": 1.5, "sharpness(2.5)": 2.5}
 KINDS: tuple[str, ...] = (*_CONSTANT, *_SHARPNESS)
 
 
-def evidence_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[Evidence]:
-    """The evidence for each activation and setting of the claim's experiment; none without runs."""
+def selections_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[RunSelection]:
+    """The selection for each activation and regime of the claim's experiment; none without runs."""
     if "runs" not in tables:
         return []
     runs = tables["runs"]
     names = sorted(runs.loc[runs["experiment"] == claim.experiment, "activation"].unique())
     return [
-        evidence
+        selection
         for name in names
-        for evidence in by_setting(tables, claim.experiment, name, claim.select)
+        for selection in by_regime(tables, claim.experiment, name, claim.select)
     ]
 
 
-def judged_for(evidence: Evidence) -> dict[str, str]:
-    """The columns ``activation`` and ``setting`` of what was found in the evidence."""
-    return {"activation": evidence.activation, "setting": evidence.setting_label}
+def judged_for(selection: RunSelection) -> dict[str, str]:
+    """The columns ``activation`` and ``regime`` of what was found in the selection."""
+    return {"activation": selection.activation, "setting": selection.regime_label}
 
 
-def representative_runs(evidence: Evidence, kind: str) -> pd.DataFrame:
-    """One stable run a seed, of νP or else the first net there is, without gradient scaling.
+def representative_runs(selection: RunSelection, kind: str) -> pd.DataFrame:
+    """One stable run a seed, of the first net in the order of ``nup.claims.nets``, without ξ.
 
     Of constant rates the lowest, the largest, or the one whose ηλ_0 is nearest to 2, each among the
     seed's stable runs; of ``sharpness(c)`` the run with this c. One run may be of several kinds.
@@ -70,15 +71,14 @@ def representative_runs(evidence: Evidence, kind: str) -> pd.DataFrame:
         NotRun: if there are no runs of the kind.
         Undecided: if none of them is stable.
     """
-    runs = evidence.runs_of()
+    runs = selection.runs_of()
     name = "constant" if kind in _CONSTANT else "sharpness"
     runs = runs[(runs["schedule_name"] == name) & (runs["gradient_scaling"] == "none")]
     if kind in _SHARPNESS:
-        runs = runs[np.isclose(runs["schedule_c"].astype("float64"), _SHARPNESS[kind])]
-    nets = sorted(runs["net"].unique(), key=lambda net: (not net.startswith("nup"), net))
-    runs = runs[runs["net"].isin(nets[:1])]
+        runs = runs[np.isclose(option(runs, "schedule", "c"), _SHARPNESS[kind])]
+    runs = runs[runs["net"].isin(ordered(runs)[:1])]
     if runs.empty:
-        raise NotRun(f"experiment `{evidence.experiment}` has no runs of the kind {kind}")
+        raise NotRun(f"experiment `{selection.experiment}` has no runs of the kind {kind}")
     stable = runs[runs["stable"].astype(bool)].sort_values(["seed", "learning_rate"])
     if stable.empty:
         raise Undecided(f"no run of the kind {kind} is stable")
@@ -89,9 +89,9 @@ def representative_runs(evidence: Evidence, kind: str) -> pd.DataFrame:
     return stable
 
 
-def first_run(evidence: Evidence, kind: str) -> pd.Series:
+def first_run(selection: RunSelection, kind: str) -> pd.Series:
     """The run of this kind at the lowest seed that has one; raises as ``representative_runs``."""
-    return representative_runs(evidence, kind).iloc[0]
+    return representative_runs(selection, kind).iloc[0]
 
 
 def run_label(run: pd.Series) -> str:
@@ -105,14 +105,14 @@ def run_label(run: pd.Series) -> str:
     return f"{rate}seed {run['seed']}"
 
 
-def motion_of(evidence: Evidence, run: pd.Series) -> Motion:
+def motion_of(selection: RunSelection, run: pd.Series) -> Motion:
     """Lengths, cosines and distances of every step.
 
     Raises:
         NotRun: if some step is not recorded, or lacks its length or distance: sums over recorded
             steps only would be no identity.
     """
-    steps = evidence.steps_of(run["run_id"])
+    steps = selection.steps_of(run["run_id"])
     columns = steps[["update_norm", "displacement", "cosine"]].astype("float64").to_numpy()
     total = int(run["steps"])
     cadence = recorded_every(steps["step"])
@@ -132,7 +132,7 @@ def recorded_every(steps: pd.Series) -> float:
     return float(np.median(np.diff(steps))) if len(steps) > 1 else float("nan")
 
 
-def edges_of(evidence: Evidence, run: pd.Series) -> pd.DataFrame:
+def edges_of(selection: RunSelection, run: pd.Series) -> pd.DataFrame:
     """Columns ``step``, ``cosine`` and ``edge`` = η_{t−1}λ_t where measured, from step 1 on.
 
     With a constant rate that is η_tλ_t. A schedule that sets η_t = c/λ_t makes η_tλ_t equal c at
@@ -141,7 +141,7 @@ def edges_of(evidence: Evidence, run: pd.Series) -> pd.DataFrame:
     Raises:
         NotRun: if no step has it.
     """
-    steps = evidence.steps_of(run["run_id"]).sort_values("step")
+    steps = selection.steps_of(run["run_id"]).sort_values("step")
     follows = steps["step"].diff() == 1
     rates = steps["learning_rate"].astype("float64").shift().where(follows)
     edges = rates * steps["sharpness"].astype("float64")

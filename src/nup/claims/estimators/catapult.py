@@ -1,4 +1,4 @@
-"""The catapult phase: spikes of the loss, the edge of stability, and explosions [operational]."""
+"""Estimators of the catapult phase: spikes of the loss, η_tλ_t, explosions [operational]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from nup.claims.amplitudes import loss_curve, quarter_amplitudes
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.estimators import register
+from nup.claims.nets import option
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 #: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
 #: as a shorter run: these schedules do not look ahead.
@@ -16,7 +18,7 @@ WHOLE = 1.0
 
 
 def catapult_runs(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -26,7 +28,7 @@ def catapult_runs(
     """The runs of one schedule with one gradient scaling.
 
     Args:
-        evidence: the runs.
+        selection: the runs.
         schedule: name of the schedule.
         net: one net; all nets if absent.
         c: constant of the schedule; any if absent.
@@ -37,13 +39,15 @@ def catapult_runs(
         NotRun: if no run matches.
         Undecided: if there are runs, and none of them passes ``least_initial_edge``.
     """
-    runs = evidence.runs_of(net)
+    runs = selection.runs_of(net)
     scaled = runs["gradient_scaling"] == gradient_scaling
     runs = runs[(runs["schedule_name"] == schedule) & scaled]
     if c is not None:
-        runs = runs[np.isclose(runs["schedule_c"].astype("float64"), c)]
+        runs = runs[np.isclose(option(runs, "schedule", "c"), c)]
+        if len(kinds := sorted(runs["schedule"].unique())) > 1:
+            raise NotRun(f"runs with c = {c:g} mix several schedules ({', '.join(kinds)}): pin one")
     if runs.empty:
-        label = schedule if c is None else f"{schedule}({c:g})"
+        label = schedule if c is None else f"{schedule}(c={c:g})"
         label += "" if gradient_scaling == "none" else f"+{gradient_scaling}"
         raise NotRun(f"no runs of {net or 'any net'} with schedule {label}")
     if least_initial_edge is None:
@@ -57,8 +61,9 @@ def catapult_runs(
     return runs
 
 
+@register
 def amplitude_ratio(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -69,17 +74,18 @@ def amplitude_ratio(
     """Spike amplitude of the last quarter over that of the first, in ``horizon`` of the run."""
 
     def ratio(run: pd.Series) -> float:
-        amplitudes = _quarters(evidence, run, horizon)
+        amplitudes = _quarters(selection, run, horizon)
         if amplitudes[0] == 0:
             raise Undecided(f"run {run['run_id']}: the loss stands still in the first quarter")
         return float(amplitudes[3] / amplitudes[0])
 
-    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
     return _mean_by_seed(runs, ratio)
 
 
+@register
 def late_amplitude(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -90,14 +96,15 @@ def late_amplitude(
     """Spike amplitude of the last quarter, in ``horizon`` of the run."""
 
     def amplitude(run: pd.Series) -> float:
-        return float(_quarters(evidence, run, horizon)[3])
+        return float(_quarters(selection, run, horizon)[3])
 
-    runs = catapult_runs(evidence, schedule, net, c, least_initial_edge, gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
     return _mean_by_seed(runs, amplitude)
 
 
+@register
 def late_edge(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -106,29 +113,31 @@ def late_edge(
     """Median of η_tλ_t over the recorded steps of the last quarter."""
 
     def edge(run: pd.Series) -> float:
-        steps = evidence.steps_of(run["run_id"])
+        steps = selection.steps_of(run["run_id"])
         late = steps.loc[steps["step"] >= 0.75 * run["steps"], "edge"].dropna()
         if late.empty:
             raise NotRun(f"run {run['run_id']} has no η_tλ_t in its last quarter")
         return float(late.median())
 
-    return _mean_by_seed(catapult_runs(evidence, schedule, net, c, least_initial_edge), edge)
+    return _mean_by_seed(catapult_runs(selection, schedule, net, c, least_initial_edge), edge)
 
 
+@register
 def diverged_runs(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
     gradient_scaling: str = "none",
 ) -> Measurement:
     """Number of diverged runs."""
-    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, gradient_scaling=gradient_scaling)
     return Measurement((runs["status"] != "ok").astype("float64").groupby(runs["seed"]).sum())
 
 
+@register
 def largest_loss(
-    evidence: Evidence,
+    selection: RunSelection,
     schedule: str,
     net: str | None = None,
     c: float | None = None,
@@ -138,14 +147,14 @@ def largest_loss(
 
     A run that diverged before any finite record counts as infinite.
     """
-    runs = catapult_runs(evidence, schedule, net, c, gradient_scaling=gradient_scaling)
+    runs = catapult_runs(selection, schedule, net, c, gradient_scaling=gradient_scaling)
     ratio = (runs["max_loss"] / runs["initial_loss"]).astype("float64")
     ratio = ratio.mask(ratio.isna() & (runs["status"] != "ok"), np.inf)
     return Measurement(ratio.groupby(runs["seed"]).max())
 
 
-def _quarters(evidence: Evidence, run: pd.Series, horizon: float) -> np.ndarray:
-    losses = loss_curve(evidence.steps_of(run["run_id"]), int(run["steps"]))
+def _quarters(selection: RunSelection, run: pd.Series, horizon: float) -> np.ndarray:
+    losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
     return quarter_amplitudes(losses[: round(horizon * int(run["steps"]))])
 
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.learning_rates import Rate, chosen_runs, grid_runs, undecided
-from nup.claims.run_selection import Axis, Evidence, Measurement, NotRun, Undecided, remembered
+from nup.claims.run_selection import Axis, Measurement, NotRun, RunSelection, Undecided, remembered
 from nup.claims.statistics import slope
 
 
-def depth_slope(evidence: Evidence, net: str, rate: Rate) -> Measurement:
+@register
+def depth_slope(selection: RunSelection, net: str, rate: Rate) -> Measurement:
     """Slope of log2 LR against log2 depth, per seed, of the best or the largest stable LR."""
-    return _rate_slope(evidence, net, rate, "depth")
+    return _rate_slope(selection, net, rate, "depth")
 
 
-def width_slope(evidence: Evidence, net: str, rate: Rate) -> Measurement:
+@register
+def width_slope(selection: RunSelection, net: str, rate: Rate) -> Measurement:
     """Slope of log2 LR against log2 base width, per seed, of the best or the largest stable LR."""
-    return _rate_slope(evidence, net, rate, "base_width")
+    return _rate_slope(selection, net, rate, "base_width")
 
 
 @remembered
-def _rate_slope(evidence: Evidence, net: str, rate: Rate, axis: Axis) -> Measurement:
-    runs = grid_runs(evidence, net, axis)
+def _rate_slope(selection: RunSelection, net: str, rate: Rate, axis: Axis) -> Measurement:
+    runs = grid_runs(selection, net, axis)
     chosen = chosen_runs(runs, rate, axis)
     reason = undecided(runs, chosen, rate, axis)
     slopes = slopes_by_seed(chosen, chosen["learning_rate"], runs[axis].nunique(), axis)
@@ -54,10 +57,11 @@ def slopes_by_seed(
     return pd.Series(slopes, dtype="float64")
 
 
-def depth_slope_gain(evidence: Evidence, net: str, against: str, rate: Rate) -> Measurement:
+@register
+def depth_slope_gain(selection: RunSelection, net: str, against: str, rate: Rate) -> Measurement:
     """|slope of ``against``| − |slope of ``net``|, paired by seed: how much gentler ``net`` is."""
-    require_same_depths(evidence, net, against)
-    own, other = (depth_slope(evidence, each, rate) for each in (net, against))
+    require_same_depths(selection, net, against)
+    own, other = (depth_slope(selection, each, rate) for each in (net, against))
     return shrinkage(own, other, f"{net} and {against}")
 
 
@@ -83,13 +87,13 @@ def difference(left: Measurement, right: Measurement, names: str) -> Measurement
     return Measurement(values, undecided=reasons)
 
 
-def require_same_depths(evidence: Evidence, net: str, against: str) -> None:
+def require_same_depths(selection: RunSelection, net: str, against: str) -> None:
     """Two slopes compare only over the same depths.
 
     Raises:
         NotRun: if the two nets were run at different depths.
     """
-    depths = {name: sorted(grid_runs(evidence, name)["depth"].unique()) for name in (net, against)}
+    depths = {name: sorted(grid_runs(selection, name)["depth"].unique()) for name in (net, against)}
     if depths[net] != depths[against]:
         listed = "; ".join(f"{name}: {', '.join(map(str, d))}" for name, d in depths.items())
         raise NotRun(f"the two nets were run at different depths ({listed})")

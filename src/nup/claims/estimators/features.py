@@ -12,8 +12,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.learning_rates import constant_rate_runs
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.claims.statistics import partial_rank_correlation, rank_correlation
 
 #: Quality of features: columns of the table ``layers``.
@@ -34,43 +35,48 @@ LEAST_PARTIAL_RUNS = 8
 LATE = 0.75
 
 
-def cosine_feature_correlation(evidence: Evidence, feature: Feature) -> Measurement:
+@register
+def cosine_feature_correlation(selection: RunSelection, feature: Feature) -> Measurement:
     """Partial rank correlation of late cosine and feature gain, with the sign of its mean.
 
     Over a seed's stable runs of one net at a constant rate without gradient scaling, log2 LR and
     depth held fixed; averaged over nets. The sign is chosen so that the mean over seeds is
     positive: the number is the size of a correlation of whichever sign.
     """
-    values = _cosine_correlations(evidence, feature)
+    values = _cosine_correlations(selection, feature)
     sign = 1.0 if values.mean() >= 0 else -1.0
     meaning = "positive" if sign > 0 else "negative"
     return Measurement(sign * values, note=f"the correlation is {meaning}")
 
 
+@register
 def cosine_feature_agreement(
-    evidence: Evidence, features: Sequence[Feature] = FEATURES
+    selection: RunSelection, features: Sequence[Feature] = FEATURES
 ) -> Measurement:
     """Product of two features' partial rank correlations: positive if their signs agree."""
-    first, second = (_cosine_correlations(evidence, feature) for feature in features)
+    first, second = (_cosine_correlations(selection, feature) for feature in features)
     product = (first * second).dropna()
     if product.empty:
         raise Undecided("no seed has both correlations")
     return Measurement(product)
 
 
-def rate_correlation(evidence: Evidence, quantity: Quantity, gradient_scaling: str) -> Measurement:
+@register
+def rate_correlation(
+    selection: RunSelection, quantity: Quantity, gradient_scaling: str
+) -> Measurement:
     """Rank correlation of the learning rate with a quantity at the end of training.
 
     Over the stable runs of one (depth, seed, net) at a constant rate; averaged over a seed. Groups
     of fewer than ``LEAST_RUNS`` stable runs are left out.
     """
-    runs = stable_runs(evidence, gradient_scaling)
+    runs = stable_runs(selection, gradient_scaling)
     if quantity == "final_sharpness":
         runs = runs[runs[quantity].notna()]
         if runs.empty:
             raise NotRun("no stable run has its final sharpness (record.curvature)")
     else:
-        runs = with_features(evidence, runs, quantity)
+        runs = with_features(selection, runs, quantity)
 
     def correlation(group: pd.DataFrame) -> float:
         return rank_correlation(group["learning_rate"], group[quantity])
@@ -78,17 +84,17 @@ def rate_correlation(evidence: Evidence, quantity: Quantity, gradient_scaling: s
     return Measurement(mean_by_seed(runs, ["depth", "net"], correlation, LEAST_RUNS))
 
 
-def stable_runs(evidence: Evidence, gradient_scaling: str = "none") -> pd.DataFrame:
+def stable_runs(selection: RunSelection, gradient_scaling: str = "none") -> pd.DataFrame:
     """The stable runs at a constant rate.
 
     Raises:
         NotRun: if there are no runs.
         Undecided: if none is stable.
     """
-    runs = constant_rate_runs(evidence.runs_of(), gradient_scaling)
+    runs = constant_rate_runs(selection.runs_of(), gradient_scaling)
     if runs.empty:
         scaling = "" if gradient_scaling == "none" else f" with {gradient_scaling} scaling"
-        raise NotRun(f"experiment `{evidence.experiment}` has no constant-rate runs{scaling}")
+        raise NotRun(f"experiment `{selection.experiment}` has no constant-rate runs{scaling}")
     stable = runs[runs["stable"].astype(bool)]
     if stable.empty:
         raise Undecided("no run is stable")
@@ -96,7 +102,7 @@ def stable_runs(evidence: Evidence, gradient_scaling: str = "none") -> pd.DataFr
 
 
 def with_features(
-    evidence: Evidence, runs: pd.DataFrame, feature: Feature = "soft_rank"
+    selection: RunSelection, runs: pd.DataFrame, feature: Feature = "soft_rank"
 ) -> pd.DataFrame:
     """The runs with the features of their last hidden layer, and ``…_gain``: final − initial.
 
@@ -105,7 +111,7 @@ def with_features(
     Raises:
         NotRun: if no run has both ends recorded.
     """
-    layers = evidence.layers.merge(runs[["run_id", "depth", "steps"]], on="run_id")
+    layers = selection.layers.merge(runs[["run_id", "depth", "steps"]], on="run_id")
     layers = layers[layers["layer"] == layers["depth"] - 1].set_index("run_id")
     columns = list(dict.fromkeys((*FEATURES, feature)))
     final = layers.loc[layers["step"] == layers["steps"], columns].astype("float64")
@@ -117,7 +123,7 @@ def with_features(
     return found
 
 
-def cosine_runs(evidence: Evidence, feature: Feature = "soft_rank") -> pd.DataFrame:
+def cosine_runs(selection: RunSelection, feature: Feature = "soft_rank") -> pd.DataFrame:
     """The stable runs with ``cosine``, its mean over the last quarter, and feature gains.
 
     The cosine is that of the whole parameter vector.
@@ -125,8 +131,8 @@ def cosine_runs(evidence: Evidence, feature: Feature = "soft_rank") -> pd.DataFr
     Raises:
         NotRun: if no run has them.
     """
-    runs = with_features(evidence, stable_runs(evidence), feature)
-    steps = evidence.steps.merge(runs[["run_id", "steps"]], on="run_id")
+    runs = with_features(selection, stable_runs(selection), feature)
+    steps = selection.steps.merge(runs[["run_id", "steps"]], on="run_id")
     late = steps[steps["step"] >= LATE * steps["steps"]].dropna(subset=["cosine"])
     if late.empty:
         raise NotRun("no stable run has the cosine in its last quarter (record.steps)")
@@ -139,12 +145,12 @@ def held_fixed(runs: pd.DataFrame) -> np.ndarray:
     return np.column_stack([np.log2(runs["learning_rate"]), runs["depth"]])
 
 
-def _cosine_correlations(evidence: Evidence, feature: Feature) -> pd.Series[float]:
+def _cosine_correlations(selection: RunSelection, feature: Feature) -> pd.Series[float]:
     def correlation(group: pd.DataFrame) -> float:
         held = held_fixed(group)
         return partial_rank_correlation(group["cosine"], group[f"{feature}_gain"], held)
 
-    runs = cosine_runs(evidence, feature)
+    runs = cosine_runs(selection, feature)
     return mean_by_seed(runs, ["net"], correlation, LEAST_PARTIAL_RUNS)
 
 

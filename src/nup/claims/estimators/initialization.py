@@ -7,20 +7,22 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nup.claims.run_selection import Evidence, Measurement, NotRun
+from nup.claims.estimators import register
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 from nup.claims.statistics import slope
 
 Direction = Literal["forward", "backward"]
 
 
+@register
 def log_norm_slope(
-    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+    selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
     """Least-squares slope of the log norm in the layer index, at the deepest net measured.
 
     ``forward``: ln RMS of h_k; ``backward``: ln ‖∂L/∂h_k‖; k = 1 … l. [operational]
     """
-    rows = evidence.init_of(net)
+    rows = selection.init_of(net)
     rows = rows[np.isclose(rows["weight_variance"], weight_variance)]
     if rows.empty:
         raise NotRun(f"{net}: no initialization with σ² = {weight_variance:g}")
@@ -33,11 +35,12 @@ def log_norm_slope(
     return Measurement(pd.Series(values), note=f"depth {depth}")
 
 
+@register
 def log_norm_slope_ratio(
-    evidence: Evidence, direction: Direction, weight_variance: float, net: str
+    selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
     """That slope over its infinite-width value: ½ ln σ² forward, −½ ln σ² backward [derived]."""
-    measured = log_norm_slope(evidence, direction, weight_variance, net)
+    measured = log_norm_slope(selection, direction, weight_variance, net)
     sign = 1 if direction == "forward" else -1
     theory = sign * 0.5 * np.log(weight_variance)
     return Measurement(measured.by_seed / theory, note=f"{measured.note}, theory {theory:+.4f}")

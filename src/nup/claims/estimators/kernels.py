@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nup.claims.run_selection import Evidence, Measurement, NotRun
+from nup.claims.estimators import register
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 from nup.claims.statistics import slope
 
 #: Points that a slope needs at least.
@@ -21,34 +22,36 @@ LEAST_POINTS = 3
 Quantity = Literal["distance error", "condition gap"]
 
 
-def kernel_rows(evidence: Evidence, net: str) -> pd.DataFrame:
+def kernel_rows(selection: RunSelection, net: str) -> pd.DataFrame:
     """One row a net, seed, depth and width, with ``condition_gap`` = κ/κ_∞ − 1.
 
     Raises:
         NotRun: if the kernels of this net were not measured.
     """
-    rows = evidence.init_of(net, varying=("base_width",))
+    rows = selection.init_of(net, varying=("base_width",))
     rows = rows[rows["ntk_error"].notna()]
     if rows.empty:
         raise NotRun(
-            f"{net}: experiment `{evidence.experiment}` measured no kernels (kernel: true)"
+            f"{net}: experiment `{selection.experiment}` measured no kernels (kernel: true)"
         )
     return rows.assign(condition_gap=rows["ntk_condition"] / rows["ntk_condition_limit"] - 1)
 
 
-def concentration_width_slope(evidence: Evidence, net: str, experiment: str) -> Measurement:
+@register
+def concentration_width_slope(selection: RunSelection, net: str, experiment: str) -> Measurement:
     """Slope of ln(relative NTK error) in ln m, at the deepest net of ``experiment``."""
-    rows = kernel_rows(evidence.within(experiment=experiment), net)
+    rows = kernel_rows(selection.within(experiment=experiment), net)
     depth = int(rows["depth"].max())
     by_seed = _log_slopes(rows[rows["depth"] == depth], "base_width", net)
     return Measurement(by_seed, note=f"depth {depth}")
 
 
-def concentration_depth_slope_gain(evidence: Evidence, net: str, against: str) -> Measurement:
+@register
+def concentration_depth_slope_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """Slope of ln(relative NTK error) in ln depth of ``against`` minus that of ``net``, by seed."""
     slopes, depths = {}, {}
     for name in (net, against):
-        rows = kernel_rows(evidence, name)
+        rows = kernel_rows(selection, name)
         depths[name] = sorted(rows["depth"].unique())
         slopes[name] = _log_slopes(rows, "depth", name)
     if depths[net] != depths[against]:
@@ -58,8 +61,9 @@ def concentration_depth_slope_gain(evidence: Evidence, net: str, against: str) -
     return Measurement(gain, note=f"slopes: {means}")
 
 
+@register
 def concentration_log_ratio(
-    evidence: Evidence, net: str, depth: int, activations: Sequence[str]
+    selection: RunSelection, net: str, depth: int, activations: Sequence[str]
 ) -> Measurement:
     """ln of the NTK error of the first of two ``activations`` over that of the second, by seed.
 
@@ -67,7 +71,7 @@ def concentration_log_ratio(
     """
     logs = []
     for name in activations:
-        rows = kernel_rows(evidence.within(activation=name), net)
+        rows = kernel_rows(selection.within(activation=name), net)
         rows = rows[rows["depth"] == depth]
         if rows.empty:
             raise NotRun(f"{net}: no kernel of {name} at depth {depth}")
@@ -75,9 +79,12 @@ def concentration_log_ratio(
     return Measurement((logs[0] - logs[1]).dropna())
 
 
-def doubling_ratio(evidence: Evidence, net: str, quantity: Quantity, depth: int) -> Measurement:
+@register
+def doubling_ratio(
+    selection: RunSelection, net: str, quantity: Quantity, depth: int
+) -> Measurement:
     """The quantity at twice ``depth`` over that at ``depth``, by seed; it falls where below 1."""
-    rows = kernel_rows(evidence, net)
+    rows = kernel_rows(selection, net)
     values = []
     for each in (2 * depth, depth):
         found = rows[rows["depth"] == each]
@@ -87,13 +94,16 @@ def doubling_ratio(evidence: Evidence, net: str, quantity: Quantity, depth: int)
     return Measurement((values[0] / values[1]).dropna())
 
 
-def condition_gap_ratio(evidence: Evidence, net: str, activations: Sequence[str]) -> Measurement:
+@register
+def condition_gap_ratio(
+    selection: RunSelection, net: str, activations: Sequence[str]
+) -> Measurement:
     """κ/κ_∞ − 1 of the activation with the larger Δ_φ over that of the other, by seed.
 
     At the depth where the ratio is largest, so that a value below 1 holds at every depth. The same
     numbers whichever activation is judged.
     """
-    tables = [kernel_rows(evidence.within(activation=name), net) for name in activations]
+    tables = [kernel_rows(selection.within(activation=name), net) for name in activations]
     tables.sort(key=lambda rows: -float(rows["delta_phi"].iloc[0]))
     gaps = [rows.set_index(["depth", "seed"])["condition_gap"] for rows in tables]
     ratio = (gaps[0] / gaps[1]).dropna()

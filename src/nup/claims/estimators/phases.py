@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.estimators import register
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 
+@register
 def cosine_in_phase(
-    evidence: Evidence, edge: Sequence[float | None], net: str | None = None
+    selection: RunSelection, edge: Sequence[float | None], net: str | None = None
 ) -> Measurement:
     """Mean over steps of the cosine while η_tλ_t lies between the two values of ``edge``.
 
@@ -20,14 +22,14 @@ def cosine_in_phase(
     steps where λ_t was not measured are left out, never interpolated.
 
     Args:
-        evidence: the runs and their steps.
+        selection: the runs and their steps.
         edge: ``[low, high]`` of η_tλ_t.
         net: one net; all nets if absent.
     """
     low, high = edge
     values = {}
-    for seed, runs in unscaled_runs(evidence, net).groupby("seed"):
-        phase = steps_in_phase(recorded_cosines(evidence, runs), low, high)
+    for seed, runs in unscaled_runs(selection, net).groupby("seed"):
+        phase = steps_in_phase(recorded_cosines(selection, runs), low, high)
         if not phase.empty:
             values[seed] = float(phase["cosine"].mean())
     if not values:
@@ -35,19 +37,19 @@ def cosine_in_phase(
     return Measurement(pd.Series(values))
 
 
-def unscaled_runs(evidence: Evidence, net: str | None = None) -> pd.DataFrame:
+def unscaled_runs(selection: RunSelection, net: str | None = None) -> pd.DataFrame:
     """The runs without gradient scaling, of one net or of all."""
-    runs = evidence.runs_of(net)
+    runs = selection.runs_of(net)
     return runs[runs["gradient_scaling"] == "none"]
 
 
-def recorded_cosines(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
+def recorded_cosines(selection: RunSelection, runs: pd.DataFrame) -> pd.DataFrame:
     """Columns ``edge`` and ``cosine`` of all steps of ``runs`` where both were measured.
 
     Raises:
         NotRun: if there is no such step.
     """
-    steps = pd.concat([evidence.steps_of(run_id) for run_id in runs["run_id"]])
+    steps = pd.concat([selection.steps_of(run_id) for run_id in runs["run_id"]])
     pairs = steps[["run_id", "step", "edge", "cosine"]].astype(
         {"edge": "float64", "cosine": "float64"}
     )

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from nup.claims.estimators import register
 from nup.claims.estimators.depth import difference
 from nup.claims.learning_rates import chosen_runs, grid_runs, undecided
-from nup.claims.run_selection import Evidence, Measurement, NotRun, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
 SCALED = "depthwise"
 
@@ -17,37 +18,41 @@ SCALED = "depthwise"
 _LEAST_LOSS = float(np.finfo(np.float32).tiny)
 
 
-def stable_rate_ratio(evidence: Evidence, net: str) -> Measurement:
+@register
+def stable_rate_ratio(selection: RunSelection, net: str) -> Measurement:
     """Largest stable LR with ξ over the one without; a seed's mean over its depths."""
-    ratios, reason, n_depths = rate_ratios(evidence, net)
+    ratios, reason, n_depths = rate_ratios(selection, net)
     return _mean_over_depths(ratios, n_depths, reason)
 
 
-def stable_rate_ratio_gain(evidence: Evidence, net: str, against: str) -> Measurement:
+@register
+def stable_rate_ratio_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """``stable_rate_ratio`` of ``net`` minus that of ``against``, paired by seed."""
-    own, other = (stable_rate_ratio(evidence, each) for each in (net, against))
+    own, other = (stable_rate_ratio(selection, each) for each in (net, against))
     return difference(own, other, f"{net} and {against}")
 
 
-def final_loss_gain(evidence: Evidence, net: str, against: str) -> Measurement:
+@register
+def final_loss_gain(selection: RunSelection, net: str, against: str) -> Measurement:
     """ln of the final loss of ``against`` over that of ``net``, both with ξ at their best LR.
 
     Paired by depth and seed; a seed's mean over its depths.
     """
-    own, other = (best_losses(evidence, each) for each in (net, against))
+    own, other = (best_losses(selection, each) for each in (net, against))
     reason = "; ".join(filter(None, (own[1], other[1])))
     if own[2] != other[2]:
         raise NotRun(f"{net} and {against} were run at different depths")
     return _mean_over_depths((other[0] - own[0]).dropna(), len(own[2]), reason)
 
 
-def diverged_below_largest_stable(evidence: Evidence, net: str) -> Measurement:
+@register
+def diverged_below_largest_stable(selection: RunSelection, net: str) -> Measurement:
     """Number of runs with ξ that diverge at a rate below the largest stable one.
 
     A run diverges by a value that is not finite, or by a loss above the bound of
     ``nup.specs.specification``, which ends it before its numbers overflow.
     """
-    runs = grid_runs(evidence, net, gradient_scaling=SCALED, least_sizes=1)
+    runs = grid_runs(selection, net, gradient_scaling=SCALED, least_sizes=1)
     chosen = chosen_runs(runs, "largest stable")
     top = chosen.set_index(["depth", "seed"])["learning_rate"]
     if top.empty:
@@ -58,7 +63,7 @@ def diverged_below_largest_stable(evidence: Evidence, net: str) -> Measurement:
     return Measurement(failed.astype("float64").groupby(runs["seed"]).sum())
 
 
-def rate_ratios(evidence: Evidence, net: str) -> tuple[pd.Series[float], str, int]:
+def rate_ratios(selection: RunSelection, net: str) -> tuple[pd.Series[float], str, int]:
     """Ratio of each (depth, seed), why it decides nothing, and the number of depths.
 
     Raises:
@@ -66,7 +71,7 @@ def rate_ratios(evidence: Evidence, net: str) -> tuple[pd.Series[float], str, in
     """
     rates, reasons, depths = [], [], []
     for scaling in (SCALED, "none"):
-        runs = grid_runs(evidence, net, gradient_scaling=scaling, least_sizes=1)
+        runs = grid_runs(selection, net, gradient_scaling=scaling, least_sizes=1)
         chosen = chosen_runs(runs, "largest stable")
         reason = undecided(runs, chosen, "largest stable")
         reasons.append(
@@ -79,9 +84,9 @@ def rate_ratios(evidence: Evidence, net: str) -> tuple[pd.Series[float], str, in
     return (rates[0] / rates[1]).dropna(), "; ".join(filter(None, reasons)), len(depths[0])
 
 
-def best_losses(evidence: Evidence, net: str) -> tuple[pd.Series[float], str, set[int]]:
+def best_losses(selection: RunSelection, net: str) -> tuple[pd.Series[float], str, set[int]]:
     """ln of the final loss with ξ at the best LR of each (depth, seed), doubts, and depths."""
-    runs = grid_runs(evidence, net, gradient_scaling=SCALED, least_sizes=1)
+    runs = grid_runs(selection, net, gradient_scaling=SCALED, least_sizes=1)
     chosen = chosen_runs(runs, "best")
     losses = chosen.set_index(["depth", "seed"])["final_loss"].astype("float64")
     logs = losses.clip(lower=_LEAST_LOSS).map(math.log)

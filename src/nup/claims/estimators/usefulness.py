@@ -1,4 +1,4 @@
-"""Test accuracy at settings tuned on validation data, against tuned baselines [operational]."""
+"""Test accuracy at regimes tuned on validation data, against tuned baselines [operational]."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Literal
 
 import pandas as pd
 
-from nup.claims.run_selection import Evidence, Measurement, NotRun
+from nup.claims.estimators import register
+from nup.claims.run_selection import Measurement, NotRun, RunSelection
 
 #: What a comparison holds equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]
 
-#: Results of a run, or of one of its states, by which settings are chosen and nets compared.
+#: Results of a run, or of one of its states, by which regimes are chosen and nets compared.
 RESULTS = ["validation_accuracy", "validation_loss", "test_accuracy"]
 
 #: Relative rounding of ``flops`` in ``steps``, which are stored as float32.
 ROUNDING = 1e-6
 
 
+@register
 def accuracy_gain(
-    evidence: Evidence,
+    selection: RunSelection,
     net: str,
     schedule: str,
     baselines: Sequence[str],
@@ -33,7 +35,7 @@ def accuracy_gain(
     depth and seed; a seed's mean over the depths at which ``net`` was run under ``schedule``.
 
     Args:
-        evidence: the runs.
+        selection: the runs.
         net: the net that should be useful.
         schedule: ``constant``, ``sharpness`` or ``taylor``.
         baselines: nets to choose the best of.
@@ -42,7 +44,7 @@ def accuracy_gain(
     Raises:
         NotRun: if a net was not run, or not at these depths, or with another number of steps.
     """
-    own, rivals = contenders(evidence, net, schedule, baselines, equal)
+    own, rivals = contenders(selection, net, schedule, baselines, equal)
     chosen, other = tuned(own), tuned(rivals)
     key = ["depth", "seed"]
     pairs = chosen.merge(other, on=key, suffixes=("", "_other"))
@@ -58,7 +60,7 @@ def accuracy_gain(
 
 
 def contenders(
-    evidence: Evidence,
+    selection: RunSelection,
     net: str,
     schedule: str,
     baselines: Sequence[str],
@@ -68,8 +70,8 @@ def contenders(
 
     With the results of their final states, or of the states ``within_budget``.
     """
-    own = candidates(evidence, net, schedule)
-    parts = [candidates(evidence, name, "constant") for name in baselines]
+    own = candidates(selection, net, schedule)
+    parts = [candidates(selection, name, "constant") for name in baselines]
     depths = set(own["depth"])
     for name, part in zip(baselines, parts, strict=True):
         if absent := sorted(depths - set(part["depth"])):
@@ -77,7 +79,7 @@ def contenders(
     rivals = pd.concat(parts)
     rivals = rivals[rivals["depth"].isin(depths)]
     if equal == "operations":
-        both = within_budget(evidence, pd.concat([own, rivals]))
+        both = within_budget(selection, pd.concat([own, rivals]))
         return both.loc[own.index], both.loc[rivals.index]
     steps = sorted(set(own["steps"]) | set(rivals["steps"]))
     if len(steps) > 1:
@@ -85,9 +87,9 @@ def contenders(
     return own, rivals
 
 
-def candidates(evidence: Evidence, net: str, schedule: str) -> pd.DataFrame:
+def candidates(selection: RunSelection, net: str, schedule: str) -> pd.DataFrame:
     """The runs of one net under one schedule without gradient scaling, finished or not."""
-    runs = evidence.runs_of(net)
+    runs = selection.runs_of(net)
     runs = runs[(runs["schedule_name"] == schedule) & (runs["gradient_scaling"] == "none")]
     if runs.empty:
         raise NotRun(f"no runs of {net} under {schedule}")
@@ -96,7 +98,7 @@ def candidates(evidence: Evidence, net: str, schedule: str) -> pd.DataFrame:
     return runs
 
 
-def within_budget(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
+def within_budget(selection: RunSelection, runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with the ``RESULTS`` they had when the operations of a common budget were spent.
 
     The budget at a depth is what the cheapest of the finished runs took in all. A run's state is
@@ -108,7 +110,7 @@ def within_budget(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
     """
     finished = runs["status"] == "ok"
     budget = runs["depth"].map(runs[finished].groupby("depth")["flops"].min())
-    states = evidence.steps[["run_id", "step", "flops", *RESULTS]]
+    states = selection.steps[["run_id", "step", "flops", *RESULTS]]
     states = states[states["run_id"].isin(runs["run_id"])].dropna(subset=["validation_accuracy"])
     for net in runs["net"].unique():
         if not set(runs.loc[runs["net"] == net, "run_id"]) & set(states["run_id"]):

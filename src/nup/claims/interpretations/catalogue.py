@@ -1,4 +1,4 @@
-"""The readings file, ``config/readings.yaml``, checked against its schema and the claims."""
+"""The file of interpretations, ``config/readings.yaml``, checked also against the claims."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from nup.claims.catalogue import Catalogue, Claim, Entry, read_checked, require_distinct
-from nup.claims.interpretations.substitution import argument_values, substituted, takes
+from nup.claims.interpretations.substitution import argument_values, substituted
 from nup.errors import UserError
 
 #: A value that the arguments of a criterion may have.
 Value = str | float
 
 
-class Reading(Entry):
-    """One reading: what is put into the criteria of the claims.
+class Interpretation(Entry):
+    """One interpretation: what it substitutes into the criteria of the claims.
 
-    ``judged``      it is the reading that the claims table judges: nothing is put in
-    ``claims``      claims that it is judged on; all of the aspect's if empty
-    ``replace``     values of arguments → what stands in their place, all at once; in lists too
+    ``judged``      the claims table evaluates it: it substitutes nothing
+    ``claims``      claims that it is evaluated on; all of the aspect's if empty
+    ``replace``     values of arguments → their substitutes, all at once; in lists too
     ``arguments``   arguments → value, for every estimator that takes them; null is their absence
     ``estimators``  criteria with these estimators only; all if empty
     """
@@ -34,7 +34,7 @@ class Reading(Entry):
     estimators: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _puts_something_in(self) -> Reading:
+    def _puts_something_in(self) -> Interpretation:
         changes = bool(self.replace or self.arguments or self.estimators)
         if self.judged and (changes or self.claims):
             raise ValueError(
@@ -50,36 +50,37 @@ class Reading(Entry):
 
 
 class Aspect(Entry):
-    """Something that the paper does in a way that is not known, and its readings.
+    """Something that the paper does in an unknown way, and the interpretations of it.
 
-    ``further_runs`` has the runs of ``<experiment>-readings`` count as well, except for the reading
-    that the claims table judges.
+    The key ``readings`` of the file holds the interpretations. With ``further_runs`` the runs of
+    ``<experiment>-readings`` count as well, except for the interpretation that the claims table
+    evaluates.
     """
 
     name: str
     question: str
     claims: list[str] = Field(min_length=1)
     further_runs: bool = False
-    readings: list[Reading] = Field(min_length=2)
+    interpretations: list[Interpretation] = Field(min_length=2, alias="readings")
 
-    @field_validator("readings")
+    @field_validator("interpretations")
     @classmethod
-    def _one_is_judged(cls, readings: list[Reading]) -> list[Reading]:
-        require_distinct("reading", (reading.label for reading in readings))
-        judged = [reading.label for reading in readings if reading.judged]
+    def _one_is_judged(cls, interpretations: list[Interpretation]) -> list[Interpretation]:
+        require_distinct("reading", (each.label for each in interpretations))
+        judged = [each.label for each in interpretations if each.judged]
         if len(judged) != 1:
             raise ValueError(
                 "expected one reading with `judged: true`, the one that the claims table judges; "
                 f"got {', '.join(judged) or 'none'}"
             )
-        return readings
+        return interpretations
 
-    def claims_of(self, reading: Reading) -> list[str]:
-        """Ids of the claims that a reading is judged on."""
-        return reading.claims or self.claims
+    def claims_of(self, interpretation: Interpretation) -> list[str]:
+        """Ids of the claims that an interpretation is evaluated on."""
+        return interpretation.claims or self.claims
 
 
-class Readings(Entry):
+class Interpretations(Entry):
     """All aspects, in the order of the file."""
 
     aspects: list[Aspect] = Field(min_length=1)
@@ -90,61 +91,62 @@ class Readings(Entry):
         require_distinct("aspect", (aspect.name for aspect in aspects))
         return aspects
 
-    def cases(self, catalogue: Catalogue) -> Iterator[tuple[Aspect, Reading, Claim, Claim]]:
-        """Every reading of every claim: aspect, reading, the claim, and it with the reading in."""
+    def cases(self, catalogue: Catalogue) -> Iterator[tuple[Aspect, Interpretation, Claim, Claim]]:
+        """Every aspect, interpretation and claim, and the claim after the substitution."""
         for aspect in self.aspects:
-            for reading in aspect.readings:
-                for claim_id in aspect.claims_of(reading):
+            for interpretation in aspect.interpretations:
+                for claim_id in aspect.claims_of(interpretation):
                     claim = catalogue[claim_id]
-                    yield aspect, reading, claim, substituted(claim, reading)
+                    yield aspect, interpretation, claim, substituted(claim, interpretation)
 
 
-def load_readings(path: str | Path, catalogue: Catalogue) -> Readings:
-    """Read the readings file and check it, by itself and against the claims.
+def load_interpretations(path: str | Path, catalogue: Catalogue) -> Interpretations:
+    """Read the file of interpretations and check it, by itself and against the claims.
 
     Raises:
         UserError: if the file is missing, is not YAML, breaks the schema, names a claim that does
-            not exist, or puts something in where there is no place for it.
+            not exist, or substitutes something that no criterion has.
     """
-    readings = read_checked(Readings, path, "readings")
-    for aspect in readings.aspects:
-        for reading in aspect.readings:
+    found = read_checked(Interpretations, path, "readings")
+    for aspect in found.aspects:
+        for interpretation in aspect.interpretations:
             try:
-                _check(aspect, reading, catalogue)
+                _check(aspect, interpretation, catalogue)
             except UserError as error:
-                place = f"aspect {aspect.name!r}, reading {reading.label!r}"
+                place = f"aspect {aspect.name!r}, reading {interpretation.label!r}"
                 raise UserError(f"{path}: {place}: {error}") from None
-    return readings
+    return found
 
 
-def _check(aspect: Aspect, reading: Reading, catalogue: Catalogue) -> None:
-    """Raise ``UserError`` if the reading does not fit the criteria of its claims."""
-    if unknown := [each for each in reading.claims if each not in aspect.claims]:
+def _check(aspect: Aspect, interpretation: Interpretation, catalogue: Catalogue) -> None:
+    """Raise ``UserError`` if the interpretation does not fit the criteria of its claims."""
+    if unknown := [each for each in interpretation.claims if each not in aspect.claims]:
         raise UserError(
             f"expected claims among those of the aspect, {', '.join(aspect.claims)}; "
             f"got {', '.join(unknown)}"
         )
-    claims = [catalogue[claim_id] for claim_id in aspect.claims_of(reading)]
+    ids = aspect.claims_of(interpretation)
+    claims = [catalogue[claim_id] for claim_id in ids]
     criteria = [criterion for claim in claims for criterion in claim.criteria]
     estimators = {criterion.estimator for criterion in criteria}
-    if unknown := sorted(set(reading.estimators) - estimators):
+    if unknown := sorted(set(interpretation.estimators) - estimators):
         raise UserError(
             f"expected estimators among {', '.join(sorted(estimators))}; got {', '.join(unknown)}"
         )
     values = [value for criterion in criteria for value in argument_values(criterion)]
-    if absent := [f"{value}" for value in reading.replace if value not in values]:
+    if absent := [f"{value}" for value in interpretation.replace if value not in values]:
         raise UserError(
-            f"nothing to replace: no criterion of {', '.join(aspect.claims_of(reading))} has an "
-            f"argument {', '.join(absent)}"
+            f"nothing to replace: no criterion of {', '.join(ids)} has an argument "
+            f"{', '.join(absent)}"
         )
-    for argument in reading.arguments:
-        if not any(takes(criterion, argument) for criterion in criteria):
+    for argument in interpretation.arguments:
+        if not any(argument in criterion.parameters for criterion in criteria):
             raise UserError(
                 f"no estimator takes the argument {argument!r}: they are "
                 f"{', '.join(sorted(estimators))}"
             )
-    for claim in claims:
-        if not reading.judged and substituted(claim, reading).criteria == claim.criteria:
+    for claim in claims if not interpretation.judged else ():
+        if substituted(claim, interpretation).criteria == claim.criteria:
             raise UserError(
                 f"claim {claim.id} stays as it is: leave it out, or put something in that it has"
             )

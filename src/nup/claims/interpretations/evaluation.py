@@ -1,4 +1,4 @@
-"""Tables → table of readings: every claim judged in every reading, as ``nup.claims`` judges it."""
+"""From tables to the table ``readings``: every claim evaluated under every interpretation."""
 
 from __future__ import annotations
 
@@ -7,56 +7,53 @@ from collections.abc import Mapping
 import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
-from nup.claims.evaluation import judge
-from nup.claims.interpretations.catalogue import Aspect, Reading, Readings
+from nup.claims.evaluation import evaluate
+from nup.claims.interpretations.catalogue import Aspect, Interpretation, Interpretations
 from nup.claims.interpretations.runs import at_common_depths, common_depths, with_further_runs
-from nup.claims.interpretations.substitution import nets_of, substitution_text
-from nup.claims.run_selection import with_net_labels
+from nup.claims.interpretations.substitution import substitution_text
 from nup.tables import schema
 
 
-def judge_readings(
-    tables: Mapping[str, pd.DataFrame], catalogue: Catalogue, readings: Readings
+def evaluate_interpretations(
+    tables: Mapping[str, pd.DataFrame], catalogue: Catalogue, interpretations: Interpretations
 ) -> pd.DataFrame:
-    """Judge every reading with the estimators, thresholds and seeds of its claims.
+    """Evaluate every interpretation with the estimators, thresholds and seeds of its claims.
 
-    The reading that the claims table judges gets the rows of that table. The others are judged at
-    the depths at which all the nets that their criteria name were run.
+    The interpretation that the claims table evaluates gets the rows of that table. The others are
+    evaluated at the depths at which all the nets that their criteria name were run.
 
     Args:
-        tables: as for ``nup.claims.judge``.
+        tables: as for ``nup.claims.evaluate``.
         catalogue: the claims.
-        readings: what to put into them.
+        interpretations: what to substitute into them.
 
     Returns:
         The table ``readings`` with the columns of ``nup.tables.schema.READINGS``.
     """
-    tables = with_net_labels(tables)
     parts = [
-        _judged(tables, catalogue, aspect, reading, claim)
-        for aspect, reading, _, claim in readings.cases(catalogue)
+        _evaluated(tables, catalogue, aspect, interpretation, claim)
+        for aspect, interpretation, _, claim in interpretations.cases(catalogue)
     ]
     return pd.concat(parts, ignore_index=True)[list(schema.READINGS)]
 
 
-def _judged(
+def _evaluated(
     tables: Mapping[str, pd.DataFrame],
     catalogue: Catalogue,
     aspect: Aspect,
-    reading: Reading,
+    interpretation: Interpretation,
     claim: Claim,
 ) -> pd.DataFrame:
-    nets = nets_of(claim)
-    if not reading.judged:
+    if not interpretation.judged:
         if aspect.further_runs:
             tables = with_further_runs(tables, claim.experiment)
-        tables = at_common_depths(tables, claim.experiment, nets)
-    depths = common_depths(tables, claim.experiment, nets)
-    rows = judge(tables, catalogue.model_copy(update={"claims": [claim]}))
+        tables = at_common_depths(tables, claim.experiment, claim.nets)
+    depths = common_depths(tables, claim.experiment, claim.nets)
+    rows = evaluate(tables, catalogue.model_copy(update={"claims": [claim]}))
     return rows.assign(
         aspect=aspect.name,
-        reading=reading.label,
-        judged=reading.judged,
-        substitution=substitution_text(reading),
+        reading=interpretation.label,
+        judged=interpretation.judged,
+        substitution=substitution_text(interpretation),
         depths=", ".join(map(str, depths)),
     )

@@ -1,14 +1,14 @@
-"""The table of readings as text: what is put in, and which reading reproduces which claim."""
+"""The table ``readings`` as Markdown: substitutions, verdicts and estimates."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from nup.claims import verdicts
+from nup.claims import markdown, verdicts
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import judged_names
 
-#: How a verdict on a reading is said.
+#: Phrases for the verdicts on an interpretation.
 _WORDS = {
     verdicts.SUPPORTED: "reproduced by",
     verdicts.CONTRADICTED: "not reproduced by",
@@ -20,7 +20,7 @@ _WORDS = {
 def overall_rows(table: pd.DataFrame, aspect: str = "") -> pd.DataFrame:
     """The overall verdicts of one aspect, or of all, with a column ``judged_for``.
 
-    ``judged_for`` is the activation, with the setting where that claim was judged in several.
+    ``judged_for`` is the activation, with the regime where a claim was evaluated in several.
     """
     rows = table[table["criterion"] == OVERALL]
     if aspect:
@@ -30,21 +30,19 @@ def overall_rows(table: pd.DataFrame, aspect: str = "") -> pd.DataFrame:
 
 
 def reproduction_text(table: pd.DataFrame, aspect: str) -> str:
-    """Markdown: for each claim, the readings of an aspect that reproduce it and those that do not.
+    """Markdown: for each claim, the interpretations of an aspect that reproduce it or do not.
 
-    The reading that the claims table judges is bold.
+    The interpretation that the claims table evaluates is bold.
     """
     rows = overall_rows(table, aspect)
     if rows.empty:
         return "No reading was judged: the tables hold no runs."
     lines = [
-        f"| claim | judged for | {' | '.join(_WORDS.values())} |",
-        "|---" * (2 + len(_WORDS)) + "|",
+        {"claim": f"`{claim}`", "judged for": name}
+        | {word: _names(group[group["verdict"] == label]) for label, word in _WORDS.items()}
+        for (claim, name), group in rows.groupby(["claim", "judged_for"], sort=False)
     ]
-    for (claim, name), group in rows.groupby(["claim", "judged_for"], sort=False):
-        cells = [_names(group[group["verdict"] == verdict]) for verdict in _WORDS]
-        lines.append(f"| `{claim}` | {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return markdown.table(pd.DataFrame(lines))
 
 
 def _names(rows: pd.DataFrame) -> str:
@@ -54,34 +52,32 @@ def _names(rows: pd.DataFrame) -> str:
 
 
 def substitutions_text(table: pd.DataFrame, aspect: str) -> str:
-    """Markdown: what each reading of an aspect puts into the criteria, and at which depths."""
+    """Markdown: the substitutions of each interpretation of an aspect, and its depths by claim."""
     rows = table[table["aspect"] == aspect]
-    lines = ["| reading | puts in | depths, by claim |", "|---|---|---|"]
+    lines = []
     for reading, group in rows.groupby("reading", sort=False):
-        label = f"**{reading}**, as the claims table" if group["judged"].all() else f"{reading}"
         places = group.drop_duplicates("claim")
         depths = "; ".join(
             f"`{claim}`: {found or 'no runs'}"
             for claim, found in zip(places["claim"], places["depths"], strict=True)
         )
+        label = f"**{reading}**, as the claims table" if group["judged"].all() else f"{reading}"
         put_in = group["substitution"].iloc[0] or "–"
-        lines.append(f"| {label} | {put_in} | {depths} |")
-    return "\n".join(lines)
+        lines.append({"reading": label, "puts in": put_in, "depths, by claim": depths})
+    return markdown.table(pd.DataFrame(lines, columns=["reading", "puts in", "depths, by claim"]))
 
 
 def criteria_text(table: pd.DataFrame, aspect: str, claim: str) -> str:
-    """Markdown: every criterion of a claim in every reading of an aspect, estimate by estimate."""
+    """Markdown: every criterion of a claim under every interpretation of an aspect."""
     chosen = (table["aspect"] == aspect) & (table["claim"] == claim)
     rows = table[chosen & (table["criterion"] != OVERALL)]
-    rows = rows.assign(judged_for=judged_names(rows))
-    lines = [
-        "| reading | judged for | criterion | estimate | range | verdict | remarks |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    columns = ["reading", "judged_for", "criterion", "estimate", "threshold", "verdict", "reason"]
-    for row in rows[columns].to_dict("records"):
-        row["estimate"] = "–" if pd.isna(row["estimate"]) else f"{row['estimate']:.3g}"
-        row["verdict"] = f"**{row['verdict']}**"
-        cells = (str(cell).replace("|", "\\|") for cell in row.values())
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    shown = {
+        "reading": rows["reading"],
+        "judged for": judged_names(rows),
+        "criterion": rows["criterion"],
+        "estimate": rows["estimate"].map(markdown.number),
+        "range": rows["threshold"],
+        "verdict": "**" + rows["verdict"] + "**",
+        "remarks": rows["reason"],
+    }
+    return markdown.table(pd.DataFrame(shown))

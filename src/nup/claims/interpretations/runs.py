@@ -1,4 +1,4 @@
-"""The runs that a reading is judged on: those of the claim's experiment, and its own."""
+"""The runs on which an interpretation is evaluated: the experiment's own, and further ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from nup.claims.run_selection import net_labels
-
-#: What sets one kind of run apart within an experiment.
+#: Columns that distinguish the kinds of runs within an experiment.
 _KIND = ["net", "activation", "schedule_name", "gradient_scaling"]
 
 
 def further_experiment(experiment: str) -> str:
-    """The experiment with the runs that only readings of the claims on ``experiment`` need."""
+    """The experiment with the further runs for interpretations of the claims on ``experiment``."""
     return f"{experiment}-readings"
 
 
@@ -44,7 +42,7 @@ def at_common_depths(
     if "runs" not in tables or tables["runs"].empty:
         return dict(tables)
     runs = tables["runs"]
-    labels = net_labels(runs).where(runs["experiment"] == experiment)
+    labels = runs["net"].where(runs["experiment"] == experiment)
     common = common_depths(tables, experiment, nets)
     outside = labels.isin(nets) & ~runs["depth"].isin(common)
     return {**tables, "runs": runs[~outside]}
@@ -57,11 +55,11 @@ def common_depths(
     if "runs" not in tables or tables["runs"].empty:
         return []
     runs = tables["runs"][tables["runs"]["experiment"] == experiment]
-    labels = net_labels(runs)
+    labels = runs["net"]
     by_net = [set(runs.loc[labels == net, "depth"]) for net in nets or labels.unique()]
     found = [depths for depths in by_net if depths]
     return sorted(int(depth) for depth in set.intersection(*found)) if found else []
 
 
 def _kinds(runs: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(runs.assign(net=net_labels(runs))[_KIND])
+    return pd.MultiIndex.from_frame(runs[_KIND])

@@ -1,4 +1,4 @@
-"""Every reading of every claim at a glance: a cell with symbol and color of its verdict."""
+"""Every interpretation of every claim: a cell with the symbol and color of its verdict."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from nup.claims.interpretations.report import overall_rows
-from nup.claims.regimes import claim_settings
+from nup.claims.regimes import claim_regimes
 from nup.figures import style
 
-#: A claim, and the setting if it was judged in several.
+#: A claim, and the regime if it was judged in several.
 _Column = tuple[str, str]
 
 #: An aspect and one of its readings; the heading of an aspect has no reading.
 _Line = tuple[str, str]
 
 
-def reading_matrix(readings: pd.DataFrame) -> Figure:
-    """Readings against claims, a panel for each activation; a column for each setting of a claim.
+def interpretation_matrix(readings: pd.DataFrame) -> Figure:
+    """Interpretations against claims: a panel an activation, a column a claim and regime.
 
-    An empty cell is a claim on which the reading has no bearing. The reading that the claims table
-    judges is bold.
+    An empty cell is a claim that the interpretation leaves alone. The interpretation that the
+    claims table evaluates is bold.
     """
     overall = overall_rows(readings)
     names = list(dict.fromkeys(overall["activation"])) or ["no runs"]
     claims = [
-        (claim, setting)
+        (claim, regime)
         for claim in dict.fromkeys(overall["claim"])
-        for setting in claim_settings(overall, claim)
+        for regime in claim_regimes(overall, claim)
     ]
     lines = _lines(overall)
     with style.theme():
@@ -90,7 +90,7 @@ def _draw(
     axis.set_xlim(0, max(1, len(claims)))
     axis.set_ylim(max(1, len(lines)), 0)
     several = Counter(claim for claim, _ in claims)
-    labels = [f"{claim}\n{setting}" if several[claim] > 1 else claim for claim, setting in claims]
+    labels = [f"{claim}\n{regime}" if several[claim] > 1 else claim for claim, regime in claims]
     places = np.arange(len(claims)) + 0.5
     axis.set_xticks(places, labels, rotation=60, ha="right", rotation_mode="anchor")
     axis.tick_params(length=0, labelsize="small")

@@ -1,0 +1,99 @@
+"""How nets are drawn: known nets always alike, others told apart by color and marker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from nup.claims.nets import nets_of_study
+from nup.claims.run_selection import RunSelection, remembered
+from nup.figures.style import (
+    BLUE,
+    BROWN,
+    COLORS,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PINK,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+)
+
+
+class NetStyle(NamedTuple):
+    """How a net is named and drawn: color and marker by its rule, dashes by what it matches."""
+
+    label: str
+    color: Any
+    marker: str
+    dashes: Any
+    face: Any
+
+
+#: Parameterization, its options and the optimizer → label, color and marker.
+_KNOWN: dict[tuple[str, str, str], tuple[str, Any, str]] = {
+    ("nup", '{"r":2.0}', "sgd"): ("νP (r = 2)", BLUE, "o"),
+    ("nup", '{"r":1.0}', "sgd"): ("νP (r = 1)", SKY, "P"),
+    ("nup", '{"r":3.0}', "sgd"): ("νP (r = 3)", "0.15", "h"),
+    ("nup", '{"r":0.0}', "sgd"): ("νP (r = 0)", PINK, "p"),
+    ("nup_last_width", '{"r":2.0}', "sgd"): ("νP (r = 2), last width", ORANGE, "<"),
+    ("nup_kernel_scale", '{"r":2.0}', "sgd"): ("νP (r = 2), kernel scale", BROWN, ">"),
+    ("mup", "{}", "sgd"): ("μP", VERMILION, "s"),
+    ("mup_inverse_depth", "{}", "sgd"): ("μP, LR/depth", GREEN, "^"),
+    ("mup_residual", "{}", "sgd"): ("μP, residual", PURPLE, "D"),
+    ("sp", "{}", "sgd"): ("standard", BROWN, "v"),
+    ("sp", "{}", "adamw"): ("standard, AdamW", "0.2", "<"),
+    ("ntp", "{}", "sgd"): ("neural tangent", ORANGE, "X"),
+}
+#: Colors and markers of other nets; no known net has one of these markers.
+_COLORS = (GRAY, SKY, PINK, YELLOW, "0.3", *COLORS[:5])
+_MARKERS = ("*", "d", "8", "H", "p")
+#: Dashes by what a net matches in size: the first is drawn solid.
+_DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+
+
+def net_styles(nets: pd.DataFrame) -> dict[str, NetStyle]:
+    """The style of every net, by its label.
+
+    A net that is not known gets a color and a marker by its place among the others of the study, so
+    that all figures of a study agree and no two nets look alike.
+
+    Args:
+        nets: rows of ``nup.claims.nets.nets_of_study``.
+    """
+    matches = ["", *sorted(set(nets["matched_to"]) - {""})]
+    keys = list(nets[["parameterization", "net_options", "optimizer"]].itertuples(index=False))
+    others = list(dict.fromkeys(tuple(key) for key in keys if tuple(key) not in _KNOWN))
+    found = {}
+    for net, key, match in zip(nets["net"], keys, nets["matched_to"], strict=True):
+        label, color, marker = _KNOWN.get(tuple(key)) or (net, *_other(others.index(tuple(key))))
+        if match and tuple(key) in _KNOWN:
+            label += ", equal parameters" if len(matches) == 2 else f", as large as {match}"
+        dashes = _DASHES[matches.index(match) % len(_DASHES)]
+        found[net] = NetStyle(label, color, marker, dashes, "white" if match else color)
+    return found
+
+
+def styles_of(tables: Mapping[str, pd.DataFrame]) -> Mapping[str, NetStyle]:
+    """``net_styles`` of the nets of a study."""
+    return net_styles(nets_of_study(tables))
+
+
+def net_style(selection: RunSelection, net: str) -> NetStyle:
+    """Style of a net in the figures of the study; its label alone for one that was not run."""
+    return _styles(selection).get(net, NetStyle(net, GRAY, "x", "-", GRAY))
+
+
+@remembered
+def _styles(selection: RunSelection) -> dict[str, NetStyle]:
+    return net_styles(selection.study_nets)
+
+
+def _other(place: int) -> tuple[Any, str]:
+    """Color and marker of the net at this place among those that are not known: 50 pairs."""
+    turn = place // len(_COLORS)
+    return _COLORS[place % len(_COLORS)], _MARKERS[(place + turn) % len(_MARKERS)]

@@ -1,0 +1,157 @@
+"""Grids of panels: a column an activation, rows for each regime, a verdict over each column."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+from nup.claims.catalogue import Claim
+from nup.claims.nets import ordered
+from nup.claims.regimes import Regime, regimes_of
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures.nets import net_style
+from nup.figures.style import VERDICTS, theme
+
+
+def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str) -> list[str]:
+    """The activations of an experiment in ``runs`` or ``init``."""
+    if table not in tables or tables[table].empty:
+        return []
+    rows = tables[table]
+    return sorted(rows.loc[rows["experiment"] == experiment, "activation"].unique())
+
+
+#: Draws one panel from the runs selected for it.
+Draw = Callable[[Axes, RunSelection], None]
+
+
+def panels(
+    tables: Mapping[str, pd.DataFrame],
+    judged: pd.DataFrame,
+    claim: Claim,
+    rows: Mapping[str, Draw],
+    table: str = "runs",
+    size: tuple[float, float] = (5.2, 3.4),
+    title: str = "",
+) -> Figure:
+    """A grid of panels: one column an activation, one row a function of ``rows``.
+
+    An experiment that was run in several regimes has these rows once for each.
+
+    Args:
+        tables: the tidy tables.
+        judged: the claims table, for the verdict over each column (of each regime).
+        claim: gives experiment, selection and title.
+        rows: title of the row → what draws its panel.
+        table: ``runs`` or ``init``, where the activations are looked up.
+        size: width and height of a panel in inches.
+        title: title of a figure that shows no verdict; if empty, it has the claim's title
+            and verdicts.
+    """
+    names = activations(tables, table, claim.experiment) or ["no runs"]
+    found = regimes_of(tables, claim.experiment, claim.select) if table == "runs" else []
+    regimes: list[Regime | None] = [*found] or [None]
+    count = len(rows) * len(regimes)
+    with theme():
+        figure = Figure(figsize=(size[0] * len(names), size[1] * count + 0.5))
+        axes = figure.subplots(count, len(names), squeeze=False)
+        figure.suptitle(title or claim.title, fontweight="bold")
+        for number, regime in enumerate(regimes):
+            block = axes[number * len(rows) : (number + 1) * len(rows)]
+            _draw_rows(
+                block,
+                rows,
+                [
+                    RunSelection(tables, claim.experiment, name, claim.select, regime)
+                    for name in names
+                ],
+            )
+            where = f", {regime.label}" if regime and len(regimes) > 1 else ""
+            for axis, name in zip(block[0], names, strict=True):
+                verdict = "" if title else _verdict(judged, claim.id, name, regime)
+                axis.set_title(f"{name}{where}{verdict}\n{axis.get_title()}", fontsize="medium")
+    return figure
+
+
+def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSelection]) -> None:
+    """Draw ``axes [row, activation]``, the panels of each row with the same vertical limits."""
+    for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
+        drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
+        _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
+        for axis in line:
+            axis.set_title(subtitle, fontsize="medium")
+
+
+def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
+    """Draw the panel, or say in it what is absent; whether it was drawn."""
+    try:
+        draw(axis, selection)
+    except (NotRun, Undecided) as outcome:
+        axis.clear()
+        axis.set_axis_off()
+        text = textwrap.fill(f"not run: {outcome}", 40)
+        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+        return False
+    return True
+
+
+def _share_vertical(line: Sequence[Axes]) -> None:
+    """Give the panels of a row the limits that hold them all, labels at the left one only.
+
+    Done after drawing: axes that share from the start keep limits that one panel has fixed.
+    """
+    if not line:
+        return
+    limits = [axis.get_ylim() for axis in line]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    for axis in line:
+        axis.set_ylim(low, high)
+        if axis.get_yscale() == "log" and getattr(axis.yaxis.get_transform(), "base", 0) == 10:
+            _readable_ticks(axis, low, high)
+    for axis in line[1:]:
+        axis.set_ylabel("")
+        axis.tick_params(axis="y", which="both", labelleft=False)
+
+
+def _readable_ticks(axis: Axes, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 of every decade where powers of ten alone would be too few."""
+    if high < 4 * low:
+        middle = (low * high) ** 0.5
+        low, high = middle / 2, middle * 2
+        axis.set_ylim(low, high)
+    if high < 100 * low:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.yaxis.set_minor_locator(NullLocator())
+
+
+def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, regime: Regime | None) -> str:
+    row = judged[
+        (judged["claim"] == claim_id)
+        & (judged["activation"] == activation)
+        & (judged["criterion"] == "overall")
+    ]
+    if regime is not None:
+        row = row[row["setting"] == regime.label]
+    if row.empty:
+        return ": not judged"
+    label = str(row["verdict"].iloc[0])
+    return f": {claim_id} {VERDICTS[label].symbol} {label}"
+
+
+def one_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the first net, in the order of ``nup.claims.nets``, at its lowest seed."""
+    runs = runs[runs["net"].isin(ordered(runs)[:1])]
+    first: pd.DataFrame = runs[runs["seed"] == runs["seed"].min()]
+    return first
+
+
+def run_name(selection: RunSelection, runs: pd.DataFrame) -> str:
+    """Net and seed of ``one_seed``'s runs, for the label of an axis."""
+    return f"{net_style(selection, runs['net'].iloc[0]).label}, seed {runs['seed'].iloc[0]}"
