@@ -1,8 +1,8 @@
 """Where the time of all cores goes when Snakemake runs a study from nothing to its report.
 
 The study runs in a copy of the project. Snakemake keeps the times at which jobs began and ended,
-the table ``runs`` how long each run took inside ``nup.training.loop.train``; what is left is told apart
-by subtraction.
+the table ``runs`` how long each run took inside ``nup.training.loop.train``; what is left is told
+apart by subtraction.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def test_every_data_set_is_documented():
         assert int(d_in) == datasets.dimensions(DataSpec(name))[0]
 
 
-# -- files of the user ------------------------------------------------------------------------------
+# -- files of the user -----------------------------------------------------------------------------
 
 
 def written(folder, suffix, kind):

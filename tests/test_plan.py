@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fake_training import DATA, run_spec, runs_by_id
+from fake_training import run_spec, runs_by_id
 from nup.errors import UserError
 from nup.jobs import kinds, locks, memory, plan
 from nup.jobs.kinds import TRAINING

@@ -350,7 +350,10 @@ def test_saved_figures_are_reproducible_and_not_empty(tables, judged, catalogue,
 
 
 def test_figures_import_neither_torch_nor_training():
-    command = "import sys, nup.figures; list(nup.figures.FIGURES); print('torch' in sys.modules, 'nup.training.loop' in sys.modules)"
+    command = (
+        "import sys, nup.figures; list(nup.figures.FIGURES); "
+        "print('torch' in sys.modules, 'nup.training.loop' in sys.modules)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from nup.plugin import (
     Column,
+    Measurement,
     Option,
     Parameterization,
     Samples,
@@ -95,8 +96,6 @@ def weight_kurtosis(context):
 @estimator
 def final_kurtosis(selection, net):
     """Mean over depths of a net's weight kurtosis at the end of training, one number a seed."""
-    from nup.claims.run_selection import Measurement
-
     runs = selection.runs_of(net)
     steps = selection.steps.merge(runs[["run_id", "seed", "steps"]], on="run_id")
     final = steps[steps["step"] == steps["steps"]]

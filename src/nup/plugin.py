@@ -27,8 +27,16 @@ _NAMES = {
     "parameterization": ("nup.networks.parameterization", "register"),
     "Moment": ("nup.training.schedules", "Moment"),
     "schedule": ("nup.training.schedules", "register"),
+    "Signals": ("nup.training.scalings", "Signals"),
+    "scaling": ("nup.training.scalings", "register"),
+    "optimizer": ("nup.training.optimizers", "register"),
     "Samples": ("nup.data.sources", "Samples"),
     "dataset": ("nup.data.sources", "register"),
+    "Column": ("nup.training.observables", "Column"),
+    "observable": ("nup.training.observables", "register"),
+    "Measurement": ("nup.claims.run_selection", "Measurement"),
+    "estimator": ("nup.claims.estimators", "register"),
+    "figure": ("nup.figures", "register"),
 }
 
 

@@ -43,7 +43,8 @@ def load(image_set: ImageSet) -> tuple[ByteArray, ByteArray]:
     """Images [n, d_in] and labels [n] of a set, the original training samples first.
 
     Raises:
-        UserError: see ``nup.data.downloads.fetch``; or files that hold something else than expected.
+        UserError: see ``nup.data.downloads.fetch``; or files that hold something else than
+            expected.
     """
     images, labels = image_set.read(download(image_set))
     size = image_set.n_train + image_set.n_test

@@ -185,7 +185,7 @@ class Registry(Mapping[str, E], Generic[E]):
 
 
 def text(value: Value) -> str:
-    """A value in a label: the shortest text that reads back as it; whole numbers without a point."""
+    """A value in a label: the shortest text that reads back; whole numbers without a point."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -12,7 +12,8 @@ class DataSpec:
     """A data set with its split; ``seed`` fixes the split (and the draw, if it is synthetic).
 
     ``contents`` is the digest of the files that the set is read from, where these are the user's
-    own; empty where the files are pinned or there are none. ``nup.data.sources.resolve`` fills it in.
+    own; empty where the files are pinned or there are none. ``nup.data.datasets.resolve`` fills it
+    in.
     """
 
     name: str
