@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import subprocess
@@ -238,6 +239,19 @@ def test_a_device_is_free_when_its_process_has_died(monkeypatch, tmp_path):
     assert done.stdout.strip() == "cuda:0"
     with devices.device("cuda", {}, tmp_path) as name:
         assert name == "cuda:0"
+
+
+def test_devices_are_not_shared_without_locks(monkeypatch, tmp_path):
+    def refuse(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(devices, "_gpus", lambda: 2)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with (
+        pytest.raises(UserError, match="expected a file system with locks, .* got .* set TMPDIR"),
+        devices.device("cuda", {}, tmp_path),
+    ):
+        pass
 
 
 def test_executed_notebooks_lose_times_and_random_ids(tmp_path):
