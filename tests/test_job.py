@@ -248,7 +248,7 @@ def test_devices_are_not_shared_without_locks(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_gpus", lambda: 2)
     monkeypatch.setattr("fcntl.flock", refuse)
     with (
-        pytest.raises(UserError, match="expected a file system with locks, .* got .* set TMPDIR"),
+        pytest.raises(UserError, match=r"expected a file system with locks, .* got .* set TMPDIR"),
         devices.device("cuda", {}, tmp_path),
     ):
         pass
