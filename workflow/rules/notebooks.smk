@@ -78,14 +78,14 @@ for NAME, SOURCE in NOTEBOOKS.items():
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
             figures=f"{RESULTS}/figures",
-            plugins=" ".join(PLUGIN_FILES),
+            plugins=["-p", "plugins", " ".join(PLUGIN_FILES)] if PLUGIN_FILES else [],
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
             "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"
             " trap 'rm -rf $IPYTHONDIR' EXIT &&"
             " papermill -k python3 --no-progress-bar {input.source:q} {log.notebook:q}"
             " -p tables {params.tables:q} -p figures {params.figures:q}"
-            " -p claims {input.claims[0]:q} -p plugins {params.plugins:q} &&"
+            " -p claims {input.claims[0]:q} {params.plugins:q} &&"
             " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q}"
             " --page {output.page:q}"
             ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
