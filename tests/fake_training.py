@@ -1,4 +1,4 @@
-"""A stand-in for ``nup.training.loop.train`` that is instant, and small specifications to feed it."""
+"""A stand-in for ``nup.training.loop.train`` that is instant, and small specifications for it."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

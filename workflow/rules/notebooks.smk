@@ -77,7 +77,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
             runtime=30,
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
-            figures=f"{RESULTS}/figures",
+            figures=lambda wildcards: f"{RESULTS}/figures",
             plugins=["-p", "plugins", " ".join(PLUGIN_FILES)] if PLUGIN_FILES else [],
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
