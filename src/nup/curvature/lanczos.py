@@ -1,23 +1,14 @@
-"""Top eigenvalues of the preconditioned Gauss–Newton matrix, for all members at once.
-
-M = (1/n) Bᵀ J D Jᵀ B in output space [n·d_out]²: J the Jacobian of the outputs in the weights,
-D = diag(c_k ξ_k) per layer, B Bᵀ the loss's Hessian in the outputs (the identity for mse). Its top
-eigenvalue λ is that of D^{1/2} (∇² Gauss–Newton) D^{1/2}; for mse it is the NTK of this very
-update, and η λ = 2 the edge of stability [lit].
-"""
+"""Top eigenvalues of symmetric operators on stacked vectors, for all members at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from nup.kernels.spectral_norm import spectral_norms
-from nup.networks.losses import Loss
-from nup.networks.mlp import LayerFactors, Network, Trace, generator
+from nup.networks.mlp import generator
 
 #: Relative residual to which λ_t is found in training.
 TOLERANCE = 0.02
@@ -126,130 +117,37 @@ def _normalized(vectors: Tensor) -> Tensor:
     return vectors / norm.clamp_min(torch.finfo(vectors.dtype).tiny)
 
 
-def gauss_newton_operator(
-    network: Network,
-    weights: Sequence[Tensor],
-    trace: Trace,
-    loss: Loss,
-    factors: LayerFactors,
-) -> Operator:
-    """M as a function of stacked vectors [E, n·d_out], at the state of ``trace``.
+def follow(
+    operator: Operator,
+    starts: Tensor,
+    first: bool,
+    definite: bool = True,
+    tolerance: float = TOLERANCE,
+    products: int = MOST_PRODUCTS,
+) -> tuple[Eigenpair, Tensor]:
+    """A top eigenvalue followed along training: the pair, and the start vectors that come next.
 
-    An application costs one backward pass and one tangent. The tangent's direction D Jᵀ v is a sum
-    of n outer products per layer, so V_k x is formed either from V_k [m_k, m_{k-1}] or, where the
-    layer is wide, from the Gram matrix of its inputs [n, n], whichever takes fewer operations.
+    ``starts`` [E, 2, N] are those of this measurement and of the next; see ``start_vectors``. A call
+    starts from the vector found two calls ago, the ``first`` leaves its own to the next two. Two,
+    since beyond the edge of stability the weights jump across a valley and back, so that the top
+    eigenvector of every other step is alike; a third of the products is saved. There it turns so
+    fast between two steps that a step of warm-started power iteration falls short of λ_t by tens of
+    per cent (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a stated residual.
     """
-    outputs = network.outputs(trace)
-    members, samples, d_out = outputs.shape
-    grams = [
-        features @ features.mT if samples * sum(widths) < 2 * widths[0] * widths[1] else None
-        for features, widths in zip(trace.features, _layer_widths(network), strict=True)
+    start = starts[:, 0]
+    pair = top_eigenpair(operator, start, tolerance, min(products, start.shape[1]), definite)
+    finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
+    found = torch.where(finite, pair.vector, start)
+    return pair, torch.stack([found if first else starts[:, 1], found], 1)
+
+
+def start_vectors(seeds: Sequence[int], size: int, like: Tensor) -> Tensor:
+    """Random start vectors for ``follow``. [E, 2, N]
+
+    Each member has its own, so that its λ does not depend on the others of its stack.
+    """
+    drawn = [
+        torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
+        for seed in seeds
     ]
-
-    def apply(vectors: Tensor) -> Tensor:
-        v = vectors.view(members, samples, d_out)
-        deltas = network.backward(weights, trace, loss.hessian_root(outputs, v))
-        tangent, inner = None, None
-        for k, (weight, delta, factor) in enumerate(zip(weights, deltas, factors, strict=True)):
-            product = _update_product(trace.features[k], grams[k], delta)
-            scale = network.gains[k] ** 2 * factor
-            product.mul_(scale[:, None, None] if isinstance(scale, Tensor) else scale)
-            if inner is not None:
-                product.baddbmm_(inner, weight.mT, alpha=network.gains[k])
-            if network.parameterization.skip[k] and tangent is not None:
-                product.add_(tangent)
-            tangent = product
-            if k + 1 < network.depth:
-                inner = network.differentiate_(tangent.clone(), trace.preactivations[k])
-        assert tangent is not None
-        result = tangent * (network.output_multiplier / samples)
-        return loss.hessian_root(outputs, result, transpose=True).reshape(members, -1)
-
-    return apply
-
-
-def _layer_widths(network: Network) -> list[tuple[int, int]]:
-    widths = network.parameterization.widths
-    return list(pairwise(widths))
-
-
-def _update_product(features: Tensor, gram: Tensor | None, delta: Tensor) -> Tensor:
-    """(δᵀ X) applied to every row of X. [E, n, m_k]"""
-    return gram @ delta if gram is not None else features @ (features.mT @ delta)
-
-
-def spectral_norm(matrices: Tensor, products: int = 12) -> Tensor:
-    """Largest singular value of stacked matrices [E, p, q], from a Krylov space. [E]
-
-    A lower bound, within about 1 % for the matrices met here. On a CPU by a compiled kernel, for
-    which a matrix stays in the cache.
-    """
-    size = min(matrices.shape[-2:])
-    source = generator(0, "singular vector")
-    start = torch.randn(size, generator=source, dtype=torch.float64).to(matrices)
-    if matrices.device.type != "cpu":
-        return stacked_spectral_norm(matrices, start, products)
-    found = matrices.new_empty(len(matrices))
-    spectral_norms(matrices.contiguous().numpy(), start.numpy(), products, found.numpy())
-    return found
-
-
-def stacked_spectral_norm(matrices: Tensor, start: Tensor, products: int) -> Tensor:
-    """The same by torch for all matrices at once, from ``start`` [min(p, q)]. [E]"""
-    narrow = matrices if matrices.shape[-2] >= matrices.shape[-1] else matrices.mT
-
-    def apply(vectors: Tensor) -> Tensor:
-        return (narrow.mT @ (narrow @ vectors[..., None])).squeeze(-1)
-
-    starts = start.expand(matrices.shape[0], -1)
-    pair = top_eigenpair(apply, starts, products=min(products, narrow.shape[-1]))
-    return pair.value.clamp_min(0).sqrt()
-
-
-class Sharpness:
-    """A top eigenvalue followed along training, λ_t or the Hessian's (then not ``definite``).
-
-    A call starts from the vector found two calls ago.
-
-    Two, since beyond the edge of stability the weights jump across a valley and back, so that the
-    top eigenvector of every other step is alike; a third of the products is saved.
-    ``seeds`` give each member its own random start, so that a member's λ does not depend on the
-    others of its stack. Beyond the edge of stability the top eigenvector turns so fast between two
-    steps that a step of warm-started power iteration falls short of λ_t by tens of per cent
-    (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a stated residual.
-    """
-
-    def __init__(
-        self,
-        seeds: Sequence[int],
-        size: int,
-        like: Tensor,
-        tolerance: float = TOLERANCE,
-        products: int = MOST_PRODUCTS,
-        definite: bool = True,
-    ) -> None:
-        starts = [
-            torch.randn(size, generator=generator(seed, "eigenvector"), dtype=torch.float64)
-            for seed in seeds
-        ]
-        #: Start vectors of the next measurement and of the one after it. [E, 2, N]
-        self.starts = torch.stack([torch.stack(starts)] * 2, 1).to(like)
-        #: Nothing was measured yet.
-        self.fresh = True
-        self._tolerance, self._products = tolerance, min(products, size)
-        self._definite = definite
-
-    def measure(self, operator: Operator) -> Eigenpair:
-        """The top eigenpair of ``operator``, warm-started."""
-        start = self.starts[:, 0]
-        pair = top_eigenpair(operator, start, self._tolerance, self._products, self._definite)
-        finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
-        found = torch.where(finite, pair.vector, start)
-        following = found if self.fresh else self.starts[:, 1]
-        self.starts = torch.stack([following, found], 1)
-        self.fresh = False
-        return pair
-
-    def keep(self, members: Tensor) -> None:
-        """Keep only the members with these indices."""
-        self.starts = self.starts[members]
+    return torch.stack([torch.stack(drawn)] * 2, 1).to(like)

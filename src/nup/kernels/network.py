@@ -1,12 +1,12 @@
 """Forward, backward and jets of one network on flat arrays, layer after layer in cache.
 
-The same functions as ``nup.networks.mlp.Network`` on stacks, whose docstrings have the derivations;
-here one member passes through all layers before the next one begins, so that what a layer leaves
-is still in the processor's cache when the next one reads it. Matrix products are BLAS calls.
+The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with φ(h_0) read as the input.
+One member passes through all layers before the next one begins, so that what a layer leaves is
+still in the processor's cache when the next one reads it. Matrix products are BLAS calls.
 
 Of a network with l layers: weights W_k lie one after another in one array, at ``weight_at[k]``;
-the preactivations h_k, features φ̂(h_k) and cotangents δ_k of n samples each in one array, layer
-k at n·``unit_at[k]``. Layers count from 0 in the code.
+the preactivations h_k, features φ(h_k) and cotangents δ_k of n samples each in one array, layer k
+at n·``unit_at[k]``. Layers count from 0 in the code.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Shape(NamedTuple):
-    """A network's shape: see the module. ``gains`` are those of ``nup.networks.mlp.Network``."""
+    """A network's shape: see the module."""
 
     widths: Integers  # [l + 1]
     weight_at: Integers  # [l + 1]
     unit_at: Integers  # [l + 1]
-    gains: Array  # [l]
+    betas: Array  # β_k [l]
     skip: Flags  # [l]
     slopes: Slopes
     multiplier: Scalar  # γ
@@ -64,24 +64,24 @@ def samples_of(units: Array, shape: Shape, k: int, n: int) -> Array:
 
 @jit
 def forward(weights: Array, inputs: Array, shape: Shape, memory: Memory) -> None:
-    """h_k = s_k h_{k-1} + gain_k W_k φ̂(h_{k-1}) for ``inputs`` [n, m_0], with sums of squares."""
-    n, depth = inputs.shape[0], shape.gains.size
+    """h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}) for ``inputs`` [n, m_0], with sums of squares."""
+    n, depth = inputs.shape[0], shape.betas.size
     features = inputs
     memory.squares[0, 1] = elementwise.dot(inputs.reshape(-1), inputs.reshape(-1))
     for k in range(depth):
         h = samples_of(memory.h, shape, k, n)
         weight = matrix(weights, shape, k)
         blas.times_transposed(features, weight, shape.rows[k], memory.turned, h)
-        gain = shape.gains[k]
+        beta = shape.betas[k]
         if shape.skip[k]:
             below = samples_of(memory.h, shape, k - 1, n)
-            elementwise.add_scaled(h.reshape(-1), gain, below.reshape(-1))
-            gain = shape.gains.dtype.type(1)
+            elementwise.add_scaled(h.reshape(-1), beta, below.reshape(-1))
+            beta = shape.betas.dtype.type(1)
         if k + 1 == depth:
-            memory.squares[k, 0] = elementwise.scale(h.reshape(-1), gain)
+            memory.squares[k, 0] = elementwise.scale(h.reshape(-1), beta)
         else:
             features = samples_of(memory.x, shape, k, n)
-            sums = elementwise.activate(h.reshape(-1), features.reshape(-1), gain, shape.slopes)
+            sums = elementwise.activate(h.reshape(-1), features.reshape(-1), beta, shape.slopes)
             memory.squares[k, 0], memory.squares[k + 1, 1] = sums
 
 
@@ -93,10 +93,17 @@ def backward_step(weights: Array, k: int, n: int, shape: Shape, memory: Memory) 
     blas.times(delta, matrix(weights, shape, k), shape.rows[k], below)
     h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
     flat = below.reshape(-1)
-    memory.squares[k - 1, 2] = elementwise.differentiate(flat, h, shape.gains[k], shape.slopes)
+    memory.squares[k - 1, 2] = elementwise.differentiate(flat, h, shape.betas[k], shape.slopes)
     if shape.skip[k]:
-        elementwise.add_scaled(flat, shape.gains.dtype.type(1), delta.reshape(-1))
+        elementwise.add_scaled(flat, shape.betas.dtype.type(1), delta.reshape(-1))
         memory.squares[k - 1, 2] = elementwise.dot(flat, flat)
+
+
+@jit
+def cotangents(weights: Array, n: int, shape: Shape, memory: Memory) -> None:
+    """All δ_k from that of the last layer."""
+    for k in range(shape.betas.size - 1, 0, -1):
+        backward_step(weights, k, n, shape, memory)
 
 
 @jit
@@ -109,8 +116,8 @@ def input_features(inputs: Array, k: int, shape: Shape, memory: Memory) -> Array
 
 @jit
 def backward(weights: Array, inputs: Array, shape: Shape, memory: Memory, gradient: Array) -> None:
-    """All δ_k, from that of the last layer, and δ_kᵀ φ̂_{k-1}, the gradient over gain_k."""
-    n, depth = inputs.shape[0], shape.gains.size
+    """All δ_k, from that of the last layer, and δ_kᵀ x_{k-1}, the gradient over β_k."""
+    n, depth = inputs.shape[0], shape.betas.size
     last = samples_of(memory.delta, shape, depth - 1, n).reshape(-1)
     memory.squares[depth - 1, 2] = elementwise.dot(last, last)
     for k in range(depth - 1, -1, -1):
@@ -126,27 +133,27 @@ def jets(
     weights: Array,
     inputs: Array,
     gradient: Array,
-    factors: Array,
+    scales: Array,
     order: int,
     shape: Shape,
     memory: Memory,
     out: Array,
 ) -> float:
-    """Power series of f along −U, U_k = gain_k factors_k · gradient_k, up to ``order`` 2 or 3.
+    """Power series of f along −U, U_k = scales_k · gradient_k, up to ``order`` 2 or 3.
 
     Leaves f_1 … f_{order-1} in ``out`` [2, ≥ n, m_l] and returns ⟨∂L/∂f, f_order⟩. [derived]
 
     The last coefficient enters a Taylor coefficient of the loss only through that product, and is
-    linear in its sources −gain_k U_k x_{k-1}^{(order-1)}: so the cotangents δ_k, which are there
+    linear in its sources −β_k U_k x_{k-1}^{(order-1)}: so the cotangents δ_k, which are there
     already, give it without passing it through the net.
     """
-    n, depth = inputs.shape[0], shape.gains.size
-    one, adjoint, last = shape.gains.dtype.type(1), 0.0, 0
+    n, depth = inputs.shape[0], shape.betas.size
+    one, adjoint, last = shape.betas.dtype.type(1), 0.0, 0
     for k in range(depth):
         fan_in, fan_out = shape.widths[k], shape.widths[k + 1]
         weight, update = matrix(weights, shape, k), matrix(gradient, shape, k)
-        gain = shape.gains[k]
-        pull = -gain * gain * factors[k]
+        beta = shape.betas[k]
+        pull = -beta * scales[k]
         # Preactivation series in rows 2·last and 2·last + 1 of the scratch, then the other pair.
         new = 1 - last
         first = memory.scratch[2 * new][: n * fan_out]
@@ -166,7 +173,7 @@ def jets(
             h = samples_of(memory.h, shape, k - 1, n).reshape(-1)
             elementwise.masked_copy(inner, memory.scratch[2 * last][: n * fan_in], h, shape.slopes)
             blas.times_transposed(tangent, weight, rows, turned, by_sample)
-            elementwise.scale(product, gain)
+            elementwise.scale(product, beta)
             elementwise.add_scaled(first, pull, product)
             blas.times_transposed(tangent, update, rows, turned, second.reshape(n, fan_out))
             if order == 2:
@@ -175,7 +182,7 @@ def jets(
                 h2 = memory.scratch[2 * last + 1][: n * fan_in]
                 elementwise.masked_copy(inner, h2, h, shape.slopes)
                 blas.times_transposed(tangent, weight, rows, turned, by_sample)
-                elementwise.scale(product, gain)
+                elementwise.scale(product, beta)
                 elementwise.add_scaled(second, pull, product)
                 blas.times_transposed(tangent, update, rows, turned, by_sample)
                 adjoint += pull * elementwise.dot(delta, product)

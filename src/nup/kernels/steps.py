@@ -1,4 +1,4 @@
-"""The steps of one run: what ``nup.training.loop`` does between two measurements of its state."""
+"""The steps of one run between two measurements of its state: the fast form of a backend's steps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ import numpy.typing as npt
 
 from nup.kernels import elementwise, lanczos, losses
 from nup.kernels.elementwise import Array
+from nup.kernels.gauss_newton import Linearized, Room
 from nup.kernels.jit import entry, jit
 from nup.kernels.lanczos import Krylov
-from nup.kernels.network import Flags, Integers, Memory, Shape, backward, forward, jets, samples_of
-from nup.training.backends.scope import BY_SHARPNESS, BY_TAYLOR
+from nup.kernels.network import (
+    Flags,
+    Integers,
+    Memory,
+    Shape,
+    backward,
+    cotangents,
+    forward,
+    jets,
+    samples_of,
+)
 
 Doubles = npt.NDArray[np.float64]
+
+#: The rules by which η_t is found.
+GIVEN, BY_SHARPNESS, BY_TAYLOR = 0, 1, 2
 
 
 class Problem(NamedTuple):
@@ -23,12 +36,14 @@ class Problem(NamedTuple):
     inputs: Array
     targets: Array
     factors: Array  # c_k [l]
-    powers: Array  # squared gain of the features that layer k multiplies [l]
     classes: bool  # cross-entropy
     depthwise: bool  # gradient scaling ξ
     rule: int
+    adaptive: bool  # AdamW
+    moments: tuple[float, float, float, float]  # its β₁, β₂, ε and weight decay
     tolerance: float  # of λ_t
-    curvature: Flags  # [T]: λ_t is due
+    sharpness: Flags  # [T]: λ_t is due
+    hessian: Flags  # [T]: the Hessian's top eigenvalue is due
     taylor: Flags  # [T]: T1 … T3 are due
     final: bool  # the last of the steps is the final state: it is measured and stays
 
@@ -37,33 +52,41 @@ class Run(NamedTuple):
     """One run: its state, which is changed, and what it is told."""
 
     weights: Array  # [N]
-    moved: Array  # [N], W(t) − W(0)
+    displacement: Array  # [N], W(t) − W(0)
+    first: Array  # AdamW's moments [N], or [0]
+    second: Array
+    updates: int  # done before
     rates: Doubles  # η_t where given [T]
     batches: Integers  # indices of the samples of each step [T, batch size], or [T, 0]: all
     c: float  # of the schedules that measure
     limit: float  # loss beyond which the run has diverged
     previous: float  # η_{t−1}, NaN before the first step
-    start: Array  # start vectors of the next measurement of λ_t, and of the one after. [2, n·d_out]
+    sharpness: Array  # start vectors of the next λ_t and of the one after it [2, n·d_out]
+    hessian: Array  # the same of the Hessian [2, N], or [2, 0]
 
 
-class Columns(NamedTuple):
-    """What is recorded of each step; NaN where it was not measured."""
+class Sums(NamedTuple):
+    """What is found of each step; NaN where it was not measured."""
 
     loss: Doubles  # [T]
     rate: Doubles  # [T]
     sharpness: Doubles  # [T, 3]: λ_t, its residual, its products
+    hessian: Doubles  # [T, 3]: the same of the Hessian
     taylor: Doubles  # [T, 3]
     fallback: Flags  # [T]
-    layers: Doubles  # [T, l, 5]: Σh², ‖U‖², ‖moved‖², ⟨U, moved⟩, ξ
+    layers: Doubles  # [T, l, 5]: Σh², ‖U‖², ‖P‖², ⟨U, P⟩, ξ; P is the displacement
 
 
 class Workspace(NamedTuple):
     """Room that one thread needs."""
 
     memory: Memory
-    krylov: Krylov
+    room: Room
+    outputs: Krylov  # of the Gauss–Newton matrix
+    weights: Krylov  # of the Hessian
     gradient: Array  # [N]
     factors: Array  # c_k ξ_k [l]
+    scales: Array  # U_k is this times what lies in ``gradient`` [l]
     p: Array  # softmax of the outputs, of as many samples as there are [n, d_out]
     series: Array  # [2, n, d_out]
     batch_inputs: Array  # [batch size, m_0]
@@ -71,10 +94,10 @@ class Workspace(NamedTuple):
 
 
 @entry
-def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Workspace) -> int:
+def steps(problem: Problem, shape: Shape, run: Run, sums: Sums, work: Workspace) -> int:
     """Train for T steps; returns how many were done: less than T if the run diverged there.
 
-    The loss at which it diverged is in ``columns.loss`` then. λ_t is that of all samples.
+    The loss at which it diverged is in ``sums.loss`` then. λ_t is that of all samples.
     """
     previous = run.previous
     count = run.rates.size
@@ -87,31 +110,39 @@ def steps(problem: Problem, shape: Shape, run: Run, columns: Columns, work: Work
             _gather(problem.inputs, run.batches[t], inputs)
             _gather(problem.targets, run.batches[t], targets)
         forward(run.weights, inputs, shape, work.memory)
-        columns.loss[t] = _loss(targets, problem.classes, shape, work)
-        if not (np.isfinite(columns.loss[t]) and columns.loss[t] <= run.limit):
+        sums.loss[t] = _loss(targets, problem.classes, shape, work)
+        if not (np.isfinite(sums.loss[t]) and sums.loss[t] <= run.limit):
             return t
         backward(run.weights, inputs, shape, work.memory, work.gradient)
-        _scale_factors(problem, inputs.shape[0], shape, work, columns.layers[t])
-        # The jets want the cotangents, which the Krylov space overwrites.
+        _scale_factors(problem, inputs.shape[0], shape, work, sums.layers[t])
+        if problem.adaptive:
+            _adapt(problem, run, t, shape, work)
+        # Jets and Hessian want the cotangents, which the Gauss–Newton products overwrite.
         rate = run.rates[t]
         by_taylor = problem.rule == BY_TAYLOR and not final
         if problem.taylor[t] or by_taylor:
             order = 3 if problem.taylor[t] else 2
             coefficients = _taylor(problem, run, inputs, targets, order, shape, work)
             if problem.taylor[t]:
-                columns.taylor[t] = coefficients[:3]
+                sums.taylor[t] = coefficients[:3]
             if by_taylor:
-                columns.fallback[t] = coefficients[1] <= 0
+                sums.fallback[t] = coefficients[1] <= 0
                 rate = _rate_by_taylor(run.c, coefficients, previous)
-        if problem.curvature[t]:
-            _sharpness(problem, run, minibatch, t, shape, columns.sharpness[t], work)
+        first = t == 0 and np.isnan(run.previous)
+        if problem.hessian[t]:
+            _curvature(problem, run, True, minibatch, first, shape, sums.hessian[t], work)
+        if problem.sharpness[t]:
+            _curvature(problem, run, False, minibatch, first, shape, sums.sharpness[t], work)
             if problem.rule == BY_SHARPNESS:
-                rate = run.c / columns.sharpness[t, 0]
+                rate = run.c / sums.sharpness[t, 0]
         if final:
+            for k in range(shape.betas.size):
+                moved = run.displacement[shape.weight_at[k] : shape.weight_at[k + 1]]
+                sums.layers[t, k, 2] = elementwise.dot(moved, moved)
             break
-        columns.rate[t] = rate
+        sums.rate[t] = rate
         previous = rate
-        _update(run, rate, shape, work, columns.layers[t])
+        _update(run, rate, shape, work, sums.layers[t])
     return count
 
 
@@ -124,7 +155,7 @@ def outputs(
         chosen = inputs[start : start + samples]
         n = chosen.shape[0]
         forward(weights, chosen, shape, memory)
-        h = samples_of(memory.h, shape, shape.gains.size - 1, n)
+        h = samples_of(memory.h, shape, shape.betas.size - 1, n)
         elementwise.copy(out[start : start + n].reshape(-1), h.reshape(-1))
         elementwise.scale(out[start : start + n].reshape(-1), shape.multiplier)
 
@@ -139,7 +170,7 @@ def _gather(samples: Array, chosen: Integers, out: Array) -> None:
 @jit
 def _loss(targets: Array, classes: bool, shape: Shape, work: Workspace) -> float:
     """The loss; leaves softmax(f) in ``work.p`` and the last δ in the memory."""
-    n, depth = targets.shape[0], shape.gains.size
+    n, depth = targets.shape[0], shape.betas.size
     h = samples_of(work.memory.h, shape, depth - 1, n)
     value = losses.value(h, targets, shape.multiplier, classes, work.p)
     out = samples_of(work.memory.delta, shape, depth - 1, n)
@@ -151,18 +182,40 @@ def _loss(targets: Array, classes: bool, shape: Shape, work: Workspace) -> float
 def _scale_factors(
     problem: Problem, n: int, shape: Shape, work: Workspace, layers: Doubles
 ) -> None:
-    """c_k ξ_k with ξ_k = 1/(F_{k-1} B_k) as in ``nup.training.schedules.depthwise_scale``."""
-    squares, depth = work.memory.squares, shape.gains.size
+    """c_k ξ_k with ξ_k = 1/(F_{k-1} B_k), as in ``nup.training.scalings.depthwise``."""
+    squares, depth = work.memory.squares, shape.betas.size
     for k in range(depth):
         xi = 1.0
         if problem.depthwise:
-            power = squares[k, 1] / (n * shape.widths[k]) * problem.powers[k]
+            power = squares[k, 1] / (n * shape.widths[k])
             xi = 1.0 / (power * squares[k, 2] / squares[depth - 1, 2])
             if not np.isfinite(xi):  # a layer without signal has no gradient to scale
                 xi = 1.0
         layers[k, 0] = squares[k, 0]
         layers[k, 4] = xi
         work.factors[k] = problem.factors[k] * xi
+        work.scales[k] = work.factors[k] * shape.betas[k]
+
+
+@jit
+def _adapt(problem: Problem, run: Run, t: int, shape: Shape, work: Workspace) -> None:
+    """AdamW's direction takes the gradient's place."""
+    kind, done = shape.betas.dtype.type, run.updates + t + 1
+    beta1, beta2, eps, decay = problem.moments
+    rule = (kind(beta1), kind(beta2), kind(eps), kind(decay))
+    bias = (kind(1 - beta1**done), kind(1 - beta2**done))
+    for k in range(shape.betas.size):
+        part = slice(shape.weight_at[k], shape.weight_at[k + 1])
+        elementwise.adaptive(
+            run.weights[part],
+            work.gradient[part],
+            run.first[part],
+            run.second[part],
+            work.scales[k],
+            rule,
+            bias,
+        )
+        work.scales[k] = 1
 
 
 @jit
@@ -177,10 +230,10 @@ def _taylor(
 ) -> Doubles:
     """T1 … T3 along the update up to ``order``, and T2 of the linearized network. [4]"""
     adjoint = jets(
-        run.weights, inputs, work.gradient, work.factors, order, shape, work.memory, work.series
+        run.weights, inputs, work.gradient, work.scales, order, shape, work.memory, work.series
     )
     coefficients = np.empty(4)
-    h = samples_of(work.memory.h, shape, shape.gains.size - 1, inputs.shape[0])
+    h = samples_of(work.memory.h, shape, shape.betas.size - 1, inputs.shape[0])
     losses.taylor(
         h,
         targets,
@@ -206,52 +259,47 @@ def _rate_by_taylor(c: float, coefficients: Doubles, previous: float) -> float:
 
 
 @jit
-def _sharpness(
+def _curvature(
     problem: Problem,
     run: Run,
+    of_hessian: bool,
     minibatch: bool,
-    t: int,
+    first: bool,
     shape: Shape,
     found: Doubles,
     work: Workspace,
 ) -> None:
-    """λ_t of all samples, left in ``found`` with its residual and products.
+    """Top eigenvalue on all samples, left in ``found`` with its residual and products.
 
-    It starts from the vector of two measurements ago; the very first leaves its to the next two.
+    It starts from the vector of two measurements ago; the ``first`` leaves its to the next two.
     """
     if minibatch:
         forward(run.weights, problem.inputs, shape, work.memory)
         _loss(problem.targets, problem.classes, shape, work)
-    vector = work.krylov.found
+        if of_hessian:
+            cotangents(run.weights, problem.inputs.shape[0], shape, work.memory)
+    krylov, starts = work.outputs, run.sharpness
+    if of_hessian:
+        krylov, starts = work.weights, run.hessian
+    at = Linearized(run.weights, problem.inputs, work.factors, problem.classes, work.p)
     found[0], found[1], found[2] = lanczos.top_eigenvalue(
-        run.weights,
-        problem.inputs,
-        work.factors,
-        problem.classes,
-        work.p,
-        shape,
-        work.memory,
-        work.krylov,
-        run.start[0],
-        problem.tolerance,
-        vector,
+        at, of_hessian, shape, work.memory, work.room, krylov, starts[0], problem.tolerance
     )
-    if elementwise.all_finite(vector):
-        very_first = t == 0 and np.isnan(run.previous)
-        elementwise.copy(run.start[0], vector if very_first else run.start[1])
-        elementwise.copy(run.start[1], vector)
+    if elementwise.all_finite(krylov.found):
+        elementwise.copy(starts[0], krylov.found if first else starts[1])
+        elementwise.copy(starts[1], krylov.found)
 
 
 @jit
 def _update(run: Run, rate: float, shape: Shape, work: Workspace, layers: Doubles) -> None:
-    """W_k ← W_k − η U_k with U_k = gain_k c_k ξ_k times the gradient as it lies in memory."""
-    for k in range(shape.gains.size):
+    """W_k ← W_k − η U_k."""
+    for k in range(shape.betas.size):
         start, end = shape.weight_at[k], shape.weight_at[k + 1]
         sums = elementwise.descend(
             run.weights[start:end],
-            run.moved[start:end],
+            run.displacement[start:end],
             work.gradient[start:end],
-            work.factors[k] * shape.gains[k],
-            shape.gains.dtype.type(rate),
+            work.scales[k],
+            shape.betas.dtype.type(rate),
         )
         layers[k, 1], layers[k, 2], layers[k, 3] = sums

@@ -7,15 +7,10 @@ it writes against it. Types are Arrow type names; a column is nullable unless it
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
-
-class Column(NamedTuple):
-    """``type`` is an Arrow type name; ``unit`` is ``1`` for pure numbers, empty for labels."""
-
-    type: str
-    unit: str
-    meaning: str
+from nup.training import observables
+from nup.training.observables import Column
 
 
 def _label(meaning: str) -> Column:
@@ -24,10 +19,6 @@ def _label(meaning: str) -> Column:
 
 def _number(meaning: str, unit: str = "1") -> Column:
     return Column("float64", unit, meaning)
-
-
-def _series(meaning: str, unit: str = "1") -> Column:
-    return Column("float32", unit, meaning)
 
 
 def _count(meaning: str, unit: str = "1") -> Column:
@@ -106,54 +97,44 @@ RUNS: dict[str, Column] = {
     "python_version": _label("version of Python"),
 }
 
-STEPS: dict[str, Column] = {
-    "run_id": _label("run"),
-    "step": Column("int32", "steps", "t; row t describes θ_t and the update from θ_t to θ_{t+1}"),
-    "loss": _series("training loss of the step's batch; of all training data at the final state"),
-    "learning_rate": _series("η_t; null at the final state"),
-    "update_norm": _series("‖Δ_t‖ of the whole parameter vector"),
-    "displacement": _series("‖θ_t − θ_0‖"),
-    "cosine": _series("cos of Δ_t with θ_t − θ_0; null at t = 0"),
-    "sharpness": _series("λ_t, preconditioned Gauss–Newton, on the curvature cadence"),
-    "sharpness_residual": _series("‖Mv − λv‖/λ of the eigenpair"),
-    "sharpness_products": _series("products with the matrix that finding λ_t took"),
-    "edge": _series("η_t λ_t, to be held against 2"),
-    "taylor_1": _series("T1 of η ↦ L(θ_t − η u)"),
-    "taylor_2": _series("T2"),
-    "taylor_3": _series("T3"),
-    "flops": _series(
-        "operations that training needed to reach θ_t: `nup.training.operations`", "operations"
-    ),
-    "validation_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
-    "validation_loss": _series("on the cadence of features or accuracy"),
-    "test_accuracy": _series("on the cadence of features or accuracy; null for a regression"),
-    "ntk_alignment": _series(
-        "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"
-    ),
-    "hessian_sharpness": _series(
-        "largest algebraic eigenvalue of the preconditioned Hessian, on the hessian cadence"
-    ),
-    "hessian_residual": _series("‖Hv − λv‖/|λ| of its eigenpair"),
-    "hessian_edge": _series("η_t times hessian_sharpness; null at the final state"),
-}
 
-LAYERS: dict[str, Column] = {
-    "run_id": _label("run"),
-    "step": Column("int32", "steps", "t"),
-    "layer": Column("int16", "", "k = 1 … l"),
-    "update_norm": _series("‖ΔW_k(t)‖ (Frobenius); null at the final state"),
-    "cosine": _series("cos of ΔW_k(t) with W_k(t) − W_k(0); null at t = 0"),
-    "gradient_scale": _series("ξ_{k,t}; 1 without scaling"),
-    "preactivation_rms": _series("RMS of h_k over units and the samples of the step's batch"),
-    "evolution": _series("e_k(t) = ‖h_k(t) − h_k(0)‖/‖h_k(0)‖ on the probe set"),
-    "evolution_weights": _series("‖(W_k(t)−W_k(0)) x_{k-1}(t)‖/‖h_k(0)‖"),
-    "evolution_inputs": _series("‖W_k(0)(x_{k-1}(t) − x_{k-1}(0))‖/‖h_k(0)‖"),
-    "soft_rank": _series("tr(G)²/tr(G²), G = X_k X_kᵀ/n on the probe set"),
-    "stable_rank": _series("tr(G)/‖G‖"),
-    "alignment": _series("centred kernel alignment of G with Y Yᵀ"),
-    "movement_frobenius": _series("‖W_k−W_k(0)‖_F/‖W_k(0)‖_F"),
-    "movement_spectral": _series("‖W_k−W_k(0)‖_2/‖W_k(0)‖_2"),
-}
+class _Recorded(Mapping[str, Column]):
+    """Columns of ``steps`` or ``layers``: keys, and what the registered observables declare."""
+
+    def __init__(self, table: str, keys: Mapping[str, Column]) -> None:
+        self._table, self._keys = table, keys
+
+    def _columns(self) -> dict[str, Column]:
+        return {**self._keys, **observables.columns(self._table)}
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns())
+
+    def __len__(self) -> int:
+        return len(self._columns())
+
+
+STEPS: Mapping[str, Column] = _Recorded(
+    "steps",
+    {
+        "run_id": _label("run"),
+        "step": Column(
+            "int32", "steps", "t; row t describes θ_t and the update from θ_t to θ_{t+1}"
+        ),
+    },
+)
+
+LAYERS: Mapping[str, Column] = _Recorded(
+    "layers",
+    {
+        "run_id": _label("run"),
+        "step": Column("int32", "steps", "t"),
+        "layer": Column("int16", "", "k = 1 … l"),
+    },
+)
 
 INIT: dict[str, Column] = {
     "cell_id": _label("digest of the net, its seed and what was measured of it"),
@@ -259,7 +240,7 @@ READINGS: dict[str, Column] = {
     **CLAIMS,
 }
 
-TABLES: dict[str, dict[str, Column]] = {
+TABLES: dict[str, Mapping[str, Column]] = {
     "runs": RUNS,
     "steps": STEPS,
     "layers": LAYERS,

@@ -12,11 +12,11 @@ from nup.data.datasets import Dataset
 from nup.errors import UserError
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import generator
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 
 
 class TrainingData:
-    """Splits of a data set as tensors, and the batches of each step."""
+    """Splits of a data set as tensors, and the samples of each step's batch."""
 
     def __init__(self, spec: RunSpec, seeds: Sequence[int], dataset: Dataset, like: Tensor) -> None:
         if spec.loss not in LOSSES:
@@ -50,19 +50,11 @@ class TrainingData:
         self._order_of = torch.tensor([unique.index(seed) for seed in seeds])
         self._shuffled = torch.empty(0, dtype=torch.long)
 
-    def batch(self, step: int, members: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of ``step``: [n, ·] shared, or [E, batch_size, ·] shuffled by seed.
-
-        The steps are to be asked for in their order.
-        """
-        inputs, targets = self.inputs["train"], self.targets["train"]
-        if self.batch_size is None:
-            return inputs, targets
-        index = self.indices(range(step, step + 1), members)[:, 0].to(inputs.device)
-        return inputs[index], targets[index]
-
     def indices(self, steps: range, members: Tensor) -> Tensor:
-        """Samples of the batches of consecutive steps, [E, T, batch_size]; size 0 if full batch."""
+        """Samples of the batches of consecutive steps, [E, T, batch_size]; size 0 if full batch.
+
+        Shuffled by seed. The steps are to be asked for in their order.
+        """
         if self.batch_size is None:
             return torch.empty(len(members), len(steps), 0, dtype=torch.long)
         per_epoch = self.samples // self.batch_size

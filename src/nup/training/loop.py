@@ -1,17 +1,15 @@
-"""Training of a stack of same-shape runs, with everything measured along the way.
+"""Training of a stack of same-shape runs: one loop over segments of steps, whatever takes them.
 
-One step, in the order of the code: forward; members whose loss exploded leave; backward, giving the
-scaled gradient U_k = c_k ξ_k ∂L/∂W_k; the optimizer's direction D_k, which for ``sgd`` is U_k;
-curvature and Taylor coefficients where due; the schedule's η_t; records; W_k ← W_k − η_t D_k. Row t
-of the records describes the state before update t.
-
-On a CPU compiled kernels take the steps (``nup.training.backends.compiled``): the same arithmetic, one run
-after another instead of all at once. The steps here, on stacks, are the rule.
+A segment begins where the state is to be measured. Measure, take its steps, record, drop the runs
+that diverged. Row t of the records describes the state before update t: the loss, the scaled
+gradient U_k = c_k ξ_k ∂L/∂W_k, the optimizer's direction D_k (which for ``sgd`` is U_k), curvature
+and Taylor coefficients where due, the schedule's η_t, and the update W_k ← W_k − η_t D_k.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +17,27 @@ from torch import Tensor
 
 from nup.data.datasets import Dataset
 from nup.errors import UserError
-from nup.networks.mlp import Trace
-from nup.specs.specification import DIVERGENCE_RATIO, RunSpec
-from nup.training import measurements, observables
-from nup.training.backends.compiled import CompiledSteps
+from nup.specs import DIVERGENCE_RATIO, RunSpec
+from nup.training import operations, stack
+from nup.training.backends import Backend, Segment, Sums
+from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
-from nup.training.recorder import Records
-from nup.training.schedules import Moment
+from nup.training.backends.torch import TorchBackend
+from nup.training.context import Context
+from nup.training.observables import (
+    HESSIAN,
+    SHARPNESS,
+    TAYLOR,
+    Observable,
+    cadence,
+    due,
+    recorded,
+    rows,
+)
+from nup.training.observables.accuracy import held_out
+from nup.training.recorder import Recorder, Records
 from nup.training.stack import Stack
+from nup.training.state import State, keep
 
 #: Called with (steps done, steps, runs still training).
 Progress = Callable[[int, int, int], None]
@@ -41,120 +52,132 @@ def train(
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
-    ``compiled`` lets compiled kernels take the steps that they can; without, all are taken by torch
-    on stacks. The two differ in rounding alone.
+    A run's numbers do not depend on the others of its stack beyond the rounding of batched products.
 
-    A run's numbers do not depend on the others of its stack beyond the rounding of batched
-    products.
-    Raises ``UserError`` for a schedule, loss or batch size that does not fit.
+    Args:
+        specs: the runs.
+        dataset: what they are trained on.
+        device: where torch computes.
+        progress: told after every segment.
+        compiled: whether compiled kernels may take the steps that they can; without, all are taken
+            by torch on stacks. The two differ in rounding alone.
+
+    Raises:
+        UserError: a schedule, loss or batch size that does not fit.
     """
     if len({spec.stack_key for spec in specs}) != 1:
         raise UserError(
             "runs of one stack must differ in learning rate, seed and schedule options alone"
         )
-    with torch.inference_mode():
-        stack = Stack(specs, dataset, device)
-        kernels = CompiledSteps(stack) if compiled and can_compile(specs[0], device) else None
-        step, steps = 0, specs[0].steps
-        while step <= steps and len(stack.members) > 0:
-            if kernels is not None:
-                step = kernels.take(step)
-            else:
-                _step(stack, step)
-                step += 1
+    with torch.no_grad():
+        made, state = stack.make(specs, dataset, device)
+        kernels = compiled and can_compile(specs[0], device)
+        return _Training(made, NumbaBackend(made) if kernels else TorchBackend(made), specs).run(
+            state, progress
+        )
+
+
+class _Training:
+    """One stack on its way through the steps."""
+
+    def __init__(self, made: Stack, backend: Backend, specs: Sequence[RunSpec]) -> None:
+        self._stack, self._backend, self._steps = made, backend, specs[0].steps
+        self._recorder = Recorder(specs, backend.name)
+        self._observables = recorded(made.spec)
+        self._rows = {step for table in ("steps", "layers") for step in rows(made.spec, table)}
+
+    def run(self, state: State, progress: Progress | None) -> Records:
+        """All segments, and the summary of the final state."""
+        step = 0
+        while step <= self._steps and len(state.members):
+            segment = self._segment(step, state.members)
+            state = self._take(segment, state)
+            step = segment.steps.stop
             if progress is not None:
-                progress(step - 1, steps, len(stack.members))
-        return stack.recorder.records(stack.null_loss)
+                progress(step - 1, self._steps, len(state.members))
+        if len(state.members):
+            context = self._context(state, self._steps, torch.empty(len(state.members), 0))
+            final = held_out(context, ("train", "validation", "test"))
+            self._recorder.put_final(state.members, final)
+        return self._recorder.records(self._stack.null_loss)
 
+    def _take(self, segment: Segment, state: State) -> State:
+        """One segment: measure, advance, record, drop."""
+        first, members = segment.steps.start, state.members
+        measured, state = self._measure(segment, state)
+        state, sums = self._backend.advance(state, segment)
+        net, before = self._stack.network.parameterization, state.flops.cpu().numpy()
+        products = sums.sharpness[..., 2]
+        flops, after = operations.spent(self._stack.spec, net, before, products, sums.done)
+        state = state._replace(flops=torch.from_numpy(after).to(state.flops))
+        if first == 0:  # the first loss sets the limit
+            loss = torch.from_numpy(sums.loss[:, 0]).to(state.limit)
+            state = state._replace(limit=DIVERGENCE_RATIO * loss.clamp_min(self._stack.null_loss))
+        self._recorder.put(segment, members, sums, flops, measured)
+        return self._survivors(state, sums, segment)
 
-def _step(stack: Stack, step: int) -> None:
-    """Measure the state at ``step`` and, unless it is the final one, update it."""
-    final = step == stack.spec.steps
-    trace, targets = _forward(stack, step, final)
-    if len(stack.members) == 0:
-        return
-    outputs = stack.network.outputs(trace)
-    deltas = stack.network.backward(stack.weights, trace, stack.loss.cotangent(outputs, targets))
-    factors, scales = measurements.layer_factors(stack, trace, deltas)
-    gradients = stack.network.weight_gradients(trace, deltas, factors, stack.gradients)
-    direction = stack.optimizer.direction(stack.weights, gradients)
-    sharpness = measurements.sharpness(stack, step, trace, factors)
-    hessian = measurements.hessian(stack, step, trace, deltas, factors)
-    taylor = measurements.taylor(stack, step, trace, direction, targets)
-    values = measurements.probe(stack, step, factors)
-    values |= measurements.generalization(stack, step, measurements.outputs)
-    if stack.due(stack.spec.record.layers, step):
-        values["gradient_scale"] = scales
-        values["preactivation_rms"] = observables.preactivation_rms(trace)
-    if final:
-        values["displacement"] = observables.norm(stack.displacement)
-        stack.put(step, values)
-        measurements.finish(stack, sharpness, measurements.outputs)
-        return
-    rate = _rate(stack, step, sharpness, taylor)
-    values |= measurements.motion(stack, step, rate, direction)
-    if sharpness is not None:
-        values["edge"] = rate * sharpness
-    if hessian is not None:
-        values["hessian_edge"] = rate * hessian
-    values["learning_rate"] = rate
-    stack.put(step, values)
-    _update(stack, rate, direction)
+    def _survivors(self, state: State, sums: Sums, segment: Segment) -> State:
+        """The state without the members that diverged, which are noted."""
+        length = len(segment.steps)
+        good = sums.done == length
+        if good.all():
+            return state
+        self._recorder.put_diverged(segment, state.members, sums, state.limit)
+        return keep(state, torch.from_numpy(good.nonzero()[0]).to(state.members))
 
+    def _segment(self, first: int, members: Tensor) -> Segment:
+        """The steps from ``first`` on: to where a state is due, or as many as the backend takes.
 
-def _forward(stack: Stack, step: int, final: bool) -> tuple[Trace, Tensor]:
-    """Forward pass of the step's batch; members that diverged have left afterwards."""
-    if final:
-        inputs, targets = stack.data.inputs["train"], stack.data.targets["train"]
-        buffers = None if stack.spec.batch_size else stack.buffers
-    else:
-        inputs, targets = stack.data.batch(step, stack.members)
-        buffers = stack.buffers
-    trace = stack.network.forward(stack.weights, inputs, buffers)
-    value = stack.loss.value(stack.network.outputs(trace), targets)
-    if stack.limit is None:
-        stack.limit = DIVERGENCE_RATIO * value.clamp_min(stack.null_loss)
-    good = torch.isfinite(value) & (value <= stack.limit)
-    if not bool(good.all()):
-        stack.drop(good, value, np.full(len(good), step))
-        kept = good.nonzero().squeeze(-1)
-        if inputs.ndim == 3:
-            inputs, targets = inputs[kept], targets[kept]
-        value = value[kept]
-        if len(kept):
-            trace = stack.network.forward(stack.weights, inputs, buffers)
-    indices = stack.members.cpu().numpy()
-    stack.recorder.losses[step, indices] = value.to("cpu", torch.float64).numpy()
-    spent = stack.recorder.flops[indices] = stack.operations.total[indices]
-    stack.put(step, {"loss": value, "flops": torch.from_numpy(spent)})
-    return trace, targets
+        The final state is a segment of its own, and so is the first step, whose loss sets the limit.
+        """
+        spec, final = self._stack.spec, first == self._steps
+        longest = 1 if first == 0 or final else self._backend.longest
+        following = range(first + 1, max(first + 1, min(first + longest, self._steps)))
+        ends = (step for step in following if any(self._due(each, step) for each in self._states))
+        steps = range(first, next(ends, following.stop))
+        batches = self._stack.data.indices(steps, members) if not final else None
+        requires = {
+            name: np.array([self._required(name, step) for step in steps])
+            for name in (SHARPNESS, HESSIAN, TAYLOR)
+        }
+        needed = self._stack.schedule.requires == SHARPNESS
+        return Segment(
+            steps=steps,
+            sharpness=requires[SHARPNESS] | needed,
+            hessian=requires[HESSIAN],
+            taylor=requires[TAYLOR],
+            motion=np.array([step in self._rows for step in steps]),
+            batches=torch.empty(len(members), 1, 0, dtype=torch.long) if final else batches,
+            final=final,
+        )
 
+    @property
+    def _states(self) -> list[Observable]:
+        return [each for each in self._observables if each.of_state is not None]
 
-def _rate(
-    stack: Stack, step: int, sharpness: Tensor | None, taylor: tuple[Tensor, Tensor, Tensor] | None
-) -> Tensor:
-    """η_t of every member. [E]"""
-    moment = Moment(
-        step,
-        stack.spec.steps,
-        stack.learning_rate,
-        stack.options,
-        sharpness,
-        taylor,
-        stack.previous,
-    )
-    rate = stack.schedule.rule(moment)
-    indices = stack.members.cpu().numpy()
-    if stack.schedule.requires == "taylor" and taylor is not None:
-        stack.recorder.fallbacks[indices] += (taylor[1] <= 0).cpu().numpy()
-    stack.remark(torch.isfinite(rate))
-    stack.previous = rate
-    return rate
+    def _due(self, observable: Observable, step: int) -> bool:
+        return due(cadence(self._stack.spec, observable.name), step, self._steps)
 
+    def _required(self, what: str, step: int) -> bool:
+        """Whether an observable that is due requires this of the backend."""
+        return any(each.requires == what and self._due(each, step) for each in self._observables)
 
-def _update(stack: Stack, rate: Tensor, direction: Sequence[Tensor]) -> None:
-    eta = rate[:, None, None]
-    for weight, moved, update in zip(stack.weights, stack.displacement, direction, strict=True):
-        weight.addcmul_(update, eta, value=-1)
-        moved.addcmul_(update, eta, value=-1)
-    stack.operations.updated(stack.members.cpu().numpy())
+    def _context(self, state: State, step: int, batch: Tensor) -> Context:
+        return Context(self._stack, state, self._backend, step, batch)
+
+    def _measure(
+        self, segment: Segment, state: State
+    ) -> tuple[Mapping[str, Mapping[str, Tensor]], State]:
+        """What observables of a state find at the first step of the segment, by name."""
+        first = segment.steps.start
+        measuring = [each for each in self._states if self._due(each, first)]
+        if not measuring:
+            return {}, state
+        context = self._context(state, first, segment.batches[:, 0].to(state.members))
+        found: dict[str, Mapping[str, Any]] = {}
+        for each in measuring:
+            assert each.of_state is not None
+            if first == 0 and each.start is not None:
+                context.memories[each.name] = each.start(context)
+            found[each.name] = each.of_state(context)
+        return found, state._replace(memories=context.memories)

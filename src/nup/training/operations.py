@@ -9,7 +9,6 @@ measures to find its rate. What is only recorded is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nup.networks.parameterization import Parameterization
-from nup.specs.specification import RunSpec
-from nup.training.schedules import SCHEDULES
+from nup.specs import RunSpec
+from nup.training.schedules import SCHEDULES, SHARPNESS, TAYLOR
 
 Array = npt.NDArray[Any]
 
@@ -81,42 +80,26 @@ def _sizes(net: Parameterization) -> list[int]:
     return [fan_in * fan_out for fan_in, fan_out in pairwise(net.widths)]
 
 
-class Count:
-    """Operations that every run of a stack has needed to reach its present state.
+def spent(
+    spec: RunSpec, net: Parameterization, before: Array, products: Array, done: Array
+) -> tuple[Array, Array]:
+    """Operations before each of T steps [E, T], and after those that were ``done`` [E].
 
     Args:
-        specs: the runs of the stack.
+        spec: of the runs.
         net: their shape.
-        samples: training samples; λ_t is that of all of them.
+        before: operations before the first of the steps. [E]
+        products: those that λ_t took, NaN where it was not measured; they count if λ_t sets the
+            rate. [E, T]
+        done: numbers of steps taken. [E]
     """
-
-    def __init__(self, specs: Sequence[RunSpec], net: Parameterization, samples: int) -> None:
-        needs = SCHEDULES[specs[0].schedule.name].requires
-        batch = specs[0].batch_size or samples
-        self._update = gradient(net, batch) + (jets(net, batch) if needs == "taylor" else 0.0)
-        self._setup = self._product = 0.0
-        if needs == "sharpness":
-            again = 0.0 if specs[0].batch_size is None else forward(net, samples)
-            self._setup = again + curvature_setup(net, samples)
-            self._product = curvature_product(net, samples)
-        self.total: Array = np.zeros(len(specs))  # [E]
-
-    def measured(self, members: Array, products: Array) -> None:
-        """λ_t of these members was found, by so many products each; counts if it sets the rate."""
-        self.total[members] += self._setup + self._product * products
-
-    def updated(self, members: Array) -> None:
-        """The weights of these members were updated."""
-        self.total[members] += self._update
-
-    def stretch(self, members: Array, products: Array, done: Array) -> Array:
-        """Operations before each of T steps of these members, which are counted.
-
-        ``products`` [E, T] are those of λ_t, NaN where it was not measured; ``done`` [E] are the
-        numbers of steps taken. [E, T]
-        """
-        measured = np.where(np.isnan(products), 0.0, self._setup + self._product * products)
-        after = self.total[members][:, None] + np.cumsum(self._update + measured, axis=1)
-        before = np.concatenate([self.total[members][:, None], after], axis=1)
-        self.total[members] = np.take_along_axis(before, done[:, None], axis=1)[:, 0]
-        return before[:, :-1]
+    requires, samples = SCHEDULES[spec.schedule.name].requires, spec.data.n_train
+    batch = spec.batch_size or samples
+    update = gradient(net, batch) + (jets(net, batch) if requires == TAYLOR else 0.0)
+    measured: Array = np.zeros_like(products)
+    if requires == SHARPNESS:
+        again = forward(net, samples) if spec.batch_size is not None else 0.0
+        each = again + curvature_setup(net, samples) + curvature_product(net, samples) * products
+        measured = np.where(np.isnan(products), 0.0, each)
+    totals = np.concatenate([before[:, None], update + measured], axis=1).cumsum(1)
+    return totals[:, :-1], np.take_along_axis(totals, done[:, None], axis=1)[:, 0]

@@ -8,78 +8,71 @@ steps is a state of the stack.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nup.errors import UserError
 from nup.specs.specification import OptimizerSpec, RunSpec
+from nup.training.observables import cadence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class State(Protocol):
-    """An optimizer at work on one stack."""
+class Rule(Protocol):
+    """The rule of an optimizer, on all weights of a stack end to end. [E, N]"""
 
-    def direction(self, weights: Sequence[Tensor], update: Sequence[Tensor]) -> Sequence[Tensor]:
-        """D_k from the scaled gradients U_k, each [E, m_k, m_{k-1}]; ``update`` is overwritten."""
+    def __call__(
+        self,
+        parameters: Tensor,
+        update: Tensor,
+        moments: tuple[Tensor, ...],
+        step: int,
+        options: Mapping[str, float],
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The direction D of ``step`` = 0, 1, … from U, and the moments after it.
 
-    def keep(self, members: Tensor) -> None:
-        """Keep only the members with these indices."""
-
-
-class _GradientDescent:
-    """D_k = U_k."""
-
-    def __init__(self, weights: Sequence[Tensor], options: Mapping[str, float]) -> None:
-        pass
-
-    def direction(self, weights: Sequence[Tensor], update: Sequence[Tensor]) -> Sequence[Tensor]:
-        return update
-
-    def keep(self, members: Tensor) -> None:
-        pass
+        Moments start at zero. U and the moments given may be overwritten.
+        """
 
 
-class _AdamW:
+def sgd(
+    parameters: Tensor,  # noqa: ARG001
+    update: Tensor,
+    moments: tuple[Tensor, ...],
+    step: int,  # noqa: ARG001
+    options: Mapping[str, float],  # noqa: ARG001
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Gradient descent: D = U."""
+    return update, moments
+
+
+def adamw(
+    parameters: Tensor,
+    update: Tensor,
+    moments: tuple[Tensor, ...],
+    step: int,
+    options: Mapping[str, float],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019). [lit]
 
     At step t = 1, 2, … with moments M ← β₁M + (1−β₁)U and V ← β₂V + (1−β₂)U²,
     D = M̂/(√V̂ + ε) + weight_decay·W, where M̂ = M/(1−β₁ᵗ) and V̂ = V/(1−β₂ᵗ). So W ← W − η_t D is
     the step of ``torch.optim.AdamW`` at the rate η_t.
     """
-
-    def __init__(self, weights: Sequence[Tensor], options: Mapping[str, float]) -> None:
-        self._first = [weight.new_zeros(weight.shape) for weight in weights]
-        self._second = [weight.new_zeros(weight.shape) for weight in weights]
-        self._options = options
-        self._steps = 0
-
-    def direction(self, weights: Sequence[Tensor], update: Sequence[Tensor]) -> Sequence[Tensor]:
-        self._steps += 1
-        beta1, beta2 = self._options["beta1"], self._options["beta2"]
-        bias1, bias2 = 1 - beta1**self._steps, 1 - beta2**self._steps
-        for weight, u, first, second in zip(
-            weights, update, self._first, self._second, strict=True
-        ):
-            first.lerp_(u, 1 - beta1)
-            second.mul_(beta2).addcmul_(u, u, value=1 - beta2)
-            # In the memory of U: (1−β₁ᵗ)(√V̂ + ε), then M over it.
-            u.copy_(second).sqrt_().mul_(bias1 / math.sqrt(bias2)).add_(
-                bias1 * self._options["eps"]
-            )
-            u.reciprocal_().mul_(first).add_(weight, alpha=self._options["weight_decay"])
-        return update
-
-    def keep(self, members: Tensor) -> None:
-        self._first = [moment[members] for moment in self._first]
-        self._second = [moment[members] for moment in self._second]
+    beta1, beta2 = options["beta1"], options["beta2"]
+    bias1, bias2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
+    first = moments[0].lerp_(update, 1 - beta1)
+    second = moments[1].mul_(beta2).addcmul_(update, update, value=1 - beta2)
+    size = (second / bias2).sqrt_().add_(options["eps"])
+    direction = (first / bias1).div_(size).add_(parameters, alpha=options["weight_decay"])
+    return direction, (first, second)
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer: its state on a stack, its options with their defaults, and what it holds.
+    """An optimizer: its rule, its options with their defaults, and what it holds.
 
     ``moments`` is how many numbers it remembers a weight. ``rescales``: it divides the gradient by
     its own size. Then c_k and ξ_k have no effect, and λ_t and the schedules that measure say
@@ -87,7 +80,7 @@ class Optimizer:
     """
 
     name: str
-    state: Callable[[Sequence[Tensor], Mapping[str, float]], State]
+    rule: Rule
     options: Mapping[str, float] = field(default_factory=dict)
     moments: int = 0
     rescales: bool = False
@@ -96,10 +89,10 @@ class Optimizer:
 OPTIMIZERS: dict[str, Optimizer] = {
     optimizer.name: optimizer
     for optimizer in (
-        Optimizer("sgd", _GradientDescent),
+        Optimizer("sgd", sgd),
         Optimizer(
             "adamw",
-            _AdamW,
+            adamw,
             {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01},
             moments=2,
             rescales=True,
@@ -183,18 +176,8 @@ def check(spec: RunSpec, lr_factors: Sequence[float]) -> None:
             f"{why} schedule {schedule.name!r}, which measures the curvature met by gradient "
             "descent, gives it no rate: use constant, warmup or cosine, or optimizer 'sgd'"
         )
-    if spec.record.curvature or spec.record.hessian:
+    if cadence(spec, "curvature") or cadence(spec, "hessian"):
         raise UserError(
             f"{why} λ_t, which record.curvature and record.hessian ask for, is not that of its "
             "update: set both to 0 in a grid of its own"
         )
-
-
-def start(spec: RunSpec, lr_factors: Sequence[float], weights: Sequence[Tensor]) -> State:
-    """The optimizer of a stack at step 0. ``weights`` are its W_k [E, m_k, m_{k-1}].
-
-    Raises ``UserError`` as ``check`` does.
-    """
-    check(spec, lr_factors)
-    options = resolve(spec.optimizer.name, spec.optimizer.options).options
-    return OPTIMIZERS[spec.optimizer.name].state(weights, options)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nup.specs.specification import STABLE_RATIO, RunSpec
-from nup.tables.schema import LAYERS, STEPS
-
-if TYPE_CHECKING:
-    from nup.training.backends.segments import Measured
+from nup.specs import STABLE_RATIO, RunSpec
+from nup.training.backends import Segment, Sums
+from nup.training.observables import OBSERVABLES, Observable, cadence, columns, due, rows
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -30,122 +28,154 @@ class Records:
     layers: Columns
 
 
-def due(cadence: int, step: int, steps: int) -> bool:
-    """Whether a group with this cadence is recorded at ``step``; the final state always is."""
-    return cadence > 0 and (step % cadence == 0 or step == steps)
-
-
 class Recorder:
-    """Collects what is measured of a stack; members are named by their index at the start."""
+    """Collects what is found of a stack; members are named by their index at the start."""
 
-    def __init__(self, specs: Sequence[RunSpec], depth: int) -> None:
-        self._specs = specs
-        record, self._steps = specs[0].record, specs[0].steps
-        members = len(specs)
-        self.losses = np.full((self._steps + 1, members), np.nan)  # [steps + 1, E]
-        self.diverged: dict[int, tuple[int, str]] = {}  # member: (step, reason)
-        self.final: dict[str, npt.NDArray[np.float64]] = {}
-        self.initial_sharpness = np.full(members, np.nan)
-        self.fallbacks = np.zeros(members, dtype=np.int64)
-        self.flops = np.zeros(members)
-        step_groups = (
-            record.steps,
-            record.curvature,
-            record.taylor,
-            record.features,
-            record.hessian,
-            record.accuracy,
-        )
-        self._step_rows = _row_of_step(step_groups, self._steps)
-        layer_groups = (record.layers, record.probe, record.features)
-        self._layer_rows = _row_of_step(layer_groups, self._steps)
-        self._step_values = _empty(STEPS, (len(self._step_rows), members))
-        self._layer_values = _empty(LAYERS, (len(self._layer_rows), members, depth))
+    def __init__(self, specs: Sequence[RunSpec], backend: str) -> None:
+        self._specs, self._backend = specs, backend
+        spec, members = specs[0], len(specs)
+        self._steps = spec.steps
+        self._cadences = {name: cadence(spec, name) for name in OBSERVABLES}
+        self._losses = np.full((self._steps + 1, members), np.nan)  # [steps + 1, E]
+        self._diverged: dict[int, tuple[int, str]] = {}  # member: (step, reason)
+        self._remarks: dict[int, str] = {}
+        self._final: dict[str, npt.NDArray[np.float64]] = {}
+        self._initial_sharpness = np.full(members, np.nan)
+        self._fallbacks = np.zeros(members, dtype=np.int64)
+        self._flops = np.zeros(members)
+        self._rows, self._values = {}, {}
+        for table, shape in (("steps", (members,)), ("layers", (members, spec.depth))):
+            self._rows[table] = {step: row for row, step in enumerate(rows(spec, table))}
+            size = (len(self._rows[table]), *shape)
+            self._values[table] = {
+                name: np.full(size, np.nan, np.float32) for name in columns(table)
+            }
 
-    def put(self, step: int, members: Array, values: Mapping[str, Tensor]) -> None:
-        """Record [E] values in ``steps`` and [E, l] values in ``layers`` for these members."""
-        for name, tensor in values.items():
-            rows = self._step_rows if tensor.ndim == 1 else self._layer_rows
-            store = self._step_values if tensor.ndim == 1 else self._layer_values
-            if step in rows:
-                store[name][rows[step], members] = tensor.to("cpu", torch.float32).numpy()
+    def put(
+        self,
+        segment: Segment,
+        members: Tensor,
+        sums: Sums,
+        flops: Array,
+        measured: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """Record a segment of these members.
 
-    def put_stretch(self, first: int, members: Array, measured: Measured, flops: Array) -> None:
-        """Record consecutive steps from ``first`` on that compiled kernels have done.
-
-        ``flops`` [E, T] are the operations before each step.
+        Args:
+            segment: its steps.
+            members: indices at the start. [E]
+            sums: what the backend returned.
+            flops: operations before each step. [E, T]
+            measured: what observables of a state found at its first step, by observable and column.
         """
-        columns = measured.columns
-        loss = np.where(measured.known, columns.loss, np.nan)
-        self.losses[first : first + loss.shape[1], members] = loss.T
-        self.fallbacks[members] += columns.fallback.sum(1)
-        last = np.maximum(measured.done - 1, 0)
-        begun = measured.done > 0
-        self.flops[members[begun]] = flops[begun, last[begun]]
-        record, rate = self._specs[0].record, columns.rate
-        height, update, moved, product, xi = np.moveaxis(columns.layers, -1, 0)
-        with np.errstate(all="ignore"):
-            by_layer = {
-                "update_norm": rate[..., None] * np.sqrt(update),
-                "cosine": -product / np.sqrt(update * moved),
-                "gradient_scale": xi,
-                "preactivation_rms": np.sqrt(height / measured.sizes),
-            }
-            of_all = {
-                "update_norm": rate * np.sqrt(update.sum(-1)),
-                "displacement": np.sqrt(moved.sum(-1)),
-                "cosine": -product.sum(-1) / np.sqrt(update.sum(-1) * moved.sum(-1)),
-            }
-            edge = rate * columns.sharpness[..., 0]
-        always = {
-            "loss": loss,
-            "flops": flops,
-            "learning_rate": rate,
-            "sharpness": columns.sharpness[..., 0],
-            "sharpness_residual": columns.sharpness[..., 1],
-            "sharpness_products": columns.sharpness[..., 2],
-            "edge": edge,
-            **{f"taylor_{j + 1}": columns.taylor[..., j] for j in range(3)},
-        }
-        # What a run that is about to diverge records may exceed float32: it is infinite there.
-        with np.errstate(over="ignore"):
-            for t in range(rate.shape[1]):
-                step = first + t
-                if (row := self._step_rows.get(step)) is not None:
-                    chosen = always | (of_all if due(record.steps, step, self._steps) else {})
-                    for name, values in chosen.items():
-                        self._step_values[name][row, members] = values[:, t]
-                if due(record.layers, step, self._steps):
-                    row = self._layer_rows[step]
-                    for name, values in by_layer.items():
-                        self._layer_values[name][row, members] = values[:, t]
+        chosen, first = members.cpu().numpy(), segment.steps.start
+        loss = np.where(sums.known, sums.loss, np.nan)
+        self._losses[first : first + loss.shape[1], chosen] = loss.T
+        self._fallbacks[chosen] += sums.fallback.sum(1).astype(np.int64)
+        begun = sums.done > 0
+        self._flops[chosen[begun]] = flops[begun, sums.done[begun] - 1]
+        if first == 0:
+            self._initial_sharpness[chosen[begun]] = sums.sharpness[begun, 0, 0]
+        if segment.final:
+            self.put_final(members, {"final_sharpness": torch.from_numpy(sums.sharpness[:, -1, 0])})
+        else:
+            self._remark(chosen, (np.isfinite(sums.rate) | ~sums.known).all(1))
+        every = {"loss": loss, "learning_rate": sums.rate, "flops": flops}
+        self._fill(chosen, list(segment.steps), every, sums.rate)
+        for each in OBSERVABLES.values():
+            self._put_observable(each, segment, chosen, sums, measured.get(each.name))
 
-    def put_final(self, members: Array, values: Mapping[str, Tensor]) -> None:
+    def _put_observable(
+        self,
+        observable: Observable,
+        segment: Segment,
+        members: Array,
+        sums: Sums,
+        measured: Mapping[str, Tensor] | None,
+    ) -> None:
+        every, steps = self._cadences[observable.name], list(segment.steps)
+        if measured is not None:
+            found = {
+                name: tensor.to("cpu", torch.float64).numpy()[:, None]
+                for name, tensor in measured.items()
+            }
+            self._fill(members, steps[:1], found, sums.rate, observable.edges)
+        if observable.per_step is None or not (every or observable.always):
+            return
+        with np.errstate(all="ignore"):
+            found = dict(observable.per_step(sums))
+        if not observable.always:
+            kept = [t for t, step in enumerate(steps) if due(every, step, self._steps)]
+            steps = [steps[t] for t in kept]
+            found = {name: values[:, kept] for name, values in found.items()}
+        self._fill(members, steps, found, sums.rate, observable.edges)
+
+    def _fill(
+        self,
+        members: Array,
+        steps: Sequence[int],
+        found: dict[str, Array],
+        rate: Array,
+        edges: Mapping[str, str] | None = None,
+    ) -> None:
+        """Values [E, T] into ``steps``, [E, T, l] into ``layers``, in the rows that there are."""
+        # What a run that is about to diverge records may exceed float32: it is infinite there.
+        with np.errstate(all="ignore"):
+            for edge, column in (edges or {}).items():
+                found[edge] = rate[:, : len(steps)] * found[column]
+            for name, values in found.items():
+                table = "steps" if values.ndim == 2 else "layers"
+                places = self._rows[table]
+                known = [t for t, step in enumerate(steps) if step in places]
+                if known:
+                    into = np.ix_([places[steps[t]] for t in known], members)
+                    self._values[table][name][into] = values[:, known].swapaxes(0, 1)
+
+    def _remark(self, members: Array, finite: Array) -> None:
+        """Note the members whose rate was not ``finite``: why their loss will not be either."""
+        name = self._specs[0].schedule.name
+        for member in members[~finite].tolist():
+            self._remarks[member] = f"schedule {name!r} found no finite rate"
+
+    def put_diverged(self, segment: Segment, members: Tensor, sums: Sums, limit: Tensor) -> None:
+        """Note which of these ``members`` diverged in the segment, at which step and why."""
+        length = len(segment.steps)
+        for index, member in enumerate(members.tolist()):
+            done = int(sums.done[index])
+            if done == length:
+                continue
+            loss = sums.loss[index, done]
+            reason = self._remarks.get(member, "loss is not finite")
+            if np.isfinite(loss):
+                reason = f"loss {loss:.3g} exceeded {float(limit[index]):.3g}"
+            self._diverged[member] = (segment.steps.start + done, reason)
+
+    def put_final(self, members: Tensor, values: Mapping[str, Tensor]) -> None:
         """Record summary values [E] of the final state for the runs that reached it."""
         for name, tensor in values.items():
-            column = self.final.setdefault(name, np.full(len(self._specs), np.nan))
-            column[members] = tensor.to("cpu", torch.float64).numpy()
+            column = self._final.setdefault(name, np.full(len(self._specs), np.nan))
+            column[members.cpu().numpy()] = tensor.to("cpu", torch.float64).numpy()
 
     def records(self, null_loss: float) -> Records:
         """The three tables' columns."""
         ids = np.array([spec.id for spec in self._specs])
         last = np.array(
-            [self.diverged.get(member, (self._steps + 1, ""))[0] - 1 for member in range(len(ids))]
+            [self._diverged.get(member, (self._steps + 1, ""))[0] - 1 for member in range(len(ids))]
         )
         return Records(
             runs={"run_id": ids, **self._summary(null_loss, last)},
-            steps=_flatten(ids, last, self._step_rows, self._step_values),
-            layers=_flatten(ids, last, self._layer_rows, self._layer_values),
+            steps=_flatten(ids, last, self._rows["steps"], self._values["steps"]),
+            layers=_flatten(ids, last, self._rows["layers"], self._values["layers"]),
         )
 
     def _summary(self, null_loss: float, last: Array) -> Columns:
         members = range(len(self._specs))
-        finished = np.array([member not in self.diverged for member in members])
-        late = self.losses[self._steps - self._steps // 10 :]
+        finished = np.array([member not in self._diverged for member in members])
+        late = self._losses[self._steps - self._steps // 10 :]
         nan = np.full(len(members), np.nan)
         late_loss = np.where(finished, late.mean(0), nan)
         final = {
-            name: np.where(finished, self.final.get(name, nan), nan)
+            name: np.where(finished, self._final.get(name, nan), nan)
             for name in (
                 "final_sharpness",
                 "train_accuracy",
@@ -157,30 +187,20 @@ class Recorder:
         return {
             "status": np.where(finished, "ok", "diverged"),
             "last_step": last,
-            "reason": np.array([self.diverged.get(member, (0, ""))[1] for member in members]),
+            "reason": np.array([self._diverged.get(member, (0, ""))[1] for member in members]),
             "null_loss": np.full(len(members), null_loss),
-            "initial_loss": self.losses[0],
-            "max_loss": np.fmax.reduce(self.losses, axis=0),
-            "min_loss": np.fmin.reduce(self.losses, axis=0),
+            "initial_loss": self._losses[0],
+            "max_loss": np.fmax.reduce(self._losses, axis=0),
+            "min_loss": np.fmin.reduce(self._losses, axis=0),
             "late_loss": late_loss,
-            "final_loss": np.where(finished, self.losses[-1], nan),
+            "final_loss": np.where(finished, self._losses[-1], nan),
             "stable": finished & (np.nan_to_num(late_loss, nan=np.inf) < STABLE_RATIO * null_loss),
-            "initial_sharpness": self.initial_sharpness,
+            "initial_sharpness": self._initial_sharpness,
             **final,
-            "curvature_fallbacks": self.fallbacks,
-            "flops": self.flops,
+            "curvature_fallbacks": self._fallbacks,
+            "flops": self._flops,
+            "backend": np.array([self._backend] * len(members)),
         }
-
-
-def _row_of_step(cadences: Sequence[int], steps: int) -> dict[int, int]:
-    """Row number of every step at which any of these cadences is due."""
-    kept = (step for step in range(steps + 1) if any(due(c, step, steps) for c in cadences))
-    return {step: row for row, step in enumerate(kept)}
-
-
-def _empty(schema: Mapping[str, object], shape: tuple[int, ...]) -> dict[str, Array]:
-    keys = {"run_id", "step", "layer"}
-    return {name: np.full(shape, np.nan, np.float32) for name in schema if name not in keys}
 
 
 def _flatten(

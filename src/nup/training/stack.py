@@ -1,131 +1,145 @@
-"""A stack: runs of one shape that are still training, as stacked tensors, with what they record."""
+"""A stack: what runs of one shape have in common, and the state in which they start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nup.curvature.lanczos import Sharpness
+from nup.curvature.lanczos import start_vectors
 from nup.data.datasets import Dataset
 from nup.errors import UserError
 from nup.networks.activations import activation
-from nup.networks.losses import LOSSES
+from nup.networks.derivatives import Objective, Pass, backpropagate
+from nup.networks.losses import LOSSES, Loss
 from nup.networks.mlp import Network, initial_weights, layer_views
 from nup.networks.parameterization import parameterization
-from nup.specs.specification import RunSpec
-from nup.training import observables, operations, optimizers
+from nup.specs import RunSpec
+from nup.training import optimizers
 from nup.training.batches import TrainingData
-from nup.training.recorder import Recorder, due
-from nup.training.schedules import SCHEDULES, check, member_options
+from nup.training.observables import HESSIAN, recorded
+from nup.training.optimizers import OPTIMIZERS, Optimizer
+from nup.training.scalings import COTANGENTS, SCALINGS, Scaling, Signals
+from nup.training.schedules import SCHEDULES, Schedule, check, member_options
+from nup.training.state import State
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+@dataclass(frozen=True)
 class Stack:
-    """The runs of one ``stack_key`` that have not diverged, and their data, loss and records.
+    """What the runs of one ``stack_key`` have in common; ``spec`` is that of one of them."""
 
-    Raises ``UserError`` for a schedule, loss or batch size that does not fit.
+    spec: RunSpec
+    network: Network
+    loss: Loss
+    data: TrainingData
+    schedule: Schedule
+    scaling: Scaling
+    optimizer: Optimizer
+
+    @property
+    def null_loss(self) -> float:
+        """Loss of the constant predictor."""
+        return self.loss.null_value(self.data.targets["train"])
+
+    def weights(self, parameters: Tensor) -> list[Tensor]:
+        """W_k as views of parameters [E, N]. [E, m_k, m_{k-1}]"""
+        return layer_views(parameters, self.network.parameterization.widths)
+
+    def objective(self, batch: Tensor | None = None) -> Objective:
+        """The loss on all training samples, or on a ``batch`` of indices [E, n] if not empty."""
+        inputs, targets = self.data.inputs["train"], self.data.targets["train"]
+        if batch is not None and batch.shape[1]:
+            inputs, targets = inputs[batch], targets[batch]
+        return Objective(self.network, self.loss, inputs, targets)
+
+    def backpropagate(self, parameters: Tensor, objective: Objective) -> Pass:
+        """Forward and backward pass, with the cotangents if the gradient scaling requires them."""
+        wanted = COTANGENTS in self.scaling.requires
+        return backpropagate(objective, self.weights(parameters), wanted)
+
+    def scales(self, passed: Pass, inputs: Tensor, state: State, step: int) -> Tensor:
+        """ξ_k of every layer. [E, l]"""
+        if self.scaling.rule is None:
+            return passed.loss.new_ones(len(passed.loss), self.network.depth)
+        signals = self._signals(passed, inputs)
+        signals.initial = self.scaling_memory(passed, inputs) if step == 0 else state.scaling
+        return self.scaling.rule(signals)
+
+    def scaling_memory(self, passed: Pass, inputs: Tensor) -> object:
+        """What the gradient scaling remembers of the first step."""
+        return self.scaling.start(self._signals(passed, inputs)) if self.scaling.start else None
+
+    def _signals(self, passed: Pass, inputs: Tensor) -> Signals:
+        first, *others = self.network.features(inputs, passed.preactivations)
+        features = [first.expand(len(passed.loss), *first.shape[-2:]), *others]
+        factors = self.network.parameterization.lr_factors
+        return Signals(passed.gradients, features, passed.cotangents, factors)
+
+
+def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack, State]:
+    """The stack of runs of one ``stack_key``, and the state in which they start.
+
+    Raises:
+        UserError: a schedule, loss, batch size, dtype or optimizer that does not fit.
     """
+    spec = specs[0]
+    for each in specs:
+        check(each.schedule, each.learning_rate)
+    shape = parameterization(
+        spec.parameterization,
+        depth=spec.depth,
+        width=spec.width,
+        d_in=dataset.d_in,
+        d_out=dataset.d_out,
+        **spec.options,
+    )
+    network = Network(shape, activation(spec.activation))
+    if spec.dtype not in DTYPES:
+        raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
+    optimizers.check(spec, shape.lr_factors)
+    seeds = [each.seed for each in specs]
+    drawn = initial_weights(shape, seeds, spec.weight_variance, DTYPES[spec.dtype], device)
+    parameters = torch.cat([weight.flatten(1) for weight in drawn], 1)
+    data = TrainingData(spec, seeds, dataset, parameters)
+    stack = Stack(
+        spec,
+        network,
+        LOSSES[spec.loss](),
+        data,
+        SCHEDULES[spec.schedule.name],
+        SCALINGS[spec.schedule.gradient_scaling],
+        OPTIMIZERS[spec.optimizer.name],
+    )
+    return stack, _initial_state(stack, specs, parameters)
 
-    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, device: str) -> None:
-        spec = self.spec = specs[0]
-        for other in specs:
-            check(other.schedule, other.learning_rate)
-        shape = parameterization(
-            spec.parameterization,
-            depth=spec.depth,
-            width=spec.width,
-            d_in=dataset.d_in,
-            d_out=dataset.d_out,
-            **spec.options,
-        )
-        self.network = Network(shape, activation(spec.activation))
-        seeds = [each.seed for each in specs]
-        dtype = {"float32": torch.float32, "float64": torch.float64}.get(spec.dtype)
-        if dtype is None:
-            raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
-        drawn = initial_weights(shape, seeds, spec.weight_variance, dtype, device)
-        self.parameters = torch.cat([weight.flatten(1) for weight in drawn], 1)  # [E, N]
-        self.moved = torch.zeros_like(self.parameters)
-        self.optimizer = optimizers.start(spec, shape.lr_factors, self.weights)
-        like = self.parameters
-        self.data = TrainingData(spec, seeds, dataset, like)
-        self.loss = LOSSES[spec.loss]()
-        self.null_loss = self.loss.null_value(self.data.targets["train"])
-        self.operations = operations.Count(specs, shape, self.data.samples)
-        self.members = torch.arange(len(specs), device=device)  # indices at the start. [E]
-        self.recorder = Recorder(specs, shape.depth)
-        self.schedule = SCHEDULES[spec.schedule.name]
-        rates = [np.nan if each.learning_rate is None else each.learning_rate for each in specs]
-        self.learning_rate = torch.tensor(rates, dtype=torch.float64).to(like)
-        self.options = {
-            name: torch.tensor(values, dtype=torch.float64).to(like)
-            for name, values in member_options([each.schedule for each in specs]).items()
-        }
-        self.previous: Tensor | None = None
-        self.limit: Tensor | None = None  # loss beyond which a run has diverged
-        self.remarks: dict[int, str] = {}
-        self.evolution = observables.Evolution(
-            self.network, self.weights, self.data.inputs["probe"]
-        )
-        self.movement = observables.Movement(self.weights) if spec.record.features else None
-        size = self.data.samples * dataset.d_out
-        self.sharpness = Sharpness(seeds, size, like)
-        self.hessian: Sharpness | None = None
-        if spec.record.hessian:
-            self.hessian = Sharpness(seeds, shape.n_parameters, like, definite=False)
-        samples = spec.batch_size or self.data.samples
-        self.buffers = self.network.buffers(len(specs), samples, like)
-        self.gradients = [torch.empty_like(weight) for weight in self.weights]
 
-    @property
-    def weights(self) -> list[Tensor]:
-        """W_k as views of the parameters. [E, m_k, m_{k-1}]"""
-        return layer_views(self.parameters, self.network.parameterization.widths)
+def _initial_state(stack: Stack, specs: Sequence[RunSpec], parameters: Tensor) -> State:
+    def numbers(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64).to(parameters)
 
-    @property
-    def displacement(self) -> list[Tensor]:
-        """W_k(t) − W_k(0) as views. [E, m_k, m_{k-1}]"""
-        return layer_views(self.moved, self.network.parameterization.widths)
-
-    def drop(self, good: Tensor, value: Tensor, steps: npt.NDArray[np.int64]) -> None:
-        """Record the members that diverged, at which loss and step, and take them off the stack."""
-        assert self.limit is not None
-        for index in (~good).nonzero().squeeze(-1).tolist():
-            member = int(self.members[index])
-            if bool(torch.isfinite(value[index])):
-                reason = f"loss {float(value[index]):.3g} exceeded {float(self.limit[index]):.3g}"
-            else:
-                reason = self.remarks.get(member, "loss is not finite")
-            self.recorder.diverged[member] = (int(steps[index]), reason)
-        kept = good.nonzero().squeeze(-1)
-        self.members, self.limit = self.members[kept], self.limit[kept]
-        self.parameters, self.moved = self.parameters[kept], self.moved[kept]
-        self.optimizer.keep(kept)
-        self.learning_rate = self.learning_rate[kept]
-        self.options = {name: values[kept] for name, values in self.options.items()}
-        self.previous = None if self.previous is None else self.previous[kept]
-        self.sharpness.keep(kept)
-        if self.hessian is not None:
-            self.hessian.keep(kept)
-        self.evolution.keep(kept)
-        if self.movement is not None:
-            self.movement.keep(kept)
-
-    def remark(self, finite: Tensor) -> None:
-        """Note the members whose rate was not ``finite``: why their loss will not be either."""
-        for member in self.members[~finite].tolist():
-            self.remarks[member] = f"schedule {self.schedule.name!r} found no finite rate"
-
-    def due(self, cadence: int, step: int) -> bool:
-        """Whether a group with this cadence is recorded at ``step``."""
-        return due(cadence, step, self.spec.steps)
-
-    def put(self, step: int, values: Mapping[str, Tensor]) -> None:
-        """Record values [E] of the steps, or [E, l] of the layers."""
-        per_layer = {"layer_update_norm": "update_norm", "layer_cosine": "cosine"}
-        members = self.members.cpu().numpy()
-        for name, tensor in values.items():
-            self.recorder.put(step, members, {per_layer.get(name, name): tensor})
+    members, seeds = len(specs), [spec.seed for spec in specs]
+    rates = [np.nan if spec.learning_rate is None else spec.learning_rate for spec in specs]
+    options = member_options([spec.schedule for spec in specs])
+    outputs = stack.data.samples * stack.network.parameterization.widths[-1]
+    with_hessian = any(each.requires == HESSIAN for each in recorded(stack.spec))
+    weights = parameters.shape[1] if with_hessian else 0
+    return State(
+        members=torch.arange(members, device=parameters.device),
+        parameters=parameters,
+        displacement=torch.zeros_like(parameters),
+        moments=tuple(torch.zeros_like(parameters) for _ in range(stack.optimizer.moments)),
+        learning_rate=numbers(rates),
+        options={name: numbers(values) for name, values in options.items()},
+        previous=numbers([np.nan] * members),
+        limit=numbers([np.inf] * members),
+        sharpness=start_vectors(seeds, outputs, parameters),
+        hessian=start_vectors(seeds, weights, parameters),
+        scaling=None,
+        memories={},
+        flops=torch.zeros(members, dtype=torch.float64, device=parameters.device),
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nup.errors import UserError
 from nup.registry import Entry, Option, Registry
 from nup.specs.specification import ScheduleSpec
+from nup.training.scalings import SCALINGS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,26 +92,6 @@ def register(
     return decorate
 
 
-def depthwise_scale(
-    input_power: Tensor, backward_power: Tensor, output_backward_power: Tensor
-) -> Tensor:
-    """ξ_{k,t} = 1/(F_{k−1,t} B_{k,t}): cancels the forward and backward norms. [operational]
-
-    F_{k−1} = mean_i ‖x_{k−1}(i)‖²/m_{k−1} (``input_power``) and B_k = Σ_i ‖∂L/∂h_k(i)‖² over
-    Σ_i ‖∂L/∂h_l(i)‖² (``backward_power`` over ``output_backward_power``), each [E]. Both are 1 at
-    initialization on the Edge of Chaos, so that ξ starts at about 1.
-    """
-    import torch
-
-    ratio = backward_power / output_backward_power
-    scale = 1.0 / (input_power * ratio)
-    # A layer without signal has no gradient to scale.
-    return torch.nan_to_num(scale, nan=1.0, posinf=1.0)
-
-
-SCALINGS = ("none", "depthwise")
-
-
 def label(spec: ScheduleSpec) -> str:
     """The canonical label: ``constant``, ``sharpness(c=2.5)+depthwise``."""
     scaling = "" if spec.gradient_scaling == "none" else f"+{spec.gradient_scaling}"
@@ -123,11 +104,7 @@ def resolve(spec: ScheduleSpec) -> ScheduleSpec:
     Raises:
         UserError: an unknown schedule, scaling or option, or a value out of range.
     """
-    if spec.gradient_scaling not in SCALINGS:
-        raise UserError(
-            f"unknown gradient scaling {spec.gradient_scaling!r}: "
-            f"expected one of {', '.join(SCALINGS)}"
-        )
+    SCALINGS[spec.gradient_scaling]  # raises if there is none
     return ScheduleSpec(
         spec.name, SCHEDULES.resolve(spec.name, spec.options), spec.gradient_scaling
     )

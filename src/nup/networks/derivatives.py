@@ -1,0 +1,122 @@
+"""Derivatives of the loss of stacked networks: gradients, cotangents, Taylor coefficients.
+
+All by ``torch.func`` from the forward pass of ``nup.networks.mlp``. Members are independent, so a
+derivative of the sum over members is that of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from nup.networks.losses import Loss
+from nup.networks.mlp import Network
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a network on given samples, as a function of its stacked weights.
+
+    ``inputs`` [n, m_0] or [E, n, m_0], ``targets`` [n, m_l] or [E, n, m_l].
+    """
+
+    network: Network
+    loss: Loss
+    inputs: Tensor
+    targets: Tensor
+
+    def of_outputs(self, weights: Sequence[Tensor]) -> Tensor:
+        """L of every member. [E]"""
+        return self.loss.value(self.network.outputs(weights, self.inputs), self.targets)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The loss and its gradient at one state, with what a forward and backward pass met.
+
+    ``loss`` [E]; ``gradients`` ∂L/∂W_k [E, m_k, m_{k-1}]; ``preactivations`` h_k and
+    ``cotangents`` ∂L/∂h_k [E, n, m_k], the latter empty unless asked for.
+    """
+
+    loss: Tensor
+    gradients: list[Tensor]
+    preactivations: list[Tensor]
+    cotangents: list[Tensor]
+
+
+def backpropagate(
+    objective: Objective, weights: Sequence[Tensor], cotangents: bool = False
+) -> Pass:
+    """Loss, gradient and, if asked for, the ``cotangents`` δ_k = ∂L/∂h_k."""
+    network = objective.network
+    members, samples = len(weights[0]), objective.inputs.shape[-2]
+
+    def total(
+        weights: list[Tensor], shifts: list[Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
+        h = network.preactivations(weights, objective.inputs, shifts)
+        outputs = network.parameterization.output_multiplier * h[-1]
+        loss = objective.loss.value(outputs, objective.targets)
+        return loss.sum(), (loss, h)
+
+    if not cotangents:
+        gradients, (loss, h) = grad(total, has_aux=True)(list(weights), None)
+        return Pass(loss, gradients, h, [])
+    shifts = [weight.new_zeros(members, samples, weight.shape[1]) for weight in weights]
+    both = grad(total, argnums=(0, 1), has_aux=True)
+    (gradients, deltas), (loss, h) = both(list(weights), shifts)
+    return Pass(loss, gradients, h, deltas)
+
+
+def taylor(
+    objective: Objective, weights: Sequence[Tensor], direction: Sequence[Tensor], order: int
+) -> list[Tensor]:
+    """Taylor coefficients T1 … T_order of η ↦ L(W − η·direction) at η = 0, each [E].
+
+    φ is piecewise linear, so they are exact off its kinks. [derived]
+    """
+
+    def along(rate: Tensor) -> tuple[Tensor, ...]:
+        moved = [w - rate[:, None, None] * u for w, u in zip(weights, direction, strict=True)]
+        return (objective.of_outputs(moved),)
+
+    series = along
+    for _ in range(order):
+        series = _with_derivative(series)
+    _, *derivatives = series(weights[0].new_zeros(len(weights[0])))
+    return [each / math.factorial(j) for j, each in enumerate(derivatives, 1)]
+
+
+def _with_derivative(
+    function: Callable[[Tensor], tuple[Tensor, ...]],
+) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The values [E] of ``function``, and the derivative of the last of them."""
+
+    def last(at: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        values = function(at)
+        return values[-1].sum(), values
+
+    def extended(at: Tensor) -> tuple[Tensor, ...]:
+        slope, values = grad(last, has_aux=True)(at)
+        return (*values, slope)
+
+    return extended
+
+
+def linearized_curvature(
+    objective: Objective, weights: Sequence[Tensor], direction: Sequence[Tensor]
+) -> Tensor:
+    """T2 of the network linearized in its weights: ½ uᵀ(Gauss–Newton)u along the direction u. [E]"""
+    network, inputs = objective.network, objective.inputs
+
+    def outputs(weights: list[Tensor]) -> Tensor:
+        return network.outputs(weights, inputs)
+
+    f, tangent = torch.func.jvp(outputs, (list(weights),), (list(direction),))
+    root = objective.loss.hessian_root(f, tangent, transpose=True)
+    return root.square().sum((-2, -1)) / (2 * f.shape[-2])

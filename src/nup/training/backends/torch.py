@@ -1,0 +1,177 @@
+"""Steps of a stack by the definitions, on any device: all members at once, one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nup.curvature.gauss_newton import gauss_newton_operator
+from nup.curvature.hessian import hessian_operator
+from nup.curvature.lanczos import Operator, follow
+from nup.networks.derivatives import Objective, linearized_curvature, taylor
+from nup.training.backends import Segment, Sums
+from nup.training.schedules import TAYLOR, Moment
+from nup.training.stack import Stack
+from nup.training.state import State
+
+#: Entries from which a dot product per member beats one product and sum over all of them.
+_LONG = 2048
+
+
+class TorchBackend:
+    """Takes the steps of a stack one by one."""
+
+    name = "torch"
+    longest = 1
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def advance(self, state: State, segment: Segment) -> tuple[State, Sums]:
+        """One step: forward and backward; direction; what is due; the rate; the update."""
+        stack, step = self._stack, segment.steps.start
+        objective = stack.objective(segment.batches[:, 0].to(state.members))
+        passed = stack.backpropagate(state.parameters, objective)
+        scales = stack.scales(passed, objective.inputs, state, step)
+        if step == 0:
+            state = state._replace(scaling=stack.scaling_memory(passed, objective.inputs))
+        multipliers = scales * scales.new_tensor(stack.network.parameterization.lr_factors)
+        gradients = zip(passed.gradients, multipliers.T, strict=True)
+        update = torch.cat([(g * factor[:, None, None]).flatten(1) for g, factor in gradients], 1)
+        options = stack.spec.optimizer.options
+        direction, moments = stack.optimizer.rule(
+            state.parameters, update, state.moments, step, options
+        )
+        state = state._replace(moments=moments)
+        found: dict[str, Any] = {}
+        state = self._curvature(state, segment, multipliers, found)
+        coefficients = self._taylor(state, segment, objective, direction, found)
+        good = torch.isfinite(passed.loss) & (passed.loss <= state.limit)
+        known = found.get("sharpness")
+        rate = torch.full_like(passed.loss, torch.nan)
+        if not segment.final:
+            moment = Moment(
+                step,
+                stack.spec.steps,
+                state.learning_rate,
+                state.options,
+                None if known is None else known[:, 0],
+                coefficients,
+                None if step == 0 else state.previous,
+            )
+            rate = stack.schedule.rule(moment)
+            by_taylor = stack.schedule.requires == TAYLOR and coefficients is not None
+            if by_taylor:
+                found["fallback"] = coefficients[1] <= 0
+        motion = self._motion(state, direction, bool(segment.motion[0]), segment.final)
+        if not segment.final:
+            eta = rate[:, None]
+            state = state._replace(
+                parameters=state.parameters.addcmul_(direction, eta, value=-1),
+                displacement=state.displacement.addcmul_(direction, eta, value=-1),
+                previous=rate,
+            )
+        heights = torch.stack([h.square().sum((-2, -1)) for h in passed.preactivations], -1)
+        found |= {"loss": passed.loss, "rate": rate, "scales": scales, "heights": heights}
+        counts = np.array([h[0].numel() for h in passed.preactivations])
+        return state, self._sums(good, found | motion, counts)
+
+    def outputs(self, parameters: Tensor, inputs: Tensor) -> Tensor:
+        """f of every member on ``inputs`` [n, m_0]. [E, n, m_l]"""
+        return self._stack.network.outputs(self._stack.weights(parameters), inputs)
+
+    def _curvature(
+        self, state: State, segment: Segment, multipliers: Tensor, found: dict[str, Any]
+    ) -> State:
+        """λ_t and the Hessian's top eigenvalue on all samples, where due."""
+        weights, everything = self._stack.weights(state.parameters), self._stack.objective()
+        first = segment.steps.start == 0
+
+        def measured(operator: Operator, starts: Tensor, name: str) -> State:
+            pair, following = follow(operator, starts, first, definite=name == "sharpness")
+            found[name] = torch.stack([pair.value, pair.residual, pair.products], -1)
+            return state._replace(**{name: following})
+
+        if segment.hessian[0]:
+            operator = hessian_operator(everything, weights, multipliers)
+            state = measured(operator, state.hessian, "hessian")
+        if segment.sharpness[0]:
+            operator = gauss_newton_operator(everything, weights, multipliers)
+            state = measured(operator, state.sharpness, "sharpness")
+        return state
+
+    def _taylor(
+        self,
+        state: State,
+        segment: Segment,
+        objective: Objective,
+        direction: Tensor,
+        found: dict[str, Any],
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """(T1, T2, T2 of the linearized network) along the update, where due. Each [E]"""
+        due = bool(segment.taylor[0])
+        if not due and self._stack.schedule.requires != TAYLOR:
+            return None
+        weights, along = (self._stack.weights(each) for each in (state.parameters, direction))
+        coefficients = taylor(objective, weights, along, 3 if due else 2)
+        if due:
+            found["taylor"] = torch.stack(coefficients, -1)
+        linear = linearized_curvature(objective, weights, along)
+        return coefficients[0], coefficients[1], linear
+
+    def _motion(
+        self, state: State, direction: Tensor, due: bool, final: bool
+    ) -> dict[str, Tensor]:
+        """Inner products per layer of the direction and the displacement, where due. Each [E, l]"""
+        if not due:
+            return {}
+        moved = self._stack.weights(state.displacement)
+        if final:
+            return {"displacements": dots(moved, moved)}
+        along = self._stack.weights(direction)
+        return {
+            "updates": dots(along, along),
+            "displacements": dots(moved, moved),
+            "products": dots(along, moved),
+        }
+
+    def _sums(
+        self, good: Tensor, found: dict[str, Tensor], counts: npt.NDArray[np.int64]
+    ) -> Sums:
+        members, depth = len(good), self._stack.network.depth
+        shapes = {
+            "loss": (),
+            "rate": (),
+            "sharpness": (3,),
+            "hessian": (3,),
+            "taylor": (3,),
+            "fallback": (),
+            **dict.fromkeys(("heights", "updates", "displacements", "products", "scales"), (depth,)),
+        }
+        arrays = {
+            name: (
+                found[name].to("cpu", torch.float64).numpy()[:, None]
+                if name in found
+                else np.full((members, 1, *shape), 0.0 if name == "fallback" else np.nan)
+            )
+            for name, shape in shapes.items()
+        }
+        return Sums(done=good.to("cpu", torch.int64).numpy(), counts=counts, **arrays)
+
+
+def dots(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
+    """⟨left_k, right_k⟩ per layer. [E, l]"""
+    return torch.stack([_dot(a, b) for a, b in zip(left, right, strict=True)], -1)
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    if left[0].numel() < _LONG or left.device.type != "cpu":
+        return (left * right).sum((-2, -1))
+    # One BLAS dot a member reads both once; every batched form of it is several times slower.
+    pairs = zip(left.flatten(1), right.flatten(1), strict=True)
+    return torch.stack([torch.dot(*pair) for pair in pairs])

@@ -1,0 +1,102 @@
+"""What an observable may look at of a state: computed when it is asked for, once a state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from nup.networks.losses import Loss
+from nup.networks.mlp import Network
+from nup.training.backends import Backend
+from nup.training.stack import Stack
+from nup.training.state import State
+
+
+@dataclass(frozen=True)
+class Signals:
+    """A forward pass: h_1 … h_l [E, n, m_k], and x_0 … x_{l−1} that the layers multiply."""
+
+    preactivations: list[Tensor]
+    features: list[Tensor]
+
+
+@dataclass
+class Context:
+    """The state of all members of a stack at one step.
+
+    ``batch`` are the samples of the step, [E, batch size], or [E, 0]: all. ``memories`` hold what
+    each observable remembers, by name; an observable may replace its own.
+    """
+
+    stack: Stack
+    state: State
+    backend: Backend
+    step: int
+    batch: Tensor
+
+    def __post_init__(self) -> None:
+        self.memories: dict[str, Any] = dict(self.state.memories)
+        self._outputs: dict[str, Tensor] = {}
+
+    @property
+    def network(self) -> Network:
+        """The forward pass, with widths, γ and factors in its ``parameterization``."""
+        return self.stack.network
+
+    @property
+    def loss(self) -> Loss:
+        """The loss that training descends."""
+        return self.stack.loss
+
+    @cached_property
+    def weights(self) -> list[Tensor]:
+        """W_k. [E, m_k, m_{k-1}]"""
+        return self.stack.weights(self.state.parameters)
+
+    @cached_property
+    def displacement(self) -> list[Tensor]:
+        """W_k(t) − W_k(0). [E, m_k, m_{k-1}]"""
+        return self.stack.weights(self.state.displacement)
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """Inputs [n, m_0] of each split: train, validation, test, probe."""
+        return self.stack.data.inputs
+
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """Targets [n, m_l] of each split, one-hot for cross-entropy."""
+        return self.stack.data.targets
+
+    @property
+    def labels(self) -> dict[str, Tensor]:
+        """Classes [n] of each split; empty for a regression."""
+        return self.stack.data.labels
+
+    @cached_property
+    def probe(self) -> Signals:
+        """Forward pass of the probe set."""
+        inputs = self.inputs["probe"]
+        h = self.network.preactivations(self.weights, inputs)
+        return Signals(h, self.network.features(inputs, h))
+
+    def outputs(self, split: str) -> Tensor:
+        """f on a split. [E, n, m_l]"""
+        if split not in self._outputs:
+            found = self.backend.outputs(self.state.parameters, self.inputs[split])
+            self._outputs[split] = found
+        return self._outputs[split]
+
+    @cached_property
+    def multipliers(self) -> Tensor:
+        """c_k ξ_k of the step. [E, l]"""
+        parameters, stack = self.state.parameters, self.stack
+        factors = parameters.new_tensor(stack.network.parameterization.lr_factors)
+        if stack.scaling.rule is None:
+            return factors.expand(len(parameters), -1)
+        objective = stack.objective(self.batch)
+        passed = stack.backpropagate(parameters, objective)
+        return factors * stack.scales(passed, objective.inputs, self.state, self.step)

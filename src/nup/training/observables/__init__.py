@@ -1,0 +1,161 @@
+"""Observables: what is recorded of training, each with its columns, cadence, memory and cost.
+
+An observable is one module of this package, or part of a plug-in. It is found either *per step*,
+from the named sums that every backend returns of a step, or *of a state*, by a function of what
+``nup.training.context.Context`` offers. Declarations import no torch: the schema of the tables, the
+memory model and the plan of segments follow from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nup.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from nup.specs import RunSpec
+    from nup.training.backends import Sums
+    from nup.training.context import Context
+
+    Array = npt.NDArray[np.float64]
+
+#: What an observable may require a backend to measure at the steps at which it is due.
+SHARPNESS, HESSIAN, TAYLOR = "sharpness", "hessian", "taylor"
+
+
+class Column(NamedTuple):
+    """``type`` is an Arrow type name; ``unit`` is ``1`` for pure numbers, empty for labels."""
+
+    type: str
+    unit: str
+    meaning: str
+
+
+def series(meaning: str, unit: str = "1") -> Column:
+    """A column of the tables ``steps`` and ``layers``."""
+    return Column("float32", unit, meaning)
+
+
+#: Columns of ``steps`` that stand in every row, whatever is recorded.
+EVERY_ROW: dict[str, Column] = {
+    "loss": series("training loss of the step's batch; of all training data at the final state"),
+    "learning_rate": series("η_t; null at the final state"),
+    "flops": series(
+        "operations that training needed to reach θ_t: `nup.training.operations`", "operations"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers from which memory follows: of a run's net and data, ``item`` bytes a number."""
+
+    item: int
+    depth: int
+    weights: int
+    units: int  # of all layers but the input
+    outputs: int
+    largest: int  # weights of the largest layer
+    train: int  # samples
+    probe: int
+
+
+@dataclass(frozen=True)
+class Observable(Entry):
+    """A registered observable.
+
+    Args:
+        cadence: every how many steps it is recorded where a study says nothing; 0 is never.
+        steps, layers: its columns of either table.
+        per_step: values [E, T] of ``steps`` and [E, T, l] of ``layers``, from sums of T steps.
+        of_state: values [E] and [E, l] of a state.
+        requires: what a backend measures for it: ``sharpness``, ``hessian`` or ``taylor``.
+        start: what it remembers of the initial state: tensors, in any nesting, with leading axis E.
+        always: its columns stand in every row, where they are known.
+        edges: columns that are η_t times another of its columns.
+        kept, used: bytes of a run that it holds all the time, and while it is measured.
+        passes: passes over samples that one measurement costs, by ``batch``, ``train``, ``probe``.
+    """
+
+    cadence: int = field(default=0, kw_only=True)
+    steps: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
+    layers: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
+    per_step: Callable[[Sums], Mapping[str, Array]] | None = field(default=None, kw_only=True)
+    of_state: Callable[[Context], Mapping[str, Tensor]] | None = field(default=None, kw_only=True)
+    requires: str = field(default="", kw_only=True)
+    start: Callable[[Context], Any] | None = field(default=None, kw_only=True)
+    always: bool = field(default=False, kw_only=True)
+    edges: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    kept: Callable[[Sizes], float] | None = field(default=None, kw_only=True)
+    used: Callable[[Sizes], float] | None = field(default=None, kw_only=True)
+    passes: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def summary(self) -> str:
+        """First line of what documents how it is found."""
+        return ((self.per_step or self.of_state).__doc__ or "").partition("\n")[0]
+
+    def columns(self, table: str) -> Mapping[str, Column]:
+        """Its columns of the table ``steps`` or ``layers``."""
+        return self.steps if table == "steps" else self.layers
+
+
+OBSERVABLES: Registry[Observable] = Registry("observable", __name__)
+
+Function = Callable[..., Mapping[str, Any]]
+
+
+def register(*, per_step: bool = False, **declared: Any) -> Callable[[Function], Function]:
+    """Register the decorated function under its own name; see ``Observable`` for what to declare.
+
+    It is given a ``Context`` and returns values of a state; with ``per_step``, sums of steps.
+    """
+
+    def decorate(function: Function) -> Function:
+        how = {"per_step" if per_step else "of_state": function}
+        OBSERVABLES.add(
+            Observable(function.__name__, module=function.__module__, **how, **declared)
+        )
+        return function
+
+    return decorate
+
+
+def cadence(spec: RunSpec, name: str) -> int:
+    """Every how many steps a run records an observable; 0 is never."""
+    record: Any = spec.record
+    found = record.get(name, 0) if isinstance(record, Mapping) else getattr(record, name, 0)
+    return int(found)
+
+
+def recorded(spec: RunSpec) -> list[Observable]:
+    """The observables that a run records."""
+    return [each for name, each in OBSERVABLES.items() if cadence(spec, name)]
+
+
+def due(cadence: int, step: int, steps: int) -> bool:
+    """Whether something of this cadence is recorded at ``step``; the final state always is."""
+    return cadence > 0 and (step % cadence == 0 or step == steps)
+
+
+def rows(spec: RunSpec, table: str) -> Sequence[int]:
+    """The steps at which a run that does not diverge has rows in ``steps`` or ``layers``."""
+    found: set[int] = set()
+    for each in recorded(spec):
+        if each.columns(table):
+            found.update(range(0, spec.steps + 1, cadence(spec, each.name)), [spec.steps])
+    return sorted(found)
+
+
+def columns(table: str) -> dict[str, Column]:
+    """Every column that observables have in the table ``steps`` or ``layers``."""
+    found = dict(EVERY_ROW) if table == "steps" else {}
+    for each in OBSERVABLES.values():
+        found |= each.columns(table)
+    return found

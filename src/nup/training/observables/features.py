@@ -1,0 +1,91 @@
+"""Quality of the features on the probe set, the kernel's alignment, and movement of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nup.training.observables import Sizes, register, series
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nup.training.context import Context
+
+
+def _norms(matrices: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Frobenius and spectral norm of every layer's matrix. Each [E, l]"""
+    import torch
+
+    from nup.curvature.spectral_norm import spectral_norm
+
+    return {
+        "frobenius": torch.stack([matrix.norm(dim=(-2, -1)) for matrix in matrices], -1),
+        "spectral": torch.stack([spectral_norm(matrix) for matrix in matrices], -1),
+    }
+
+
+def _start(context: Context) -> dict[str, Tensor]:
+    return _norms(context.weights)
+
+
+def _used(sizes: Sizes) -> float:
+    return sizes.item * (3 * sizes.units * sizes.probe + 2 * sizes.largest)
+
+
+@register(
+    cadence=50,
+    steps={
+        "ntk_alignment": series(
+            "centred alignment of the probe set's NTK with Y Yᵀ, features cadence"
+        ),
+    },
+    layers={
+        "soft_rank": series("tr(G)²/tr(G²), G = X_k X_kᵀ/n on the probe set"),
+        "stable_rank": series("tr(G)/‖G‖"),
+        "alignment": series("centred kernel alignment of G with Y Yᵀ"),
+        "movement_frobenius": series("‖W_k−W_k(0)‖_F/‖W_k(0)‖_F"),
+        "movement_spectral": series("‖W_k−W_k(0)‖_2/‖W_k(0)‖_2"),
+    },
+    start=_start,
+    used=_used,
+    # Kernels and spectra.
+    passes={"probe": 20},
+)
+def features(context: Context) -> Mapping[str, Tensor]:
+    """Ranks and alignment of every layer's features, of the last layer its outputs.
+
+    soft rank = tr(G)²/tr(G²) reads v2's "soft rank variant" [operational]; stable rank = tr(G)/‖G‖
+    [lit].
+    """
+    from nup.curvature.ntk import kernel_alignment, neural_tangent_kernel
+
+    targets, initial = context.targets["probe"], context.memories["features"]
+    target_gram = targets @ targets.mT
+    moved = _norms(context.displacement)
+    kernel = neural_tangent_kernel(
+        context.network, context.weights, context.inputs["probe"], context.multipliers
+    )
+    hidden = [*context.probe.features[1:], context.probe.preactivations[-1]]
+    return {
+        "ntk_alignment": kernel_alignment(kernel, target_gram),
+        **quality(hidden, target_gram),
+        **{f"movement_{name}": moved[name] / initial[name] for name in initial},
+    }
+
+
+def quality(hidden: Sequence[Tensor], target_gram: Tensor) -> dict[str, Tensor]:
+    """Soft rank, stable rank and alignment of features [E, n, m_k] of layers. Each [E, l]"""
+    import torch
+
+    from nup.curvature.ntk import kernel_alignment
+    from nup.curvature.spectral_norm import spectral_norm
+
+    found: dict[str, list[Tensor]] = {"soft_rank": [], "stable_rank": [], "alignment": []}
+    for x in hidden:
+        gram = x @ x.mT  # [E, n, n]
+        trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
+        found["soft_rank"].append(trace**2 / gram.square().sum((-2, -1)))
+        found["stable_rank"].append(trace / spectral_norm(x).square())
+        found["alignment"].append(kernel_alignment(gram, target_gram))
+    return {name: torch.stack(values, -1) for name, values in found.items()}

@@ -1,0 +1,91 @@
+"""Gradient scalings: from the signals of a step to ξ_k, for all members of a stack.
+
+Training forms U_k = c_k ξ_k ∂L/∂W_k. Each scaling is one module of this package, or part of a
+plug-in: a rule, the signals that it requires, and what it remembers of the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nup.registry import Entry, Option, Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Signals that a scaling may require beside the gradient.
+FEATURES, COTANGENTS = "features", "cotangents"
+
+
+@dataclass
+class Signals:
+    """What a gradient scaling may look at in one step, for all members, on the step's batch.
+
+    ``gradients`` ∂L/∂W_k [E, m_k, m_{k-1}]; ``features`` x_{k-1} [E, n, m_{k-1}] and ``cotangents``
+    ∂L/∂h_k [E, n, m_k], each present if required; ``factors`` c_k; ``initial`` is what the
+    scaling's ``start`` returned at the first step, None without one.
+    """
+
+    gradients: list[Tensor]
+    features: list[Tensor]
+    cotangents: list[Tensor]
+    factors: tuple[float, ...]
+    initial: Any = None
+
+
+Rule = Callable[[Signals], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Scaling(Entry):
+    """A registered gradient scaling.
+
+    Args:
+        rule: ξ [E, l] from signals; None: ξ is 1.
+        requires: of ``features`` and ``cotangents`` those that it looks at.
+        start: what it remembers of the signals of the first step: tensors with leading axis E.
+    """
+
+    rule: Rule | None = field(kw_only=True)
+    requires: tuple[str, ...] = field(default=(), kw_only=True)
+    start: Callable[[Signals], Any] | None = field(default=None, kw_only=True)
+
+    @property
+    def summary(self) -> str:
+        """First line of the rule's documentation."""
+        return (self.rule.__doc__ or "").partition("\n")[0] if self.rule else "ξ = 1."
+
+
+SCALINGS: Registry[Scaling] = Registry("gradient scaling", __name__)
+
+
+def register(
+    *,
+    requires: tuple[str, ...] = (),
+    start: Callable[[Signals], Any] | None = None,
+    **options: Option,
+) -> Callable[[Rule], Rule]:
+    """Register the decorated rule under its own name.
+
+    ``requires`` names the signals that it looks at beside the gradients: ``features``,
+    ``cotangents``.
+    """
+    if unknown := set(requires) - {FEATURES, COTANGENTS}:
+        raise ValueError(f"requires: expected 'features' or 'cotangents', got {sorted(unknown)}")
+
+    def decorate(rule: Rule) -> Rule:
+        SCALINGS.add(
+            Scaling(
+                rule.__name__,
+                options=options,
+                module=rule.__module__,
+                rule=rule,
+                requires=requires,
+                start=start,
+            )
+        )
+        return rule
+
+    return decorate
