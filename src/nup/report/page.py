@@ -1,4 +1,4 @@
-"""What the cells of a figure notebook do: read tables, state claims, draw and show figures."""
+"""The cells of a figure notebook: read tables, state claims, draw and show figures."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Page:
 
     def state(self, claim_id: str) -> None:
         """Show a claim as fixed before the runs, then its verdicts."""
-        display(Markdown(report.claim_text(self.catalogue[claim_id])))
-        display(Markdown("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id)))
+        self.write(report.claim_text(self.catalogue[claim_id]))
+        self.write("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id))
 
     def rows(self, claim_id: str) -> None:
         """Show every row of the claims table that belongs to a claim."""
@@ -71,7 +71,7 @@ class Page:
 
     def write(self, text: str) -> None:
         """Show Markdown."""
-        display(Markdown(text))
+        display(Markdown(text))  # type: ignore[no-untyped-call]
 
     def draw(
         self, claim_id: str, figure: str | Callable[..., Figure], file: str = "", **options: Any
@@ -101,7 +101,8 @@ class Page:
     def show(self, figure: Figure, file: str) -> None:
         """Save a figure under ``figures`` and show the saved file."""
         path = save(figure, self._figures / file)
-        display(Image(path, width=_WIDTH, alt=figure.get_suptitle()))
+        image = Image(path, width=_WIDTH, alt=figure.get_suptitle())  # type: ignore[no-untyped-call]
+        display(image)  # type: ignore[no-untyped-call]
 
     def claims_with_runs(self) -> list[Claim]:
         """The claims whose experiments the study has."""
