@@ -10,7 +10,6 @@ import pandas as pd
 from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 
-from nup import plugin
 from nup.claims import Catalogue, load_catalogue, report
 from nup.claims.catalogue import Claim
 from nup.figures import FIGURES
@@ -51,7 +50,8 @@ class Page:
     ) -> None:
         for path in plugins.split():
             plugin_files.load(path)
-        self.catalogue: Catalogue = load_catalogue(claims, *plugin.claims_files())
+        further = [file for plugin in plugin_files.loaded() for file in plugin.claims]
+        self.catalogue: Catalogue = load_catalogue(claims, *further)
         self.data = {
             name: store.read_table(name, Path(tables) / f"{name}.parquet") for name in reads
         }
@@ -71,7 +71,7 @@ class Page:
 
     def write(self, text: str) -> None:
         """Show Markdown."""
-        display(Markdown(text))  # type: ignore[no-untyped-call]
+        display(Markdown(text))
 
     def draw(
         self, claim_id: str, figure: str | Callable[..., Figure], file: str = "", **options: Any
@@ -101,8 +101,8 @@ class Page:
     def show(self, figure: Figure, file: str) -> None:
         """Save a figure under ``figures`` and show the saved file."""
         path = save(figure, self._figures / file)
-        image = Image(path, width=_WIDTH, alt=figure.get_suptitle())  # type: ignore[no-untyped-call]
-        display(image)  # type: ignore[no-untyped-call]
+        image = Image(path, width=_WIDTH, alt=figure.get_suptitle())
+        display(image)
 
     def claims_with_runs(self) -> list[Claim]:
         """The claims whose experiments the study has."""
