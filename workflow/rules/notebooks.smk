@@ -78,7 +78,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
             figures=f"{RESULTS}/figures",
-            plugins=" ".join(PLUGIN_FILES),
+            plugins=os.pathsep.join(PLUGIN_FILES),
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
             "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Page:
         figures: folder to which figures are saved.
         claims: the file of claims; those of plug-ins are added.
         reads: names of the tables to read.
-        plugins: paths of plug-ins, separated by spaces.
+        plugins: paths of plug-ins, joined by ``os.pathsep``.
 
     Attributes:
         catalogue: all claims.
@@ -48,7 +49,7 @@ class Page:
         reads: Sequence[str],
         plugins: str = "",
     ) -> None:
-        for path in plugins.split():
+        for path in filter(None, plugins.split(os.pathsep)):
             plugin_files.load(path)
         further = [file for plugin in plugin_files.loaded() for file in plugin.claims]
         self.catalogue: Catalogue = load_catalogue(claims, *further)
