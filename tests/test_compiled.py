@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nup.training.backends.compiled import LONGEST
 
 import problems
 from nup.kernels import jit
 from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.training import loop
 from nup.training.backends import segments
-from nup.training.backends.compiled import LONGEST
 from nup.training.backends.scope import can_compile
 from nup.training.loop import train
 from nup.training.schedules import SCHEDULES as SCHEDULES_BY_NAME

@@ -102,7 +102,9 @@ def test_every_claim_has_its_notebook_and_captions():
     catalogue = load_catalogue(CATALOGUE)
     names = {path.name for path in NOTEBOOKS}
     captions = ROOT / "workflow" / "report"
-    for figure in notebook.figures(ROOT / "notebooks" / "10_readings.ipynb", catalogue):
+    everything = contents.Contents(frozenset(claim.experiment for claim in catalogue.claims))
+    readings = ROOT / "notebooks" / "10_readings.ipynb"
+    for figure in notebook.figures(readings, catalogue, everything):
         assert (captions / figure).with_suffix(".rst").is_file()
     for claim in catalogue.claims:
         assert claim.notebook in names

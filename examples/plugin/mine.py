@@ -107,14 +107,13 @@ def kurtosis_of_nets(tables, judged, claim):
     """Kurtosis of the weights along training, a line a net: mean and range over runs."""
     import seaborn as sns
 
+    from nup.figures.nets import net_style
     from nup.figures.panels import panels
-    from nup.figures.style import net_styles
 
     def draw(axis, selection):
         table = selection.steps.merge(selection.runs[["run_id", "net"]], on="run_id")
         rows = table[table["net"].isin(claim.nets)].dropna(subset=["kurtosis"])
-        styles = net_styles(selection.runs)
-        palette = {net: styles[net].color for net in claim.nets}
+        palette = {net: net_style(selection, net).color for net in claim.nets}
         sns.lineplot(
             rows, x="step", y="kurtosis", hue="net", palette=palette, errorbar=("pi", 100), ax=axis
         )

@@ -78,11 +78,11 @@ for NAME, SOURCE in NOTEBOOKS.items():
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
             figures=lambda wildcards: f"{RESULTS}/figures",
-            plugins=["-p", "plugins", " ".join(PLUGIN_FILES)] if PLUGIN_FILES else [],
+            plugins=["-p", "plugins", os.pathsep.join(PLUGIN_FILES)] if PLUGIN_FILES else [],
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
-            "(export IPYTHONDIR=$(mktemp -d) MPLBACKEND=Agg &&"
-            " trap 'rm -rf $IPYTHONDIR' EXIT &&"
+            "(export IPYTHONDIR=\"$(mktemp -d)\" MPLBACKEND=Agg &&"
+            " trap 'rm -rf \"$IPYTHONDIR\"' EXIT &&"
             " papermill -k python3 --no-progress-bar {input.source:q} {log.notebook:q}"
             " -p tables {params.tables:q} -p figures {params.figures:q}"
             " -p claims {input.claims[0]:q} {params.plugins:q} &&"

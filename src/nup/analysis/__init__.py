@@ -1,1 +1,1 @@
-"""Analyses of the tables that decide no claim: the cosine's null models, slopes of phase lines."""
+"""Analyses that decide no claim: null models of the cosine, slopes of phase lines."""

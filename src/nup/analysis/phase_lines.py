@@ -1,4 +1,4 @@
-"""How critical learning rates scale: slopes of lines in depth or width, from table ``phases``."""
+"""Slopes of critical learning rates in depth or width, from the table ``phases``."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def raggedness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """By line: how many there are, were bracketed, and have exceptions above them.
+    """Counts of searches, of bracketed lines, and of lines with exceptions above them, by line.
 
     Columns ``lines``, ``bracketed``, ``ragged`` and ``exceptions``, the mean share of the values of
     c tried at which a ragged line's predicate fails though it lies above the line.

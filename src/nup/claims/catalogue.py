@@ -114,7 +114,7 @@ class Criterion(Entry):
 
 
 class Claim(Entry):
-    """One claim: the words it reads, the experiment that tests it, and its criteria.
+    """One claim: the quoted words, the experiment that tests it, and its criteria.
 
     ``select`` pins columns of the runs (``{dataset: digits}``) where an experiment varies more than
     the criteria name, or where the claim speaks of some runs only; null is a missing value
@@ -147,7 +147,7 @@ class Claim(Entry):
 
 
 class IntervalOptions(Entry):
-    """How the intervals over seeds are drawn."""
+    """Options of the bootstrap intervals over seeds."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
     resamples: int = Field(default=5000, ge=2000)
@@ -175,7 +175,7 @@ class Catalogue(Entry):
 
 
 def require_distinct(noun: str, names: Iterable[str]) -> None:
-    """Raise ``ValueError`` if a name occurs twice; ``noun`` says of what."""
+    """Raise ``ValueError`` if a name occurs twice; the message calls it a ``noun``."""
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"each {noun} needs its own name; {', '.join(twice)} occurs twice")

@@ -1,4 +1,4 @@
-"""From the tables of a study to the table ``claims``.
+"""Evaluation of the claims: the table ``claims`` is computed from the tables of a study.
 
 A claim has a row ``overall`` and a row for each criterion, for every activation and regime in which
 its experiment was run.
@@ -27,7 +27,7 @@ from nup.tables import schema
 
 OVERALL = "overall"
 
-#: How many deciding criteria the overall row names.
+#: Number of deciding criteria that the overall row names.
 _NAMED = 6
 
 

@@ -18,7 +18,7 @@ Rate = Literal["best", "largest stable"]
 #: Depths, or widths, that a slope against them needs at least.
 LEAST_SIZES = 3
 
-#: How messages call an axis.
+#: Names of the axes in messages.
 AXIS_NAMES: dict[Axis, str] = {"depth": "depth", "base_width": "width"}
 
 
@@ -41,7 +41,7 @@ def chosen_runs(runs: pd.DataFrame, rate: Rate, axis: Axis = "depth") -> pd.Data
         axis: the size that varies.
 
     Returns:
-        One row a (size, seed) that has a stable run, with the columns of ``runs`` and
+        One row per (size, seed) that has a stable run, with the columns of ``runs`` and
         ``at_edge``: ``top`` or ``bottom`` if the grid of learning rates at that size ends there,
         so that a better (or a larger stable) one may lie outside; else empty.
     """
@@ -58,7 +58,7 @@ def chosen_runs(runs: pd.DataFrame, rate: Rate, axis: Axis = "depth") -> pd.Data
 
 
 def undecided(runs: pd.DataFrame, chosen: pd.DataFrame, rate: Rate, axis: Axis = "depth") -> str:
-    """Why the chosen rates decide nothing: edges of the grid, sizes without a stable run."""
+    """Reasons for no decision: rates at edges of the grid, sizes without a stable run."""
     net = runs["net"].iloc[0]
     seeds = runs["seed"].nunique()
     places = []

@@ -1,4 +1,4 @@
-"""The nets of a study, told apart and ordered by their columns: no label is ever taken apart."""
+"""The nets of a study, distinguished and ordered by their columns; labels are never parsed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pandas as pd
 #: The columns that describe a net; ``net`` is its label.
 COLUMNS = ["net", "parameterization", "net_options", "width_exponent", "optimizer", "matched_to"]
 
-#: What a net without these columns is: trained by gradient descent, of its own width.
+#: Values where a table lacks the column: plain gradient descent, no matched size.
 _DEFAULTS = {"net_options": "{}", "width_exponent": 0.0, "optimizer": "sgd", "matched_to": ""}
 
-#: What may have options in a column of their own.
+#: Subjects whose options have a column of their own.
 Subject = Literal["net", "schedule", "optimizer", "data"]
 
 

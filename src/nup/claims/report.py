@@ -1,4 +1,4 @@
-"""Claims and verdicts as text and tables for a reader."""
+"""Claims and verdicts as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import claim_regimes, judged_names
 
-#: What a provenance tag means.
+#: Meanings of the provenance tags.
 PROVENANCE = {
     "v1": "said in the abstract of arXiv 2502.13110v1",
     "v2": "said in the abstract of version 2 or a published summary of it",

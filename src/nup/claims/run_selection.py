@@ -42,7 +42,7 @@ class Undecided(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Measurement:
-    """What an estimator found: one number a seed, indexed by seed.
+    """Result of an estimator: one number per seed, indexed by seed.
 
     ``undecided`` says why the numbers, though shown, decide nothing (an optimum at the edge of the
     grid). ``note`` is a remark that leaves the verdict alone.

@@ -1,4 +1,4 @@
-"""Means over seeds with bootstrap intervals, slopes and rank correlations: thin over SciPy."""
+"""Means over seeds with bootstrap intervals, slopes and rank correlations, by SciPy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bootstrap_mean(
     """Mean over seeds with its percentile bootstrap interval.
 
     Args:
-        values: one number a seed, shape ``[seeds]``, finite.
+        values: one number per seed, shape ``[seeds]``, finite.
         confidence: coverage of the interval.
         resamples: number of bootstrap resamples.
         seed: seed of the resampling, so that equal tables give equal intervals.
@@ -69,7 +69,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
-    """What the ranks of ``values`` keep after regression on the ranks of the columns of ``held``.
+    """Residuals of the ranks of ``values`` after regression on the ranks of ``held``, by column.
 
     Args:
         values: shape ``[n]``.

@@ -1,4 +1,4 @@
-"""From an interval and a threshold to a verdict, and from criteria to a claim."""
+"""Verdicts: of an interval against a threshold, and of a claim by its criteria."""
 
 from __future__ import annotations
 

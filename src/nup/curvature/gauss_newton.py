@@ -37,9 +37,7 @@ def gauss_newton_operator(
 
     def apply(vectors: Tensor) -> Tensor:
         v = loss.hessian_root(outputs, vectors.view(outputs.shape))
-        direction = [
-            part * multipliers[:, k, None, None] for k, part in enumerate(pull(v)[0])
-        ]
+        direction = [part * multipliers[:, k, None, None] for k, part in enumerate(pull(v)[0])]
         image = push(direction)[0] / samples
         return loss.hessian_root(outputs, image, transpose=True).reshape(vectors.shape)
 

@@ -136,7 +136,7 @@ def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
 def loss_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Late training loss against the learning rate: a row of panels a net, a curve a depth."""
+    """Late training loss against the learning rate: a row of panels per net, a curve per depth."""
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     experiment = runs[runs["experiment"] == claim.experiment]
     nets = ordered(experiment)

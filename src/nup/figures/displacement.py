@@ -1,4 +1,4 @@
-"""What the squared displacement of a run is made of."""
+"""The squared displacement of a run as a sum of squares and cross terms."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
 def quantity_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """What the claim correlates with the LR, against the LR: a row for each gradient scaling."""
+    """The quantity of the claim against the LR: a row for each gradient scaling."""
     rows = {}
     for criterion in claim.criteria:
         quantity, scaling = (criterion.arguments[key] for key in ("quantity", "gradient_scaling"))

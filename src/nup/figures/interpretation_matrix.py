@@ -18,17 +18,17 @@ from nup.figures import style
 #: A claim, and the regime if it was judged in several.
 _Column = tuple[str, str]
 
-#: An aspect and one of its readings; the heading of an aspect has no reading.
+#: An aspect and one of its interpretations; the heading of an aspect has an empty one.
 _Line = tuple[str, str]
 
 
-def interpretation_matrix(readings: pd.DataFrame) -> Figure:
-    """Interpretations against claims: a panel an activation, a column a claim and regime.
+def interpretation_matrix(table: pd.DataFrame) -> Figure:
+    """Interpretations against claims: a panel per activation, a column per claim and regime.
 
     An empty cell is a claim that the interpretation leaves alone. The interpretation that the
     claims table evaluates is bold.
     """
-    overall = overall_rows(readings)
+    overall = overall_rows(table)
     names = list(dict.fromkeys(overall["activation"])) or ["no runs"]
     claims = [
         (claim, regime)
@@ -63,7 +63,7 @@ def interpretation_matrix(readings: pd.DataFrame) -> Figure:
 
 
 def _lines(overall: pd.DataFrame) -> list[_Line]:
-    """The heading of each aspect, followed by its readings."""
+    """The heading of each aspect, followed by its interpretations."""
     lines: list[_Line] = []
     for aspect, group in overall.groupby("aspect", sort=False):
         lines.append((str(aspect), ""))
@@ -84,8 +84,8 @@ def _draw(
         axis.add_patch(Rectangle(corner, 0.92, 0.88, facecolor=look.color, alpha=0.45))
         place = (column + 0.5, line + 0.5)
         axis.annotate(look.symbol, place, ha="center", va="center", fontweight="bold")
-    for line, (_, reading) in enumerate(lines):
-        if not reading and line:
+    for line, (_, name) in enumerate(lines):
+        if not name and line:
             axis.axhline(line, color="0.7", linewidth=0.8)
     axis.set_xlim(0, max(1, len(claims)))
     axis.set_ylim(max(1, len(lines)), 0)
@@ -99,7 +99,7 @@ def _draw(
 
 
 def _label_lines(axis: Axes, lines: Sequence[_Line], judged: set[_Line]) -> None:
-    labels = [reading or aspect for aspect, reading in lines]
+    labels = [name or aspect for aspect, name in lines]
     axis.set_yticks(np.arange(len(lines)) + 0.5, labels)
     for tick, line in zip(axis.get_yticklabels(), lines, strict=True):
         if line in judged:

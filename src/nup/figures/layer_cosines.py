@@ -32,7 +32,7 @@ _RIGHT = 4.0
 
 @register
 def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Maps of the cosine over step and layer, one run a panel."""
+    """Maps of the cosine over step and layer, one run per panel."""
     rows = {kind: _map_panel(kind) for kind in KINDS}
     title = "Cosine of every layer"
     return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
@@ -82,7 +82,7 @@ def _square(color: Floats) -> Floats:
 def phase_portraits(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Cosine against η_{t−1}λ_t, colored by time, one run a panel."""
+    """Cosine against η_{t−1}λ_t, colored by time, one run per panel."""
     rows = {kind: _portrait_panel(kind) for kind in KINDS}
     title = "Phase portraits: cosine and edge of stability"
     return panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)

@@ -1,4 +1,4 @@
-"""How nets are drawn: known nets always alike, others told apart by color and marker."""
+"""Styles of nets in figures: fixed for known nets, assigned to others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nup.figures.style import (
 
 
 class NetStyle(NamedTuple):
-    """How a net is named and drawn: color and marker by its rule, dashes by what it matches."""
+    """Style of a net: color and marker by its rule, dashes by the size that it matches."""
 
     label: str
     color: Any

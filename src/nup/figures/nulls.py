@@ -75,7 +75,7 @@ def _displacement_panel(kind: str) -> Draw:
 
 @register
 def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """How widely the cosines spread, and how they follow each other, against the null models."""
+    """Distribution and autocorrelation of the cosines, against the null models."""
     rows = {
         "spread of the cosines": _draw_spread,
         "order of the cosines": _draw_order,

@@ -1,4 +1,4 @@
-"""Grids of panels: a column an activation, rows for each regime, a verdict over each column."""
+"""Grids of panels: a column per activation, rows per regime, a verdict over each column."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def panels(
     size: tuple[float, float] = (5.2, 3.4),
     title: str = "",
 ) -> Figure:
-    """A grid of panels: one column an activation, one row a function of ``rows``.
+    """A grid of panels: one column per activation, one row per function of ``rows``.
 
     An experiment that was run in several regimes has these rows once for each.
 

@@ -21,7 +21,7 @@ from nup.figures.depth import size_axis
 from nup.figures.nets import styles_of
 from nup.phases.threshold_search import LINES
 
-#: What a line is given in.
+#: Quantity in which a line is drawn.
 Quantity = Literal["c", "learning_rate"]
 
 
@@ -52,7 +52,7 @@ def phase_diagram(
     axis_name: Axis = "depth",
     quantity: Quantity = "c",
 ) -> Figure:
-    """The four lines against depth or base width: a row of panels a net, a column an activation.
+    """The four lines against depth or base width: a row of panels per net, a column per activation.
 
     Args:
         tables: the tidy tables, of which ``phases`` is read.
@@ -114,7 +114,7 @@ def _median(line: pd.DataFrame, quantity: Quantity) -> pd.Series:
 
 
 def _shade(axis: Axes, medians: Mapping[str, pd.Series]) -> None:
-    """Where the loss rises and the run comes back, and where it is lost."""
+    """Shade the values at which the loss rises and the run recovers, or is lost."""
     ends = pd.DataFrame({"risen": medians["loss"], "lost": medians["divergence"]})
     ends = ends.replace(np.inf, 1e6)
     low = ends.min(axis=1)

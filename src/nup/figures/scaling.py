@@ -84,7 +84,7 @@ def _draw_rates(axis: Axes, selection: RunSelection, net: str) -> None:
 
 
 def _places(depths: Sequence[int], depth: pd.Series[int], seed: pd.Series[int]) -> np.ndarray:
-    """Horizontal places: a group a depth, within it the seeds in order."""
+    """Horizontal places: a group per depth, within it the seeds in order."""
     order = seed.rank(method="dense").to_numpy()
     shift = 0.5 * (order / (order.max() + 1) - 0.5) if len(order) else order
     return np.array([depths.index(each) for each in depth]) + shift
@@ -93,7 +93,7 @@ def _places(depths: Sequence[int], depth: pd.Series[int], seed: pd.Series[int]) 
 def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
     axis.set_xticks(range(len(depths)), [str(depth) for depth in depths])
     axis.set_xlim(-0.5, len(depths) - 0.5)
-    axis.set_xlabel("depth l (layers); within it, one place a seed")
+    axis.set_xlabel("depth l (layers); within it, one place per seed")
 
 
 def ratio_panel(nets: Sequence[str], least: float | None = None) -> Draw:

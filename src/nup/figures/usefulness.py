@@ -16,7 +16,7 @@ from nup.figures import register, style
 from nup.figures.nets import NetStyle, net_style, styles_of
 from nup.figures.panels import Draw, panels
 
-#: What comparisons hold equal, in the order of the panels.
+#: Costs that comparisons hold equal, in the order of the panels.
 EQUAL = ("steps", "operations")
 
 

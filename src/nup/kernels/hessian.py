@@ -75,9 +75,7 @@ def _tangents(at: Linearized, shape: Shape, memory: Memory, room: Room) -> int:
             through = memory.scratch[4][: n * fan_out]
             tangent = samples_of(room.tangents, shape, k - 1, n)
             weight = matrix(at.weights, shape, k)
-            blas.times_transposed(
-                tangent, weight, rows, memory.turned, through.reshape(n, fan_out)
-            )
+            blas.times_transposed(tangent, weight, rows, memory.turned, through.reshape(n, fan_out))
             elementwise.add_scaled(h, one, through)
         elementwise.scale(h, shape.betas[k])
         if shape.skip[k]:

@@ -1,1 +1,1 @@
-"""What a reader sees beside figures: pages of notebooks, scorecards, comparisons."""
+"""Output for readers beside figures: pages of notebooks, scorecards, comparisons."""

@@ -1,4 +1,4 @@
-"""Two tables of claims held against each other: does a new run say what the shipped one says?"""
+"""Comparison of two tables of claims, of a new run and of the shipped one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study has: its experiments and phase diagrams, which decide what is drawn."""
+"""Contents of a study: its experiments and phase diagrams decide what is drawn."""
 
 from __future__ import annotations
 

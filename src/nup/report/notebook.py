@@ -98,7 +98,7 @@ def figures(source: Path, catalogue: Catalogue, contents: Contents) -> list[str]
 
 
 def absent(source: Path, catalogue: Catalogue, contents: Contents) -> str:
-    """Why a notebook has nothing to draw on a study; empty if it has something.
+    """The reason why a notebook has nothing to draw on a study; empty if it has something.
 
     A notebook that draws no claim and no phase diagram is drawn always.
     """

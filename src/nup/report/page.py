@@ -1,7 +1,8 @@
-"""What the cells of a figure notebook do: read tables, state claims, draw and show figures."""
+"""The cells of a figure notebook: read tables, state claims, draw and show figures."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import pandas as pd
 from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 
-from nup import plugin
 from nup.claims import Catalogue, load_catalogue, report
 from nup.claims.catalogue import Claim
 from nup.figures import FIGURES
@@ -32,7 +32,7 @@ class Page:
         figures: folder to which figures are saved.
         claims: the file of claims; those of plug-ins are added.
         reads: names of the tables to read.
-        plugins: paths of plug-ins, separated by spaces.
+        plugins: paths of plug-ins, joined by ``os.pathsep``.
 
     Attributes:
         catalogue: all claims.
@@ -49,9 +49,10 @@ class Page:
         reads: Sequence[str],
         plugins: str = "",
     ) -> None:
-        for path in plugins.split():
+        for path in filter(None, plugins.split(os.pathsep)):
             plugin_files.load(path)
-        self.catalogue: Catalogue = load_catalogue(claims, *plugin.claims_files())
+        further = [file for plugin in plugin_files.loaded() for file in plugin.claims]
+        self.catalogue: Catalogue = load_catalogue(claims, *further)
         self.data = {
             name: store.read_table(name, Path(tables) / f"{name}.parquet") for name in reads
         }
@@ -62,8 +63,8 @@ class Page:
 
     def state(self, claim_id: str) -> None:
         """Show a claim as fixed before the runs, then its verdicts."""
-        display(Markdown(report.claim_text(self.catalogue[claim_id])))
-        display(Markdown("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id)))
+        self.write(report.claim_text(self.catalogue[claim_id]))
+        self.write("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id))
 
     def rows(self, claim_id: str) -> None:
         """Show every row of the claims table that belongs to a claim."""
@@ -101,7 +102,8 @@ class Page:
     def show(self, figure: Figure, file: str) -> None:
         """Save a figure under ``figures`` and show the saved file."""
         path = save(figure, self._figures / file)
-        display(Image(path, width=_WIDTH, alt=figure.get_suptitle()))
+        image = Image(path, width=_WIDTH, alt=figure.get_suptitle())
+        display(image)
 
     def claims_with_runs(self) -> list[Claim]:
         """The claims whose experiments the study has."""

@@ -30,7 +30,7 @@ SORT_KEYS = ("experiment", "run_id", "cell_id", "line", "step", "layer")
 _ENCODINGS = {"float": "BYTE_STREAM_SPLIT", "step": "DELTA_BINARY_PACKED"}
 _COMPRESSION = 19
 
-#: What a table may be given as: a DataFrame, an Arrow table or a mapping of columns.
+#: A table to be written: a DataFrame, an Arrow table or a mapping of columns.
 Columns = Any
 
 

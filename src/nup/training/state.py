@@ -20,7 +20,9 @@ class State(NamedTuple):
     previous: Tensor  # η_{t−1}; NaN before the first step
     limit: Tensor  # loss beyond which a run has diverged
     sharpness: Tensor  # start vectors of λ_t [E, 2, n·d_out]
-    hessian: Tensor  # start vectors of the Hessian's [E, 2, N], or [E, 2, 0] where it is not asked for
+    hessian: (
+        Tensor  # start vectors of the Hessian's [E, 2, N], or [E, 2, 0] where it is not asked for
+    )
     scaling: Any  # what the gradient scaling remembers
     memories: dict[str, Any]  # what observables remember, by name
     flops: Tensor  # operations that the updates so far needed

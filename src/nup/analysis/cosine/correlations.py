@@ -1,8 +1,8 @@
-"""Does the cosine go with feature learning, and more than simpler measures do? [operational]
+"""Correlation of the cosine, and of simpler measures, with feature learning [operational].
 
 Partial rank correlations as the claim ``cosine-features`` takes them: over a seed's stable runs of
 one net at constant rates without gradient scaling, log2 LR and depth held fixed, averaged over
-nets. Here for more outcomes, and for rivals of the cosine. They judge nothing.
+nets. This module adds outcomes and rivals of the cosine. No verdict depends on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nup.claims.estimators.features import LEAST_PARTIAL_RUNS, cosine_runs, held
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import bootstrap_mean, partial_rank_correlation
 
-#: What may go with feature learning: column → name. The first is the claim's.
+#: Candidates for going with feature learning: column → name. The first is the claim's.
 PREDICTORS: dict[str, str] = {
     "cosine": "late cosine",
     "displacement": "displacement",
@@ -43,7 +43,7 @@ FEATURES: dict[str, str] = {
     "movement_spectral": "movement, spectral",
     "evolution": "evolution",
 }
-#: What the cosine is compared on besides.
+#: Further outcomes with which the cosine is correlated.
 COMPARISONS: dict[str, str] = {
     "final_sharpness": "final λ",
     "test_accuracy": "test accuracy",
@@ -89,7 +89,7 @@ def _at(table: pd.DataFrame, step: int | pd.Series[Any]) -> pd.DataFrame:
 
 
 def correlations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
-    """One row an activation, regime, predictor and outcome: the correlation with its interval.
+    """One row per activation, regime, predictor and outcome: the correlation with its interval.
 
     Columns: ``activation``; ``regime``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or
     ``DIFFERENCE``; ``outcome``; ``estimate``, ``low``, ``high`` over ``seeds``; ``rival`` of a

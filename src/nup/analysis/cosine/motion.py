@@ -25,7 +25,7 @@ class Motion(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What ‖θ_t − θ_0‖² is made of, each of shape ``[T + 1]`` and zero at t = 0.
+    """The two parts of ‖θ_t − θ_0‖², each of shape ``[T + 1]`` and zero at t = 0.
 
     Attributes:
         diffusive: Σ_{u<t} ‖Δ_u‖², the mean squared displacement of independent directions.
@@ -61,7 +61,7 @@ def autocorrelation(values: ArrayLike, lags: int) -> Floats:
 
 
 class Reversal(NamedTuple):
-    """How the direction of an update follows that of the one before.
+    """Regression of the direction of an update on the direction of the update before.
 
     Attributes:
         slope: −1 across a valley, 0 for independent directions, 1 on a straight line; nan if

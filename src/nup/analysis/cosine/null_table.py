@@ -1,4 +1,4 @@
-"""How far measured motion is from the null motions, and how sure a mean cosine is [operational]."""
+"""Measured motion against null motions, and the uncertainty of mean cosines [operational]."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def simulate(run: pd.Series, motion: Motion, simulations: int, seed: int) -> Sim
 def null_table(
     tables: Mapping[str, pd.DataFrame], claim: Claim, simulations: int = SIMULATIONS, seed: int = 0
 ) -> pd.DataFrame:
-    """One row an activation, regime and kind of run: the run against its nulls, over seeds.
+    """One row per activation, regime and kind of run: the run against its nulls, over seeds.
 
     Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
     bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
@@ -129,9 +129,9 @@ def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
 
 
 def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
-    """How sure the mean cosine of each phase is: the steps of a run are not independent.
+    """Uncertainty of the mean cosine of each phase: the steps of a run are not independent.
 
-    One row an activation, regime and criterion of the claim, on the steps that it counts.
+    One row per activation, regime and criterion of the claim, on the steps that it counts.
     Columns: ``cosine`` the mean over seeds with its bootstrap interval; ``steps`` in all seeds;
     ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
     variance 1/N), if the measured cosines were independent, and from the spread between seeds,

@@ -1,4 +1,4 @@
-"""Motions that a run is held against: independent directions, shuffled cosines, one valley.
+"""Null motions for a run: independent directions, shuffled cosines, one valley.
 
 All of them keep the run's own step lengths. Randomness comes from the generator given.
 """

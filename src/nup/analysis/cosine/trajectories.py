@@ -15,7 +15,7 @@ from nup.claims.run_selection import NotRun, RunSelection, Undecided, by_regime
 #: η_tλ_t at the edge of stability [lit].
 EDGE = 2.0
 
-#: How runs are chosen among a seed's runs of one kind: see ``representative_runs``.
+#: Chooses one of a seed's runs of one kind, see ``representative_runs``.
 _Choice = Callable[[pd.DataFrame], pd.DataFrame]
 
 

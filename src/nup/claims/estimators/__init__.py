@@ -1,7 +1,7 @@
 """Estimators by name: functions of a run selection and of the arguments that a criterion names.
 
-Each returns a ``Measurement`` (one number a seed), or raises ``NotRun`` or ``Undecided``. A module
-of this package, or a plug-in, registers its estimators with ``register``.
+Each returns a ``Measurement`` (one number per seed), or raises ``NotRun`` or ``Undecided``. A
+module of this package, or a plug-in, registers its estimators with ``register``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the learning rates that work depend on depth, and on width [operational]."""
+"""Estimators of learning rates against depth and against width [operational]."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def slopes_by_seed(
     """Slope of log2 of ``values`` against log2 size of the seeds that have a run at every size.
 
     Args:
-        chosen: one row a (size, seed).
+        chosen: one row per (size, seed).
         values: positive, aligned with ``chosen``.
         n_sizes: number of sizes a seed must have.
         axis: the size: depth or base width.
@@ -66,7 +66,7 @@ def depth_slope_gain(selection: RunSelection, net: str, against: str, rate: Rate
 
 
 def shrinkage(own: Measurement, other: Measurement, names: str) -> Measurement:
-    """By how much ``own`` is smaller than ``other`` in magnitude, paired by seed."""
+    """Magnitude of ``other`` minus magnitude of ``own``, paired by seed."""
     return difference(
         Measurement(other.by_seed.abs(), other.undecided),
         Measurement(own.by_seed.abs(), own.undecided),
@@ -88,7 +88,7 @@ def difference(left: Measurement, right: Measurement, names: str) -> Measurement
 
 
 def require_same_depths(selection: RunSelection, net: str, against: str) -> None:
-    """Two slopes compare only over the same depths.
+    """Require that two nets were run at the same depths, so that their slopes compare.
 
     Raises:
         NotRun: if the two nets were run at different depths.

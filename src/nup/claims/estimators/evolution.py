@@ -1,4 +1,4 @@
-"""How far the preactivations have moved at the end of training [v1], in our reading [operational].
+"""Estimators of the evolution of preactivations [v1], as interpreted here [operational].
 
 Hidden layers only: the output layer must move as far as the targets ask, whatever the depth.
 """

@@ -20,10 +20,10 @@ from nup.claims.statistics import partial_rank_correlation, rank_correlation
 #: Quality of features: columns of the table ``layers``.
 Feature = Literal["soft_rank", "stable_rank", "alignment"]
 
-#: Those that the claims speak of.
+#: Features that the claims name.
 FEATURES: tuple[Feature, ...] = ("soft_rank", "alignment")
 
-#: What a correlation with the learning rate is taken of: a feature's or a run's column.
+#: Columns of features or of runs that are correlated with the learning rate.
 Quantity = Literal["soft_rank", "stable_rank", "alignment", "final_sharpness"]
 
 #: Runs that a rank correlation needs at least.

@@ -39,7 +39,7 @@ def log_norm_slope(
 def log_norm_slope_ratio(
     selection: RunSelection, direction: Direction, weight_variance: float, net: str
 ) -> Measurement:
-    """That slope over its infinite-width value: ½ ln σ² forward, −½ ln σ² backward [derived]."""
+    """``log_norm_slope`` over its infinite-width value, ½ ln σ² or backward −½ ln σ² [derived]."""
     measured = log_norm_slope(selection, direction, weight_variance, net)
     sign = 1 if direction == "forward" else -1
     theory = sign * 0.5 * np.log(weight_variance)

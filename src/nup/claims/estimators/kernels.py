@@ -23,7 +23,7 @@ Quantity = Literal["distance error", "condition gap"]
 
 
 def kernel_rows(selection: RunSelection, net: str) -> pd.DataFrame:
-    """One row a net, seed, depth and width, with ``condition_gap`` = κ/κ_∞ − 1.
+    """One row per net, seed, depth and width, with ``condition_gap`` = κ/κ_∞ − 1.
 
     Raises:
         NotRun: if the kernels of this net were not measured.
@@ -67,7 +67,7 @@ def concentration_log_ratio(
 ) -> Measurement:
     """ln of the NTK error of the first of two ``activations`` over that of the second, by seed.
 
-    The same numbers whichever activation is judged.
+    The numbers do not depend on the activation that is evaluated.
     """
     logs = []
     for name in activations:
@@ -100,8 +100,8 @@ def condition_gap_ratio(
 ) -> Measurement:
     """κ/κ_∞ − 1 of the activation with the larger Δ_φ over that of the other, by seed.
 
-    At the depth where the ratio is largest, so that a value below 1 holds at every depth. The same
-    numbers whichever activation is judged.
+    At the depth where the ratio is largest, so that a value below 1 holds at every depth. The
+    numbers do not depend on the activation that is evaluated.
     """
     tables = [kernel_rows(selection.within(activation=name), net) for name in activations]
     tables.sort(key=lambda rows: -float(rows["delta_phi"].iloc[0]))

@@ -1,4 +1,4 @@
-"""The cosine of new and cumulative updates, phase by phase [v1], in our reading [operational]."""
+"""The cosine of new and cumulative updates, by phase [v1], as interpreted here [operational]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What depthwise gradient scaling ξ does to the largest stable learning rate [v2] [operational]."""
+"""Estimators of the effect of gradient scaling ξ on stable learning rates [v2] [operational]."""
 
 from __future__ import annotations
 

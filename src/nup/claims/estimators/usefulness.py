@@ -1,4 +1,4 @@
-"""Test accuracy at regimes tuned on validation data, against tuned baselines [operational]."""
+"""Test accuracy of runs tuned on validation data, against tuned baselines [operational]."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pandas as pd
 from nup.claims.estimators import register
 from nup.claims.run_selection import Measurement, NotRun, RunSelection
 
-#: What a comparison holds equal, beside the number of parameters.
+#: Costs that a comparison may hold equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]
 
-#: Results of a run, or of one of its states, by which regimes are chosen and nets compared.
+#: Results of a run, or of one of its states, by which runs are chosen and nets compared.
 RESULTS = ["validation_accuracy", "validation_loss", "test_accuracy"]
 
 #: Relative rounding of ``flops`` in ``steps``, which are stored as float32.

@@ -1,4 +1,4 @@
-"""From tables to the table ``readings``: every claim evaluated under every interpretation."""
+"""Evaluation of every claim under every interpretation: the table ``readings``."""
 
 from __future__ import annotations
 

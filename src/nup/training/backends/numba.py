@@ -71,9 +71,10 @@ class NumbaBackend:
                 state.previous,
             )
         )
-        first, second = (
-            [moment.numpy() for moment in state.moments] or [weights[:, :0], weights[:, :0]]
-        )
+        first, second = [moment.numpy() for moment in state.moments] or [
+            weights[:, :0],
+            weights[:, :0],
+        ]
         batches = segment.batches.numpy()
         c = state.options.get("c", state.previous).numpy()
 

@@ -124,9 +124,7 @@ class TorchBackend:
         linear = linearized_curvature(objective, weights, along)
         return coefficients[0], coefficients[1], linear
 
-    def _motion(
-        self, state: State, direction: Tensor, due: bool, final: bool
-    ) -> dict[str, Tensor]:
+    def _motion(self, state: State, direction: Tensor, due: bool, final: bool) -> dict[str, Tensor]:
         """Inner products per layer of the direction and the displacement, where due. Each [E, l]"""
         if not due:
             return {}
@@ -140,9 +138,7 @@ class TorchBackend:
             "products": dots(along, moved),
         }
 
-    def _sums(
-        self, good: Tensor, found: dict[str, Tensor], counts: npt.NDArray[np.int64]
-    ) -> Sums:
+    def _sums(self, good: Tensor, found: dict[str, Tensor], counts: npt.NDArray[np.int64]) -> Sums:
         members, depth = len(good), self._stack.network.depth
         shapes = {
             "loss": (),
@@ -151,7 +147,9 @@ class TorchBackend:
             "hessian": (3,),
             "taylor": (3,),
             "fallback": (),
-            **dict.fromkeys(("heights", "updates", "displacements", "products", "scales"), (depth,)),
+            **dict.fromkeys(
+                ("heights", "updates", "displacements", "products", "scales"), (depth,)
+            ),
         }
         arrays = {
             name: (

@@ -50,9 +50,7 @@ def probe(context: Context) -> Mapping[str, Tensor]:
     before = network.features(inputs, initial)
     betas = network.parameterization.branch_multipliers
     parts: dict[str, list[Tensor]] = {name: [] for name in probe_columns}
-    for k, (weight, moved) in enumerate(
-        zip(context.weights, context.displacement, strict=True)
-    ):
+    for k, (weight, moved) in enumerate(zip(context.weights, context.displacement, strict=True)):
         x, size = now.features[k], initial[k].norm(dim=(-2, -1))
         changes = (
             now.preactivations[k] - initial[k],

@@ -1,4 +1,4 @@
-"""Settings: an experiment run with several losses or batch sizes is judged in each by itself."""
+"""Regimes: a claim is evaluated for each loss and batch size of its experiment separately."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def overall(judged: pd.DataFrame, claim: str) -> dict[tuple[str, str], str]:
     return rows.set_index(["activation", "setting"])["verdict"].to_dict()
 
 
-def test_settings_are_found_named_and_ordered(full_batch):
+def test_regimes_are_found_named_and_ordered(full_batch):
     variants = [("cross_entropy", 32), ("mse", 64), ("mse", None), ("cross_entropy", None)]
     tables = together(*(in_regime(full_batch, *variant) for variant in variants))
     found = regimes_of(tables, "useful")
@@ -89,9 +89,9 @@ def test_settings_are_found_named_and_ordered(full_batch):
     assert regimes_of(tables, "another") == regimes_of({}, "useful") == []
 
 
-def test_evidence_of_one_setting_holds_its_runs_alone(both):
+def test_selection_of_one_regime_holds_its_runs_alone(both):
     regime = Regime("cross_entropy", 256)
-    selection = RunSelection(both, "useful", "abs", setting=regime)
+    selection = RunSelection(both, "useful", "abs", regime=regime)
     assert set(selection.runs["loss_name"]) == {"cross_entropy"}
     assert set(selection.within(activation="relu").runs["batch_size"]) == {256}
     assert len(selection.runs) * 2 == len(RunSelection(both, "useful", "abs").runs)
@@ -99,7 +99,7 @@ def test_evidence_of_one_setting_holds_its_runs_alone(both):
         RunSelection(both, "useful", "abs").runs_of()
 
 
-def test_each_setting_has_its_verdict(judged):
+def test_each_regime_has_its_verdict(judged):
     assert overall(judged, "useful") == {
         ("abs", FULL): "supported",
         ("abs", USUAL): "contradicted",
@@ -112,14 +112,14 @@ def test_each_setting_has_its_verdict(judged):
     }
 
 
-def test_a_setting_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
+def test_a_regime_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
     alone = evaluate(full_batch, catalogue)
     within = judged[judged["setting"] != USUAL].reset_index(drop=True)
     pd.testing.assert_frame_equal(within, alone)
     assert set(alone["setting"]) == {FULL, "initialization"}
 
 
-def test_an_activation_is_judged_in_its_own_settings(full_batch, catalogue):
+def test_an_activation_is_judged_in_its_own_regimes(full_batch, catalogue):
     usual = in_regime(comparisons.useful_tables(("abs",)), "cross_entropy", 256)
     found = overall(evaluate(together(full_batch, usual), catalogue), "useful")
     assert set(found) == {("abs", FULL), ("abs", USUAL), ("relu", FULL)}
@@ -133,7 +133,7 @@ def test_a_claim_about_full_batches_is_not_judged_on_others(full_batch, catalogu
     assert overall(evaluate(small, catalogue), "edge-of-stability") == {("abs", ""): "not run"}
 
 
-def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batch, catalogue):
+def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, full_batch, catalogue):
     text = report.verdict_text(judged, "useful")
     assert "- `abs, mse, full batch`: **supported**" in text
     assert "- `relu, cross-entropy, batch 256`: **contradicted**" in text
@@ -148,7 +148,7 @@ def test_pages_name_the_setting_only_where_it_tells_rows_apart(judged, full_batc
     assert not any("full batch" in page for page in [*pages, report.index_text(alone, catalogue)])
 
 
-def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
+def test_figures_have_their_rows_for_each_regime(both, judged, catalogue):
     figure = tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
     assert len(titles) == 2 * 3 * 2
@@ -159,7 +159,7 @@ def test_figures_have_their_rows_for_each_setting(both, judged, catalogue):
     assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
 
 
-def test_the_scorecard_has_a_line_for_each_setting(judged, catalogue):
+def test_the_scorecard_has_a_line_for_each_regime(judged, catalogue):
     axis = verdict_table(judged, catalogue).axes[0]
     heads = [tick.get_text().split("\n")[0] for tick in axis.get_yticklabels()]
     assert heads[2:] == ["edge-of-stability", f"useful: {FULL}", f"useful: {USUAL}"]
@@ -183,7 +183,7 @@ def depths() -> dict[str, pd.DataFrame]:
     )
 
 
-def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
+def test_correlations_of_the_cosine_are_those_of_a_regime(depths):
     claim = load_catalogue(ROOT / "config" / "claims.yaml")["cosine-features"]
     found = correlations.correlations(depths, claim)
     of_cosine = found[(found["predictor"] == "cosine") & (found["outcome"] == "soft_rank_gain")]
@@ -197,7 +197,7 @@ def test_correlations_of_the_cosine_are_those_of_a_setting(depths):
     assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
 
 
-def test_readings_are_judged_in_each_setting(depths):
+def test_readings_are_judged_in_each_regime(depths):
     catalogue = load_catalogue(ROOT / "config" / "claims.yaml")
     aspects = load_interpretations(ROOT / "config" / "readings.yaml", catalogue).aspects
     rules = Interpretations(aspects=[each for each in aspects if each.name == "update rule"])
@@ -242,7 +242,7 @@ def test_studies_stand_side_by_side(studies, catalogue):
     assert [line.split(" | ")[3] for line in lines[2:-2]] == ["initialization", FULL, FULL]
 
 
-def test_without_a_difference_there_is_no_column_for_the_setting(studies, catalogue):
+def test_without_a_difference_there_is_no_column_for_the_regime(studies, catalogue):
     alone = scorecard.markdown(studies[:1], catalogue).splitlines()
     assert alone[0] == "| figure | claim | notebook | `abs` | `relu` |"
     assert alone[-1].startswith("| [`useful.png`](results/small/figures/useful.png) | νP and")
