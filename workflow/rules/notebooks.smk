@@ -81,7 +81,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
             plugins=["-p", "plugins", os.pathsep.join(PLUGIN_FILES)] if PLUGIN_FILES else [],
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
-            "(export IPYTHONDIR=\"$(mktemp -d)\" MPLBACKEND=Agg &&"
+            '(export IPYTHONDIR="$(mktemp -d)" MPLBACKEND=Agg &&'
             " trap 'rm -rf \"$IPYTHONDIR\"' EXIT &&"
             " papermill -k python3 --no-progress-bar {input.source:q} {log.notebook:q}"
             " -p tables {params.tables:q} -p figures {params.figures:q}"
