@@ -18,7 +18,7 @@ from nup.networks.activations import Activation, activation
 from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, Trace, initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs.specification import InitSpec, canonical_json
+from nup.specs import InitSpec, canonical_json
 
 #: Columns of the net's NTK, null in all other rows.
 _OF_THE_NET = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")

@@ -8,29 +8,49 @@ that no run uses changes no digest.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from nup.data.sources import SOURCES
 from nup.jobs import provenance
 from nup.networks.parameterization import PARAMETERIZATIONS
-from nup.registry import Entry
+from nup.registry import Entry, Registry, plugin_files
 from nup.specs import InitSpec, PhaseSpec, RunSpec
+from nup.training.observables import OBSERVABLES
+from nup.training.optimizers import OPTIMIZERS
+from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES
 
 #: The module that trains runs.
 TRAINING = "nup.jobs.training"
 
+S = TypeVar("S", RunSpec, InitSpec, PhaseSpec)
 
-def used(spec: RunSpec | InitSpec | PhaseSpec) -> Iterator[Entry]:
-    """The registry entries that a specification names."""
-    yield PARAMETERIZATIONS[spec.parameterization]
-    yield SOURCES[spec.data.name]
+
+def used(spec: RunSpec | InitSpec | PhaseSpec) -> Iterator[tuple[str, Entry]]:
+    """The registry entries that a specification names, each with the kind of its registry."""
+    names: list[tuple[Registry[Any], str]] = [
+        (PARAMETERIZATIONS, spec.parameterization),
+        (SOURCES, spec.data.name),
+    ]
     if isinstance(spec, RunSpec):
-        yield SCHEDULES[spec.schedule.name]
+        names += [
+            (SCHEDULES, spec.schedule.name),
+            (SCALINGS, spec.schedule.gradient_scaling),
+            (OPTIMIZERS, spec.optimizer.name),
+            *((OBSERVABLES, name) for name in spec.record),
+        ]
+    yield from ((registry.kind, registry[name]) for registry, name in names)
+
+
+def with_plugins(spec: S) -> S:
+    """The specification with the digests of the plug-ins that define entries of it."""
+    return replace(spec, plugins=plugin_files.digests(used(spec)))
 
 
 def modules(spec: RunSpec | InitSpec | PhaseSpec) -> tuple[str, ...]:
     """Names of the modules that define the entries of a specification, sorted."""
-    return tuple(sorted({entry.module for entry in used(spec)}))
+    return tuple(sorted({entry.module for _, entry in used(spec)}))
 
 
 def run_code_digest(spec: RunSpec) -> str:

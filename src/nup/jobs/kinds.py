@@ -114,6 +114,7 @@ def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
             options=net.options,
             weight_variance=net.weight_variance,
             dtype="float64",
+            record={"steps": 1, "curvature": 1, "probe": 1, "features": 1},
         )
         for net in nets
     ]

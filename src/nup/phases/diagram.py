@@ -17,7 +17,7 @@ from nup.data.datasets import Dataset
 from nup.phases import runs
 from nup.phases.runs import SHARPNESS, Kind
 from nup.phases.threshold_search import LINES, LOSS_MARGIN, SHARPNESS_MARGIN, Outcome, Search, rises
-from nup.specs.specification import PhaseSpec, RunSpec
+from nup.specs import PhaseSpec, RunSpec
 from nup.training import costs
 from nup.training.loop import train
 from nup.training.recorder import Columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nup.phases.threshold_search import Ladder
-from nup.specs.specification import PhaseSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import PhaseSpec, RunSpec, ScheduleSpec
 
 #: ``initial`` measures λ_0; ``whole`` runs, of T steps, tell whether the loss rises, whether they
 #: catapult and whether they are lost; ``early`` ones measure the sharpness at each first step.
@@ -24,11 +24,10 @@ SHARPNESS = {
 def run(spec: PhaseSpec, kind: Kind, learning_rate: float = STILL) -> RunSpec:
     """The run of one kind at one rate."""
     steps = {"initial": 1, "whole": spec.steps, "early": spec.early}[kind]
-    cadences = dict.fromkeys(("curvature", "taylor", "layers", "probe", "features", "hessian"), 0)
     if kind == "whole":
-        cadences["curvature"] = spec.steps  # λ of the Gauss–Newton matrix, at both ends
+        measured = {"curvature": spec.steps}  # λ of the Gauss–Newton matrix, at both ends
     else:
-        cadences[SHARPNESS[spec.sharpness][0]] = 1
+        measured = {SHARPNESS[spec.sharpness][0]: 1}
     return RunSpec(
         experiment=spec.experiment,
         data=spec.data,
@@ -44,7 +43,7 @@ def run(spec: PhaseSpec, kind: Kind, learning_rate: float = STILL) -> RunSpec:
         weight_variance=spec.weight_variance,
         loss=spec.loss,
         dtype=spec.dtype,
-        record=RecordSpec(steps=1, **cadences),
+        record={"steps": 1, **measured},
     )
 
 

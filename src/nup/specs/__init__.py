@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nup.specs.identity import Specification, canonical_json, digest
 from nup.specs.nets import InitSpec, PhaseSpec
-from nup.specs.parts import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
 from nup.specs.run import DIVERGENCE_RATIO, STABLE_RATIO, RunSpec
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "InitSpec",
     "OptimizerSpec",
     "PhaseSpec",
-    "RecordSpec",
     "RunSpec",
     "ScheduleSpec",
     "Specification",

@@ -28,11 +28,12 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A learning-rate schedule by registry name with its options, and a gradient scaling."""
+    """A learning-rate schedule and a gradient scaling, by registry names with their options."""
 
     name: str = "constant"
     options: Mapping[str, Any] = field(default_factory=dict)
     gradient_scaling: str = "none"
+    scaling_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,3 @@ class OptimizerSpec:
 
     name: str = "sgd"
     options: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RecordSpec:
-    """Every how many steps each group of observables is recorded; 0 is never.
-
-    The first step and the final state are recorded in every group whose cadence is not 0.
-
-    ``steps``      loss, η, update norm, displacement and cosine of the whole parameter vector
-    ``curvature``  λ_t, the top eigenvalue of the preconditioned Gauss–Newton matrix
-    ``taylor``     Taylor coefficients T1, T2, T3 of the loss along the update
-    ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
-    ``probe``      per layer: relative evolution of the probe set's preactivations and its split
-    ``features``   per layer: soft and stable rank, kernel alignment, weight movement; accuracies
-    ``accuracy``   accuracy and loss on validation data, accuracy on test data
-    ``hessian``    largest algebraic eigenvalue of the preconditioned Hessian: dear, so never unless
-                   asked for
-    """
-
-    steps: int = 1
-    curvature: int = 50
-    taylor: int = 0
-    layers: int = 10
-    probe: int = 10
-    features: int = 50
-    hessian: int = 0
-    accuracy: int = 0

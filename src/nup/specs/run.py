@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nup.specs.identity import Specification
-from nup.specs.parts import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
 
 #: Divergence rule: a run whose loss is not finite, or exceeds this multiple of the larger of its
 #: initial loss and the loss of the constant predictor, has diverged. Far above the factor 10 that
@@ -27,6 +27,8 @@ class RunSpec(Specification):
     ``width`` is the width argument given to the parameterization. ``base_width`` is the width of
     the grid cell it belongs to; the two differ only where ``matched_to`` names the parameterization
     (``"nup(r=2)"``) whose parameter count a constant width was chosen to match.
+    ``record`` says every how many steps each observable is recorded; those that it does not name
+    are not recorded. The first step and the final state are recorded in any case.
     ``learning_rate`` is None for schedules that set the rate from what they measure.
     ``plugins`` are the registry entries of the run that come from plug-ins
     (``"schedule mine"``), with the digests of their files.
@@ -35,7 +37,6 @@ class RunSpec(Specification):
     NESTED: ClassVar[Mapping[str, Any]] = {
         "data": DataSpec,
         "schedule": ScheduleSpec,
-        "record": RecordSpec,
         "optimizer": OptimizerSpec,
     }
     #: Runs that differ in these alone have equal shapes and measurements: they train as one stack.
@@ -58,7 +59,7 @@ class RunSpec(Specification):
     loss: str = "mse"
     batch_size: int | None = None
     dtype: str = "float32"
-    record: RecordSpec = field(default_factory=RecordSpec)
+    record: Mapping[str, int] = field(default_factory=dict)
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     plugins: Mapping[str, str] = field(default_factory=dict)
 

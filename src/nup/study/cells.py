@@ -12,13 +12,7 @@ from typing import Any
 from nup.data import datasets
 from nup.data.sources import SOURCES
 from nup.networks.activations import activation
-from nup.networks.parameterization import (
-    PARAMETERIZATIONS,
-    Parameterization,
-    matched_width,
-    parameterization,
-)
-from nup.registry import Entry, plugin_files
+from nup.networks.parameterization import Parameterization, matched_width, parameterization
 from nup.specs import DataSpec
 from nup.study.models import ParameterizationEntry, Shapes
 from nup.study.values import Named
@@ -48,16 +42,7 @@ class Cell:
             "width": self.width,
             "activation": self.activation,
             "weight_variance": self.weight_variance,
-            "plugins": plugin_files.digests(self.entries),
         }
-
-    @property
-    def entries(self) -> list[tuple[str, Entry]]:
-        """The registry entries behind the net and its data."""
-        return [
-            (PARAMETERIZATIONS.kind, PARAMETERIZATIONS[self.net.name]),
-            (SOURCES.kind, SOURCES[self.data.name]),
-        ]
 
 
 def cells(settings: Shapes, path: str | Path) -> list[Cell]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from nup.data.sources import SOURCES
 from nup.networks.parameterization import PARAMETERIZATIONS
 from nup.registry import Registry
-from nup.specs import DataSpec, RecordSpec
+from nup.specs import DataSpec
 from nup.study.models import (
     DEFAULTS,
     CriticalRates,
@@ -20,13 +20,15 @@ from nup.study.models import (
     OptimizerEntry,
     ParameterizationEntry,
     PhaseDiagram,
-    Record,
     ScheduleEntry,
     Settings,
     Shapes,
     Study,
 )
 from nup.study.values import DATA_KEYS, Octaves
+from nup.training.observables import OBSERVABLES
+from nup.training.optimizers import OPTIMIZERS
+from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES
 
 #: Model, how its section is called, and the model whose keys it shares.
@@ -37,7 +39,6 @@ SECTIONS: tuple[tuple[type[BaseModel], str, type[BaseModel] | None], ...] = (
     (ScheduleEntry, "An entry of `schedule`", None),
     (OptimizerEntry, "An entry of `optimizer`", None),
     (Octaves, "`learning_rate: {log2: …}`", None),
-    (Record, "`record`", None),
     (Initialization, "An entry of `initialization`, beside settings of nets", Shapes),
     (PhaseDiagram, "An entry of `phase_diagrams`, beside settings of nets", Shapes),
     (CriticalRates, "`log2_c` of a phase diagram", None),
@@ -48,6 +49,8 @@ SECTIONS: tuple[tuple[type[BaseModel], str, type[BaseModel] | None], ...] = (
 NAMES: tuple[tuple[str, Registry[Any]], ...] = (
     ("parameterization", PARAMETERIZATIONS),
     ("schedule", SCHEDULES),
+    ("gradient_scaling", SCALINGS),
+    ("optimizer", OPTIMIZERS),
     ("data", SOURCES),
 )
 
@@ -56,6 +59,7 @@ def configuration() -> str:
     """Markdown of all keys with their defaults and meanings, and of the names they may have."""
     sections = [_section(title, _keys(model, shared)) for model, title, shared in SECTIONS]
     sections.insert(2, _section("An entry of `data`", _data_keys()))
+    sections.insert(7, _section("`record`: observables", _observables()))
     sections += [_names(key, registry) for key, registry in NAMES]
     return "\n".join(sections)
 
@@ -67,15 +71,12 @@ def _section(title: str, rows: Iterable[tuple[str, Any, str]]) -> str:
 
 
 def _keys(model: type[BaseModel], shared: type[BaseModel] | None) -> Iterable[tuple[str, Any, str]]:
-    record = RecordSpec()
     for name, field in model.model_fields.items():
         if shared is not None and name in shared.model_fields:
             continue
         default = None if field.is_required() else field.default
         if issubclass(model, Shapes) and default is None:
             default = getattr(DEFAULTS, name, None)
-        if model is Record:
-            default = getattr(record, name)
         yield field.alias or name, default, field.description or ""
 
 
@@ -84,6 +85,14 @@ def _data_keys() -> Iterable[tuple[str, Any, str]]:
         if field.name in DATA_KEYS:
             default = None if field.default is MISSING else field.default
             yield field.name, default, DATA_KEYS[field.name]
+
+
+def _observables() -> Iterable[tuple[str, Any, str]]:
+    """Each observable with its usual cadence, and what it records."""
+    for name, observable in OBSERVABLES.items():
+        columns = [*observable.columns("steps"), *observable.columns("layers")]
+        listed = ", ".join(f"`{column}`" for column in columns)
+        yield name, observable.cadence, f"{observable.summary} {listed}"
 
 
 def _names(key: str, registry: Registry[Any]) -> str:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from nup.errors import UserError
-from nup.registry import plugin_files
+from nup.jobs import entries
 from nup.specs import (
     DataSpec,
     InitSpec,
     OptimizerSpec,
     PhaseSpec,
-    RecordSpec,
     RunSpec,
     ScheduleSpec,
 )
@@ -36,6 +35,7 @@ from nup.study.models import (
     merged,
 )
 from nup.training import optimizers, schedules
+from nup.training.observables import OBSERVABLES
 from nup.training.schedules import SCHEDULES
 
 
@@ -71,7 +71,8 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
             for cell, seed in product(cells(settings, path), settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
-                spec = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
+                net = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
+                spec = entries.with_plugins(net)
                 found[spec.id] = spec
     return found
 
@@ -106,7 +107,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             f"got {settings.resolution}"
         )
     for cell, seed in product(cells(settings, path), settings.seeds):
-        yield PhaseSpec(
+        spec = PhaseSpec(
             experiment=name,
             **cell.shared,
             seed=seed,
@@ -122,27 +123,27 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             loss=settings.loss,
             dtype=settings.dtype,
         )
+        yield entries.with_plugins(spec)
 
 
 def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
     assert settings.steps and settings.loss and settings.dtype and settings.seeds
-    record = settings.record.model_dump(exclude_none=True) if settings.record else {}
+    usual = {name: each.cadence for name, each in OBSERVABLES.items()}
+    cadences = {**usual, **(settings.record or {})}
     common: dict[str, Any] = {
         "experiment": name,
         "steps": settings.steps,
         "loss": settings.loss,
         "batch_size": settings.batch_size,
         "dtype": settings.dtype,
-        "record": RecordSpec(**record),
+        "record": {name: steps for name, steps in cadences.items() if steps},
     }
     rules = product(_schedules(settings), _optimizers(settings))
     axes = product(cells(settings, path), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
         shared = cell.shared
-        entries = [*cell.entries, (SCHEDULES.kind, SCHEDULES[schedule.name])]
-        shared["plugins"] = plugin_files.digests(entries)
         for rate in _rates(entry, schedule, optimizer_entry, cell.entry, settings):
             spec = RunSpec(
                 **common,
@@ -155,17 +156,18 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
                 matched_to=cell.matched_to,
             )
             optimizers.check(spec, cell.net.lr_factors)
-            yield spec
+            yield entries.with_plugins(spec)
 
 
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:
     """Each schedule of the settings with the entry it comes from."""
     assert settings.schedule
     return [
-        (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling)))
+        (entry, schedules.resolve(ScheduleSpec(entry.name, options, scaling.name, scaled_by)))
         for entry in settings.schedule
         for options in combinations(entry.options)
         for scaling in entry.gradient_scaling
+        for scaled_by in combinations(scaling.options)
     ]
 
 

@@ -15,12 +15,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from nup.study.values import (
     Activations,
     AsList,
-    Cadence,
     Counts,
     Data,
     Named,
     Nonempty,
     Rates,
+    Record,
     Seeds,
     Strict,
 )
@@ -46,8 +46,9 @@ class ParameterizationEntry(Named):
 class ScheduleEntry(Named):
     """A schedule, alone or combined with a gradient scaling."""
 
-    gradient_scaling: Annotated[list[str], AsList, Nonempty] = Field(
-        default=["none"], description="`none` or a scaling in the registry; an axis"
+    gradient_scaling: Annotated[list[Named], AsList, Nonempty] = Field(
+        default=[Named(name="none")],
+        description="name of a gradient scaling, or `{name, …options}`; an axis",
     )
     learning_rate: Rates | None = Field(default=None, description=_OWN_RATES)
 
@@ -56,39 +57,6 @@ class OptimizerEntry(Named):
     """An optimizer, with learning rates of its own where they are not those of the grid."""
 
     learning_rate: Rates | None = Field(default=None, description=_OWN_RATES)
-
-
-class Record(Strict):
-    """Every how many steps each group of observables is recorded; 0 is never."""
-
-    steps: Cadence | None = Field(
-        default=None, description="loss, η, norms and cosine of the whole parameter vector"
-    )
-    curvature: Cadence | None = Field(
-        default=None, description="λ_t, top eigenvalue of the preconditioned Gauss–Newton matrix"
-    )
-    taylor: Cadence | None = Field(
-        default=None, description="Taylor coefficients of the loss along the update"
-    )
-    layers: Cadence | None = Field(
-        default=None,
-        description="per layer: update norm, cosine, gradient scale, preactivation RMS",
-    )
-    probe: Cadence | None = Field(
-        default=None,
-        description="per layer: evolution of the probe set's preactivations and its split",
-    )
-    features: Cadence | None = Field(
-        default=None,
-        description="per layer: soft and stable rank, kernel alignment, movement of weights; "
-        "accuracies",
-    )
-    hessian: Cadence | None = Field(
-        default=None, description="top eigenvalue of the preconditioned Hessian; dear"
-    )
-    accuracy: Cadence | None = Field(
-        default=None, description="validation and test accuracy; `features` brings them along"
-    )
 
 
 class Shapes(Strict):
@@ -182,7 +150,9 @@ class Settings(Shapes):
     )
     dtype: Dtype | None = Field(default=None, description="`float32` or `float64`")
     record: Record | None = Field(
-        default=None, description="every how many steps to record what; merged key by key"
+        default=None,
+        description="`{observable: cadence}`, every how many steps to record what; 0 is never; "
+        "merged key by key",
     )
 
 
@@ -256,7 +226,7 @@ def merged(model: type[AnySettings], *layers: Shapes) -> AnySettings:
     for layer in (DEFAULTS, *layers):
         for key in layer.model_fields_set & set(model.model_fields):
             value = getattr(layer, key)
-            if isinstance(value, Record) and isinstance(values.get(key), Record):
-                value = values[key].model_copy(update=value.model_dump(exclude_unset=True))
+            if key == "record" and value is not None:
+                value = {**(values.get(key) or {}), **value}
             values[key] = value
     return model.model_construct(**values)

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from nup.specs import DataSpec
+from nup.training.observables import OBSERVABLES
 
 #: Keys of a data set, which are fields of ``DataSpec``; the other fields follow from these.
 DATA_KEYS = {
@@ -82,6 +83,11 @@ def _activations(value: Any) -> Any:
     return [f"({','.join(map(str, item))})" if isinstance(item, list) else item for item in items]
 
 
+def _record(value: Any) -> Any:
+    """Cadences of observables."""
+    return _only(value, list(OBSERVABLES))
+
+
 class Strict(BaseModel):
     """A mapping that refuses unknown keys and names the allowed ones."""
 
@@ -115,7 +121,7 @@ Rates = Annotated[list[PositiveFloat], BeforeValidator(_learning_rates), Nonempt
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seeds), Nonempty]
 Data = Annotated[list[DataSpec], BeforeValidator(_data), Nonempty]
 Activations = Annotated[list[str], BeforeValidator(_activations), Nonempty]
-Cadence = Annotated[int, Field(ge=0)]
+Record = Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_record)]
 
 
 class Named(BaseModel):

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from nup.data import datasets
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 from nup.training.optimizers import OPTIMIZERS
 from nup.training.schedules import SCHEDULES
 

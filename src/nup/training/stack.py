@@ -78,7 +78,9 @@ class Stack:
         first, *others = self.network.features(inputs, passed.preactivations)
         features = [first.expand(len(passed.loss), *first.shape[-2:]), *others]
         factors = self.network.parameterization.lr_factors
-        return Signals(passed.gradients, features, passed.cotangents, factors)
+        given = self.spec.schedule
+        options = SCALINGS.resolve(given.gradient_scaling, given.scaling_options)
+        return Signals(passed.gradients, features, passed.cotangents, factors, options)
 
 
 def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack, State]:

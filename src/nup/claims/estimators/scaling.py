@@ -50,7 +50,7 @@ def diverged_below_largest_stable(selection: RunSelection, net: str) -> Measurem
     """Number of runs with ξ that diverge at a rate below the largest stable one.
 
     A run diverges by a value that is not finite, or by a loss above the bound of
-    ``nup.specs.specification``, which ends it before its numbers overflow.
+    ``nup.specs.run``, which ends it before its numbers overflow.
     """
     runs = grid_runs(selection, net, gradient_scaling=SCALED, least_sizes=1)
     chosen = chosen_runs(runs, "largest stable")

@@ -14,6 +14,7 @@ def register_images(image_set: images.ImageSet) -> None:
 
     @register(image_set.name, Shape(image_set.d_in, images.CLASSES, size, image_set.n_test))
     def pool(options: Options, seed: int) -> Samples:  # noqa: ARG001
+        """An image benchmark of 10 classes, read from its published files."""
         inputs, labels = images.load(image_set)
         return Samples(inputs, labels=labels.astype(np.int64), test_size=image_set.n_test)
 

@@ -6,11 +6,11 @@ plug-in: a rule, the signals that it requires, and what it remembers of the firs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nup.registry import Entry, Option, Registry
+from nup.registry import Entry, Option, Registry, Value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,14 +24,15 @@ class Signals:
     """What a gradient scaling may look at in one step, for all members, on the step's batch.
 
     ``gradients`` ∂L/∂W_k [E, m_k, m_{k-1}]; ``features`` x_{k-1} [E, n, m_{k-1}] and ``cotangents``
-    ∂L/∂h_k [E, n, m_k], each present if required; ``factors`` c_k; ``initial`` is what the
-    scaling's ``start`` returned at the first step, None without one.
+    ∂L/∂h_k [E, n, m_k], each present if required; ``factors`` c_k; ``options`` are those of the
+    scaling; ``initial`` is what its ``start`` returned at the first step, None without one.
     """
 
     gradients: list[Tensor]
     features: list[Tensor]
     cotangents: list[Tensor]
     factors: tuple[float, ...]
+    options: Mapping[str, Value]
     initial: Any = None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nup.errors import UserError
 from nup.registry import Entry, Option, Registry
-from nup.specs.specification import ScheduleSpec
+from nup.specs import ScheduleSpec
 from nup.training.scalings import SCALINGS
 
 if TYPE_CHECKING:
@@ -94,8 +94,13 @@ def register(
 
 def label(spec: ScheduleSpec) -> str:
     """The canonical label: ``constant``, ``sharpness(c=2.5)+depthwise``."""
-    scaling = "" if spec.gradient_scaling == "none" else f"+{spec.gradient_scaling}"
-    return f"{SCHEDULES.label(spec.name, spec.options)}{scaling}"
+    scaling = scaling_label(spec)
+    return SCHEDULES.label(spec.name, spec.options) + ("" if scaling == "none" else f"+{scaling}")
+
+
+def scaling_label(spec: ScheduleSpec) -> str:
+    """The canonical label of the gradient scaling: ``none``, ``depthwise``."""
+    return SCALINGS.label(spec.gradient_scaling, spec.scaling_options)
 
 
 def resolve(spec: ScheduleSpec) -> ScheduleSpec:
@@ -104,9 +109,11 @@ def resolve(spec: ScheduleSpec) -> ScheduleSpec:
     Raises:
         UserError: an unknown schedule, scaling or option, or a value out of range.
     """
-    SCALINGS[spec.gradient_scaling]  # raises if there is none
     return ScheduleSpec(
-        spec.name, SCHEDULES.resolve(spec.name, spec.options), spec.gradient_scaling
+        spec.name,
+        SCHEDULES.resolve(spec.name, spec.options),
+        spec.gradient_scaling,
+        SCALINGS.resolve(spec.gradient_scaling, spec.scaling_options),
     )
 
 

@@ -1,3 +1,0 @@
-"""Old place of the names of ``nup.specs``."""
-
-from nup.specs import *  # noqa: F403
