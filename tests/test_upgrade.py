@@ -115,3 +115,10 @@ def test_the_shipped_tables_are_read(path):
     for column in ("net", "net_options"):
         if column in table.column_names:
             assert table[column].null_count == 0
+
+
+def test_columns_come_in_the_order_of_the_schema(tmp_path):
+    path = old_runs(tmp_path / "runs.parquet", schedule_c=[None])
+    table = store.read_arrow("runs", path)
+    pq.write_table(table.select(table.column_names[::-1]), path)
+    assert store.read_arrow("runs", path).column_names == list(TABLES["runs"])

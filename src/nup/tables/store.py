@@ -118,9 +118,9 @@ def read_arrow(
 
     checked = check_file(name, path)
     given = pyarrow.parquet.read_schema(checked).names
-    if not upgrade.outdated(name, given):
-        return pyarrow.parquet.read_table(checked, columns=columns)
     wanted = list(columns or TABLES[name])
+    if not upgrade.outdated(name, given):
+        return pyarrow.parquet.read_table(checked, columns=wanted).select(wanted)
     table = pyarrow.parquet.read_table(checked, columns=upgrade.sources(name, given, wanted))
     return upgrade.upgraded(table, schema(name)).select(wanted)
 
