@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 
+#: What is recorded where a test says nothing.
+RECORD = {"steps": 1, "curvature": 50, "layers": 10, "probe": 10, "features": 50}
 DATA = DataSpec("teacher", n_train=16, n_validation=8, n_test=8, n_probe=4)
 
 
@@ -24,7 +26,7 @@ def run_spec(**changes) -> RunSpec:
         "learning_rate": 0.1,
         "seed": 0,
         "steps": 10,
-        "record": RecordSpec(),
+        "record": dict(RECORD),
     }
     return RunSpec(**{**values, **changes})
 

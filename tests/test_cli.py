@@ -108,7 +108,6 @@ def test_adamw_from_the_command_line(nup_command, tmp_path):
     assert status == 0, err
     runs = store.read_table("runs", tmp_path / "runs.parquet")
     assert list(runs["optimizer"]) == ["adamw"]
-    assert list(runs["backend"]) == ["torch"]
     status, out, err = nup_command("train", *small, *adamw, "--weight-decay", 0)
     assert status == 0, err
     assert "adamw(weight_decay=0)" in out

@@ -9,6 +9,7 @@ from nup.errors import UserError
 from nup.jobs import kinds, locks, memory, plan
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job, Limits
+from nup.registry import plugin_files
 
 
 @pytest.fixture
@@ -177,6 +178,23 @@ def test_a_plan_takes_no_jobs_of_another_kind(study):
     study.plan(specs(range(2)))
     other = plan.reconcile(kinds.PHASES, {}, study.jobs, study.runs, Limits())
     assert (other.jobs, other.selection) == ({}, {})
+
+
+def test_jobs_of_a_plugin_are_apart_and_end_with_it(study, tmp_path, monkeypatch):
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\n")
+    digest = plugin_files.load(path).digest
+    own = [replace(run, plugins={"schedule mine": digest}) for run in specs(range(2))]
+    first = study.plan(specs(range(2)) + own, seconds=10)
+    assert len(first.jobs) == 2
+    for job in first.jobs:
+        study.finish(job)
+    assert study.plan(specs(range(2)) + own, seconds=10).selection == first.selection
+    monkeypatch.setattr(plugin_files, "_LOADED", {})  # as after an edit of the file
+    edited = [replace(run, plugins={"schedule mine": "edited"}) for run in specs(range(2))]
+    second = study.plan(specs(range(2)) + edited, seconds=10)
+    assert len(second.jobs.keys() & first.jobs.keys()) == 1
+    assert selected(second) == ids(specs(range(2)) + edited)
 
 
 def test_a_planner_waits_for_another_and_says_so(study, monkeypatch, caplog):

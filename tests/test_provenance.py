@@ -26,8 +26,11 @@ nup.jobs.training.execute([run_spec(steps=1)], Session())
 
 def packages_of_entries():
     """Modules that a registry imports whether a run uses their entries or not."""
-    registries = (entries.PARAMETERIZATIONS, entries.SCHEDULES, entries.SOURCES)
-    return provenance.imported_modules(*(f"{registry.package}.*" for registry in registries))
+    names = ("PARAMETERIZATIONS", "SOURCES", "SCHEDULES", "SCALINGS", "OPTIMIZERS", "OBSERVABLES")
+    registries = [getattr(entries, name) for name in names]
+    return provenance.imported_modules(
+        *(f"{registry.package}.*" for registry in registries if registry.package)
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def rules(package, monkeypatch):
     for name in ("plain", "other"):
         registry.add(Entry(name, module=f"sample.rules.{name}"))
     monkeypatch.setattr(entries, "TRAINING", "sample.training")
-    monkeypatch.setattr(entries, "used", lambda spec: [registry[spec.schedule.name]])
+    monkeypatch.setattr(entries, "used", lambda spec: [("rule", registry[spec.schedule.name])])
     return registry
 
 
@@ -197,9 +200,9 @@ def test_a_plugin_counts_with_its_file(package, rules, tmp_path):
 
 def test_runs_use_the_entries_that_they_name():
     plain = run_spec(data=replace(run_spec().data, name="digits"))
-    names = {entry.name for entry in entries.used(plain)}
-    assert {"mup", "digits", "constant"} <= names
-    assert {"nup", "cosine"}.isdisjoint(names)
+    names = {entry.name for _, entry in entries.used(plain)}
+    expected = {"mup", "digits", "constant", "none", "sgd", *plain.record}
+    assert names == expected
     cosine = entries.run_code_digest(run_spec(schedule=ScheduleSpec("cosine")))
     assert cosine != entries.run_code_digest(run_spec())
 

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from nup.errors import UserError
 from nup.jobs import locks, memory
 from nup.jobs.kinds import Kind, kind
+from nup.registry import plugin_files
 from nup.specs import RunSpec, Specification, digest
 from nup.tables import store
 from nup.training import costs
@@ -197,14 +198,18 @@ def pack(of: Kind[S], specs: Iterable[S], limits: Limits) -> list[Job[S]]:
     memory_mb = limits.memory_mb if of.divides else None
     estimates = [of.seconds(piece, limits.gflops) for piece in pieces]
     bins: list[tuple[float, list[list[S]], list[list[RunSpec]]]] = []
+    bins_of: dict[frozenset[str], list[int]] = {}  # by plug-in: others outlive a change of one
     for index in sorted(range(len(pieces)), key=lambda i: -estimates[i]):
         estimate, piece = estimates[index], pieces[index]
         blocks = [] if memory_mb is None else costs.blocks(of.runs(piece))
-        for number, (load, content, held) in enumerate(bins):
+        alike = bins_of.setdefault(_plugins(piece[0]), [])
+        for number in alike:
+            load, content, held = bins[number]
             if load + estimate <= limits.seconds and memory.fits([*held, *blocks], memory_mb):
                 bins[number] = (load + estimate, [*content, piece], [*held, *blocks])
                 break
         else:
+            alike.append(len(bins))
             bins.append((estimate, [piece], blocks))
     return [Job(of, tuple(spec for piece in content for spec in piece)) for _, content, _ in bins]
 
@@ -249,14 +254,25 @@ def read_selection(path: str | Path) -> tuple[Kind[Any], dict[str, list[str]]]:
 
 
 def _planned(of: Kind[S], folder: Path) -> Iterator[tuple[str, Job[S]]]:
-    """Readable job files by id; files of incompatible versions are left alone."""
+    """Readable job files by id.
+
+    Files of incompatible versions are left alone, and jobs of plug-ins that are not loaded.
+    """
+    known = {plugin.digest for plugin in plugin_files.loaded()}
     for path in sorted(folder.glob("*.json")):
         try:
             job = Job.read(path)
         except UserError:
             continue
-        if job.id == path.stem and job.kind is of:
+        if job.id != path.stem or job.kind is not of:
+            continue
+        if all(_plugins(spec) <= known for spec in job.specs):
             yield job.id, job
+
+
+def _plugins(spec: Any) -> frozenset[str]:
+    """Digests of the plug-ins that a specification uses."""
+    return frozenset(spec.plugins.values())
 
 
 def read_json(path: str | Path) -> Any:
