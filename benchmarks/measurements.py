@@ -13,7 +13,7 @@ from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours, timed_training, with_steps
 from benchmarks.problem import EVERY_STEP, Problem, Shape
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training import costs
 
 log = logging.getLogger("benchmarks")

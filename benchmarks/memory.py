@@ -16,7 +16,7 @@ from benchmarks.effort import Effort
 from nup.jobs import memory
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 from nup.training import costs
 
 log = logging.getLogger("benchmarks")

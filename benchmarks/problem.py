@@ -15,7 +15,7 @@ from nup.data import datasets
 from nup.data.datasets import Dataset
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 
 Array = npt.NDArray[Any]
 

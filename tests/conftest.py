@@ -9,10 +9,12 @@ import pytest
 
 from nup.data.sources import SOURCES
 from nup.networks.parameterization import PARAMETERIZATIONS
+from nup.training.observables import OBSERVABLES
+from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES
 
 
 @pytest.fixture(autouse=True)
 def _registrations_end_with_the_test(monkeypatch):
-    for registry in (PARAMETERIZATIONS, SCHEDULES, SOURCES):
+    for registry in (OBSERVABLES, PARAMETERIZATIONS, SCALINGS, SCHEDULES, SOURCES):
         monkeypatch.setattr(registry, "_entries", {name: registry[name] for name in registry})

@@ -15,7 +15,7 @@ from nup.data.datasets import Dataset
 from nup.networks.activations import Activation, activation
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs.specification import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
 from nup.training.recorder import Columns, Records
 
 SIZES = {"train": 6, "validation": 5, "test": 7, "probe": 4}

@@ -1,4 +1,4 @@
-"""Compiled steps against the same steps by torch on stacks, in float64."""
+"""The backend `numba` against the backend `torch`, the definition, in float64."""
 
 import os
 import subprocess
@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nup.training.backends.compiled import LONGEST
 
 import problems
+import references
 from nup.kernels import jit
-from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
-from nup.training import loop
-from nup.training.backends import segments
+from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.registry import Option
+from nup.tables.schema import LAYERS, STEPS
+from nup.training import observables, scalings, schedules
+from nup.training.backends import numba as kernels
+from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
 from nup.training.loop import train
-from nup.training.schedules import SCHEDULES as SCHEDULES_BY_NAME
-from nup.training.schedules import Schedule
 
 #: Everything that kernels record.
-KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0)
+KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0, hessian=3)
 
 SCHEDULES = {
     "constant": (ScheduleSpec(), 0.1),
@@ -39,9 +40,12 @@ def assert_same(specs, data):
     for table in ("runs", "steps", "layers"):
         expected = getattr(stacked, table)
         for name, values in getattr(compiled, table).items():
-            if values.dtype.kind != "f":
+            if name == "backend":
+                assert set(values) == {"numba"}
+                assert set(expected[name]) == {"torch"}
+            elif values.dtype.kind != "f":
                 assert values.tolist() == expected[name].tolist(), name
-            elif name in ("sharpness_residual", "sharpness_products"):
+            elif name in ("sharpness_residual", "sharpness_products", "hessian_residual"):
                 # Rounding decides where λ is 0, and the residual of a complete Krylov space.
                 alive = expected["sharpness"] > 1e-6
                 np.testing.assert_allclose(values[alive], expected[name][alive], atol=1e-5)
@@ -79,9 +83,7 @@ def test_schedules_losses_and_batches(schedule, loss, batch_size):
 def test_what_torch_measures_beside_them(schedule, batch_size):
     """On cadences that meet one another and the kernels' own, and not."""
     spec, rate = SCHEDULES[schedule]
-    record = replace(KERNELS, probe=3, features=0 if batch_size else 4, accuracy=5)
-    if not batch_size or spec.gradient_scaling == "none":
-        record = replace(record, features=4, hessian=6)
+    record = replace(KERNELS, probe=3, features=4, accuracy=5, hessian=6)
     specs = [
         problems.run(
             schedule=spec,
@@ -140,14 +142,14 @@ def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
             else:
                 each.fill(np.nan)
 
-    make = segments._workspace
+    make = kernels._workspace
 
     def spoiled(*arguments):
         room = make(*arguments)
         spoil(room)
         return room
 
-    monkeypatch.setattr(segments, "_workspace", spoiled)
+    monkeypatch.setattr(kernels, "_workspace", spoiled)
     spec, rate = SCHEDULES[schedule]
     for dtype in ("float64", "float32"):
         run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS, dtype=dtype)
@@ -180,12 +182,12 @@ def test_samples_go_to_the_blas_in_pieces_or_at_once(schedule, monkeypatch):
     run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS)
     for rows in (2, 0):
         monkeypatch.setattr(
-            segments, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
+            kernels, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
         )
         assert_same([run], problems.dataset())
 
 
-def test_runs_that_diverge_within_a_stretch_leave_alone():
+def test_runs_that_diverge_within_a_segment_leave_alone():
     rates = (0.05, 1.0, 2.0)
     specs = [problems.run(learning_rate=rate, steps=30, record=KERNELS) for rate in rates]
     records = assert_same(specs, problems.dataset())
@@ -197,7 +199,7 @@ def test_runs_that_diverge_within_a_stretch_leave_alone():
 
 
 def test_a_rate_that_is_no_number_is_the_reason():
-    """Weights that all became zero within a stretch have no curvature."""
+    """Weights that all became zero within a segment have no curvature."""
     data = problems.one_sample(target=1.0)
     data.targets["train"][:] = 0.0
     data.inputs["train"][:] = 0.0
@@ -207,32 +209,57 @@ def test_a_rate_that_is_no_number_is_the_reason():
         assert records.runs["reason"][0] == "schedule 'sharpness' found no finite rate"
 
 
-def test_stretches_end_where_something_else_is_due_and_are_not_too_long(monkeypatch):
-    taken = []
-    take = loop.CompiledSteps.take
+@pytest.fixture
+def taken(monkeypatch):
+    """Segments that the kernels took: the first step of each, and the one that follows."""
+    segments, advance = [], NumbaBackend.advance
 
-    def spy(self, first):
-        following = take(self, first)
-        taken.append((first, following))
-        return following
+    def spy(self, state, segment):
+        segments.append((segment.steps.start, segment.steps.stop))
+        return advance(self, state, segment)
 
-    monkeypatch.setattr(loop.CompiledSteps, "take", spy)
+    monkeypatch.setattr(NumbaBackend, "advance", spy)
+    return segments
+
+
+def test_segments_end_where_something_else_is_due_and_are_not_too_long(taken):
     data = problems.dataset()
     train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5, accuracy=8))], data)
     starts = [0, 1, 5, 7, 8, 10, 14, 15, 16, 20]
     assert taken == list(zip(starts, [*starts[1:], 21], strict=True))
     taken.clear()
-    steps = 2 * LONGEST + 10
+    longest = NumbaBackend.longest
+    steps = 2 * longest + 10
     train([problems.run(steps=steps, record=RecordSpec(10, 0, 0, 10, 0, 0))], data)
-    starts = [0, 1, LONGEST + 1, 2 * LONGEST + 1, steps]
+    starts = [0, 1, longest + 1, 2 * longest + 1, steps]
     assert taken == list(zip(starts, [*starts[1:], steps + 1], strict=True))
 
 
-def test_progress_tells_every_stretch():
+def test_progress_tells_every_segment():
     said = []
     spec = problems.run(steps=20, record=KERNELS)
     train([spec], problems.dataset(), progress=lambda *state: said.append(state))
     assert said == [(0, 20, 1), (19, 20, 1), (20, 20, 1)]
+
+
+ADAMW = OptimizerSpec("adamw", {"beta1": 0.7, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3})
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_adamw(loss, batch_size):
+    spec = problems.run(
+        parameterization="sp",
+        activation="relu",
+        loss=loss,
+        schedule=ScheduleSpec("cosine", {"warmup": 0.3}),
+        learning_rate=0.03,
+        batch_size=batch_size,
+        optimizer=ADAMW,
+        steps=12,
+        record=replace(KERNELS, curvature=0, hessian=0, probe=5),
+    )
+    assert_same([spec, replace(spec, seed=1)], problems.dataset("classes"))
 
 
 def test_threads_change_nothing():
@@ -248,48 +275,89 @@ def test_threads_change_nothing():
     assert found[0] == found[1]
 
 
-def test_what_kernels_cannot_do_is_done_by_torch(monkeypatch):
-    def refuse(self, first):
-        raise AssertionError("the kernels were asked")
+def test_what_kernels_do_not_know_is_done_by_torch(taken):
+    @scalings.register(requires=("cotangents",), start=lambda signals: power(signals))
+    def fading(signals):
+        return signals.initial / power(signals)
 
-    plain = problems.run()
-    scaled = ScheduleSpec(gradient_scaling="depthwise")
-    beside = problems.run(schedule=scaled, batch_size=4, record=replace(KERNELS, features=2))
-    adamw = problems.run(
-        parameterization="sp",
-        optimizer=OptimizerSpec("adamw"),
-        record=replace(KERNELS, curvature=0, taylor=0),
-    )
-    assert can_compile(plain)
-    assert not can_compile(plain, "cuda")
-    monkeypatch.setattr(loop.CompiledSteps, "take", refuse)
-    for spec in (beside, adamw):
-        assert not can_compile(spec)
-        assert train([spec], problems.dataset()).runs["status"] == ["ok"]
-    with pytest.raises(AssertionError, match="were asked"):
-        train([plain], problems.dataset())
+    def power(signals):
+        return torch.stack([d.square().sum((-2, -1)) for d in signals.cotangents], -1)
+
+    spec = problems.run(schedule=ScheduleSpec(gradient_scaling="fading"), record=KERNELS)
+    assert not can_compile(spec)
+    records = train([spec, replace(spec, seed=1)], problems.dataset())
+    assert list(records.runs["backend"]) == ["torch"] * 2
+    scales = records.layers["gradient_scale"].reshape(2, -1, 3)
+    np.testing.assert_allclose(scales[:, 0], 1)
+    assert (abs(scales[:, 1:] - 1) > 1e-3).any()
+    assert taken == []
+    assert can_compile(problems.run())
+    assert not can_compile(problems.run(), "cuda")
+    assert train([problems.run()], problems.dataset()).runs["backend"] == ["numba"]
+    assert taken != []
 
 
-def test_a_schedule_of_ones_own_is_kept_to(monkeypatch):
+def test_a_schedule_of_ones_own_is_kept_to():
     """One that measures is not taken for ours; one that looks back sees the rates before."""
-    halving = Schedule(
-        "halving",
-        lambda moment: moment.learning_rate if moment.previous is None else moment.previous / 2,
-    )
-    gentle = Schedule("gentle", lambda moment: 0.1 / moment.sharpness, needs="sharpness")
-    for schedule, rate in ((halving, 0.1), (gentle, None)):
-        monkeypatch.setitem(SCHEDULES_BY_NAME, schedule.name, schedule)
+
+    @schedules.register()
+    def halving(moment):
+        return moment.learning_rate if moment.previous is None else moment.previous / 2
+
+    @schedules.register(requires="sharpness", c=Option(0.1))
+    def gentle(moment):
+        return moment.options["c"] / moment.sharpness
+
+    for name, rate in (("halving", 0.1), ("gentle", None)):
         spec = problems.run(
-            schedule=ScheduleSpec(schedule.name), learning_rate=rate, steps=6, record=KERNELS
+            schedule=ScheduleSpec(name), learning_rate=rate, steps=6, record=KERNELS
         )
-        records = assert_same([spec], problems.dataset())
-        assert can_compile(spec) == (not schedule.requires)
+        assert can_compile(spec) == (name == "halving")
+        records = train([spec], problems.dataset())
         rates = records.steps["learning_rate"][:6]
-        if schedule is halving:
+        if name == "halving":
+            assert_same([spec], problems.dataset())
             np.testing.assert_allclose(rates, 0.1 * 0.5 ** np.arange(6), rtol=1e-6)
         else:
-            measured = records.steps["sharpness"][[0, 2, 4]]
-            np.testing.assert_allclose(rates[::2] * measured, 0.1, rtol=1e-6)
+            np.testing.assert_allclose(rates * records.steps["sharpness"][:6], 0.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_observable_of_ones_own_fills_its_columns(compiled):
+    """Of a state, in both tables, with a memory; per step, from the sums."""
+
+    @observables.register(
+        steps={"distance": observables.series("‖θ_t − θ_0‖ in units of ‖θ_0‖")},
+        layers={"first_norm": observables.series("‖W_k(0)‖")},
+        start=lambda context: torch.stack([w.norm(dim=(-2, -1)) for w in context.weights], -1),
+    )
+    def distance(context):
+        norms = context.memories["distance"]
+        moved = torch.stack([w.norm(dim=(-2, -1)) for w in context.displacement], -1)
+        return {"distance": moved.norm(dim=-1) / norms.norm(dim=-1), "first_norm": norms}
+
+    @observables.register(per_step=True, steps={"root": observables.series("√loss")})
+    def root(sums):
+        return {"root": sums.loss**0.5}
+
+    data, record = problems.dataset(), {"steps": 1, "distance": 3, "root": 2}
+    specs = [problems.run(learning_rate=r, steps=8, record=record) for r in (0.1, 50.0, 0.2)]
+    records = train(specs, data, compiled=compiled)
+    assert list(records.runs["status"]) == ["ok", "diverged", "ok"]
+    for spec in (specs[0], specs[2]):
+        steps, layers = (problems.rows(t, spec) for t in (records.steps, records.layers))
+        assert steps["step"][np.isfinite(steps["distance"])].tolist() == [0, 3, 6, 8]
+        assert steps["step"][np.isfinite(steps["root"])].tolist() == [0, 2, 4, 6, 8]
+        np.testing.assert_allclose(steps["root"][::2] ** 2, steps["loss"][::2], rtol=1e-6)
+        _, states, _, _ = problems.slow_training(spec, data)
+        flat = torch.stack([references.flat(state) for state in states])
+        expected = (flat - flat[0]).norm(dim=-1) / flat[0].norm()
+        due = [0, 3, 6, 8]
+        np.testing.assert_allclose(steps["distance"][due], expected[due], rtol=1e-5)
+        norms = [float(w.norm()) for w in states[0]]
+        np.testing.assert_allclose(layers["first_norm"], norms * 4, rtol=1e-6)
+    assert {"distance", "root"} <= set(STEPS)
+    assert "first_norm" in LAYERS
 
 
 def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_path):
@@ -318,20 +386,21 @@ import sys
 import numpy as np
 import torch
 import problems
-from nup import job, stack
-from nup.training.backends.compiled import CompiledSteps
+from nup.jobs import execute
+from nup.training import loop, stack
+from nup.training.backends.numba import NumbaBackend
 
 if sys.argv[1] == "prepared":
-    job.prepare_torch({threads})
+    execute.prepare_torch({threads})
 torch.set_num_threads({threads})
 drawn = stack.initial_weights
 stack.initial_weights = lambda *arguments: [weight * 1e-20 for weight in drawn(*arguments)]
 runs = [problems.run(seed=seed, dtype="float32", steps=6) for seed in range(8)]
-with torch.inference_mode():
-    made = stack.Stack(runs, problems.dataset(), "cpu")
-    steps = CompiledSteps(made)
-    steps.take(steps.take(0))
-rooms = [steps._stretches._workspaces.get() for _ in range({threads})]
+made = []
+init = NumbaBackend.__init__
+NumbaBackend.__init__ = lambda self, stack: (made.append(self), init(self, stack))[1]
+loop.train(runs, problems.dataset())
+rooms = [made[0]._workspaces.get() for _ in range({threads})]
 tiny = np.finfo(np.float32).tiny
 bits = [np.abs(room.memory.h[6 * 5 : 6 * 10]).view(np.int32) for room in rooms]  # layer 2
 print(sum(int(((found > 0) & (found < np.float32(tiny).view(np.int32))).sum()) for found in bits))

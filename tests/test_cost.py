@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec
-from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.training import costs
 
 NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)

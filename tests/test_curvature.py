@@ -4,19 +4,16 @@ import pytest
 import torch
 
 import references
-from nup.curvature.lanczos import (
-    Sharpness,
-    gauss_newton_operator,
-    spectral_norm,
-    stacked_spectral_norm,
-    top_eigenpair,
-)
+from nup.curvature.gauss_newton import gauss_newton_operator
+from nup.curvature.lanczos import follow, start_vectors, top_eigenpair
+from nup.curvature.spectral_norm import spectral_norm, stacked_spectral_norm
 from nup.data.datasets import load
 from nup.networks.activations import activation
+from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 from test_ensemble import SEEDS, make, samples
 
 CASES = [
@@ -28,8 +25,28 @@ CASES = [
 
 
 def operator_of(network, weights, inputs, loss, factors):
-    trace = network.forward(weights, inputs)
-    return gauss_newton_operator(network, weights, trace, LOSSES[loss](), factors)
+    _, targets = samples(loss, len(inputs))
+    objective = Objective(network, LOSSES[loss](), inputs, targets)
+    return gauss_newton_operator(objective, weights, multipliers(factors))
+
+
+def multipliers(factors):
+    """c_k ξ_k of each layer, numbers or [E], as a tensor. [E, l]"""
+    columns = [torch.as_tensor(factor, dtype=torch.float64).expand(len(SEEDS)) for factor in factors]
+    return torch.stack(columns, -1)
+
+
+class Tracker:
+    """Follows a top eigenvalue from call to call."""
+
+    def __init__(self, seeds, size, like, tolerance=0.02, products=24, definite=True):
+        self.starts, self.first = start_vectors(seeds, size, like), True
+        self.how = {"tolerance": tolerance, "products": products, "definite": definite}
+
+    def measure(self, operator):
+        pair, self.starts = follow(operator, self.starts, self.first, **self.how)
+        self.first = False
+        return pair
 
 
 @pytest.mark.parametrize("n", [3, 40])  # the Gram form and the parameter form
@@ -39,7 +56,7 @@ def test_sharpness_is_the_dense_eigenvalue(name, phi, loss, n):
     inputs, _ = samples(loss, n)
     factors = network.parameterization.lr_factors
     operator = operator_of(network, weights, inputs, loss, factors)
-    tracker = Sharpness(SEEDS, 3 * n, weights[0], 1e-6, products=60)
+    tracker = Tracker(SEEDS, 3 * n, weights[0], 1e-6, products=60)
     found = tracker.measure(operator)
     for member in range(len(SEEDS)):
         dense = references.gauss_newton(
@@ -61,9 +78,9 @@ def test_gradient_scaling_enters_the_preconditioner():
     scales = torch.tensor([1.0, 0.3, 2.0], dtype=torch.float64)
     factors = [c * scales for c in network.parameterization.lr_factors]
     operator = operator_of(network, weights, inputs, "mse", factors)
-    found = Sharpness(SEEDS, 21, weights[0], 1e-9).measure(operator)
+    found = Tracker(SEEDS, 21, weights[0], 1e-9).measure(operator)
     plain = operator_of(network, weights, inputs, "mse", network.parameterization.lr_factors)
-    unscaled = Sharpness(SEEDS, 21, weights[0], 1e-9).measure(plain)
+    unscaled = Tracker(SEEDS, 21, weights[0], 1e-9).measure(plain)
     torch.testing.assert_close(found.value, scales * unscaled.value, rtol=1e-10, atol=0)
 
 
@@ -71,9 +88,9 @@ def test_warm_start_of_one_product_converges_like_power_iteration():
     network, weights = make("nup", "relu")
     inputs, _ = samples("mse")
     operator = operator_of(network, weights, inputs, "mse", network.parameterization.lr_factors)
-    tracker = Sharpness(SEEDS, 21, weights[0], products=1)
+    tracker = Tracker(SEEDS, 21, weights[0], products=1)
     residuals = torch.stack([tracker.measure(operator).residual for _ in range(120)])
-    exact = Sharpness(SEEDS, 21, weights[0], 1e-9).measure(operator).value
+    exact = Tracker(SEEDS, 21, weights[0], 1e-9).measure(operator).value
     assert bool((residuals[-1] < 0.1 * residuals[0]).all())
     torch.testing.assert_close(tracker.measure(operator).value, exact, rtol=1e-3, atol=0)
 
@@ -163,23 +180,24 @@ def test_one_power_step_falls_short_beyond_the_edge():
     network = Network(shape, activation("abs"))
     inputs = torch.from_numpy(dataset.inputs["train"])
     targets = torch.from_numpy(dataset.targets["train"])
-    tracker = Sharpness([0, 1], 640, weights[0])
+    tracker = Tracker([0, 1], 640, weights[0])
     vector = torch.ones(2, 640, dtype=torch.float64)
-    loss, factors = LOSSES["mse"](), network.parameterization.lr_factors
+    objective = Objective(network, LOSSES["mse"](), inputs, targets)
+    factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
     for _ in range(60):
-        trace = network.forward(weights, inputs)
-        operator = gauss_newton_operator(network, weights, trace, loss, factors)
+        operator = gauss_newton_operator(objective, weights, factors)
         start = torch.ones(2, 640, dtype=torch.float64)
         exact = top_eigenpair(operator, start, 1e-6, 120).value
         power = top_eigenpair(operator, vector, products=1)
         vector = power.vector
         short["power"].append(1 - power.value / exact)
         short["krylov"].append(1 - tracker.measure(operator).value / exact)
-        cotangent = loss.cotangent(network.outputs(trace), targets)
-        deltas = network.backward(weights, trace, cotangent)
-        gradients = network.weight_gradients(trace, deltas, factors)
-        rate = (2.5 / exact)[:, None, None]
-        weights = [w - rate * g for w, g in zip(weights, gradients, strict=True)]
+        gradients = backpropagate(objective, weights).gradients
+        rates = (2.5 / exact)[:, None] * factors
+        weights = [
+            w - rate[:, None, None] * g
+            for w, g, rate in zip(weights, gradients, rates.T, strict=True)
+        ]
     late = {name: torch.stack(values)[20:].flatten() for name, values in short.items()}
     assert float(late["power"].median()) > 0.2
     assert float(late["krylov"].median()) < 0.005

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from nup.data import datasets, sources
 from nup.data.sources import SOURCES, Samples, Shape
 from nup.errors import UserError
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 
 SMALL = DataSpec("digits", n_train=200, n_validation=50, n_test=60, n_probe=20, seed=3)
 TEACHER = replace(SMALL, name="teacher", options={"samples": 400, "d_in": 5, "d_out": 2})

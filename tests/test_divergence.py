@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import problems
-from nup.specs.specification import DIVERGENCE_RATIO, ScheduleSpec
+from nup.specs import DIVERGENCE_RATIO, ScheduleSpec
 from nup.training.loop import train
 
 

@@ -1,10 +1,13 @@
-"""The hand-written engine against autograd and torch.func, in float64."""
+"""The stacked network and its derivatives against one network at a time by autograd, in float64."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
 import references
 from nup.networks.activations import activation
+from nup.networks.derivatives import Objective, backpropagate, linearized_curvature, taylor
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
@@ -33,65 +36,81 @@ def samples(loss, n=7, d_in=6, d_out=3):
     return inputs, torch.nn.functional.one_hot(classes, d_out).double()
 
 
+def objective_of(network, loss, inputs, targets):
+    return Objective(network, LOSSES[loss](), inputs, targets)
+
+
+def member(tensors, index):
+    return [tensor[index] for tensor in tensors]
+
+
 @pytest.mark.parametrize(("name", "phi", "loss"), CASES)
-def test_forward_and_gradient_match_autograd(name, phi, loss):
+def test_forward_and_backward_pass_match_autograd(name, phi, loss):
+    network, weights = make(name, phi, width=12)  # wide enough that no sample is at a kink
+    inputs, targets = samples(loss)
+    found = backpropagate(objective_of(network, loss, inputs, targets), weights, cotangents=True)
+    outputs = network.outputs(weights, inputs)
+    shape, phi_ = network.parameterization, network.activation
+    for i in range(len(SEEDS)):
+        leaves = [weight.clone().requires_grad_() for weight in member(weights, i)]
+        expected, hs = references.forward(leaves, inputs, shape, phi_)
+        value = references.loss(expected, targets, loss)
+        torch.testing.assert_close(outputs[i], expected.detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found.loss[i], value.detach())
+        reference = torch.autograd.grad(value, [*leaves, *hs])
+        ours = [*found.gradients, *found.cotangents]
+        for mine, theirs in zip(ours, reference, strict=True):
+            torch.testing.assert_close(mine[i], theirs, rtol=1e-10, atol=1e-13)
+        for h, theirs in zip(found.preactivations, hs, strict=True):
+            torch.testing.assert_close(h[i], theirs.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_cotangents_are_those_asked_for():
+    network, weights = make("nup", "relu")
+    objective = objective_of(network, "mse", *samples("mse"))
+    plain, more = (backpropagate(objective, weights, asked) for asked in (False, True))
+    assert plain.cotangents == []
+    for left, right in zip(plain.gradients, more.gradients, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("phi", "slope"), [("relu", 0.0), ("abs", -1.0), ("(-1,1)", -(2**0.5))])
+def test_the_slope_at_the_kink_is_that_of_negative_arguments(phi, slope, dtype):
+    network, _ = make("mup", phi)
+    zero = torch.zeros(3, dtype=dtype)
+    values, slopes = torch.func.jvp(network.activate, (zero,), (torch.ones_like(zero),))
+    assert values.dtype == dtype
+    torch.testing.assert_close(slopes, torch.full_like(zero, slope))
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_the_root_is_that_of_the_losses_hessian(loss):
+    _, targets = samples(loss)
+    outputs = torch.randn(1, *targets.shape, dtype=torch.float64)
+    rule = LOSSES[loss]()
+    dense = torch.func.hessian(lambda f: rule.value(f, targets).sum())(outputs)
+    vector = torch.randn_like(outputs)
+    product = rule.hessian_root(outputs, rule.hessian_root(outputs, vector, transpose=True))
+    expected = len(targets) * torch.tensordot(dense, vector, 3)
+    torch.testing.assert_close(product, expected)
+
+
+@pytest.mark.parametrize(("name", "phi", "loss"), CASES)
+def test_taylor_coefficients_are_those_of_the_loss_along_the_direction(name, phi, loss):
     network, weights = make(name, phi)
     inputs, targets = samples(loss)
-    trace = network.forward(weights, inputs)
-    outputs = network.outputs(trace)
-    cotangent = LOSSES[loss]().cotangent(outputs, targets)
-    factors = (1.0, torch.tensor([1.0, 2.0, 3.0]).double(), 0.5, 1.0)
-    deltas = network.backward(weights, trace, cotangent)
-    gradients = network.weight_gradients(trace, deltas, factors)
-    for member in range(len(SEEDS)):
-        one = [weight[member] for weight in weights]
-        shape, phi_ = network.parameterization, network.activation
-        expected, hs = references.forward(one, inputs, shape, phi_)
-        torch.testing.assert_close(outputs[member], expected, rtol=1e-12, atol=1e-12)
-        for h, reference in zip(trace.preactivations, hs, strict=True):
-            torch.testing.assert_close(h[member], reference, rtol=1e-12, atol=1e-12)
-        value, by_autograd = references.gradient(one, inputs, targets, shape, phi_, loss)
-        torch.testing.assert_close(LOSSES[loss]().value(outputs, targets)[member], value)
-        for gradient, reference, factor in zip(gradients, by_autograd, factors, strict=True):
-            scale = factor[member] if isinstance(factor, torch.Tensor) else factor
-            torch.testing.assert_close(gradient[member], scale * reference, rtol=1e-10, atol=1e-13)
-
-
-@pytest.mark.parametrize(("name", "phi", "loss"), CASES)
-def test_tangent_matches_torch_func(name, phi, loss):
-    network, weights = make(name, phi)
-    inputs, _ = samples(loss)
     direction = [torch.randn_like(weight) for weight in weights]
-    tangent = network.tangent(weights, network.forward(weights, inputs), direction)
-    for member in range(len(SEEDS)):
-
-        def outputs(parts):
-            return references.forward(parts, inputs, network.parameterization, network.activation)[
-                0
-            ]
-
-        _, expected = torch.func.jvp(
-            outputs, ([w[member] for w in weights],), ([d[member] for d in direction],)
-        )
-        torch.testing.assert_close(tangent[member], expected, rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.parametrize(("name", "phi", "loss"), CASES)
-def test_taylor_coefficients_match_nested_derivatives(name, phi, loss):
-    network, weights = make(name, phi)
-    inputs, targets = samples(loss)
-    direction = [torch.randn_like(weight) for weight in weights]
-    trace = network.forward(weights, inputs)
-    jets = network.jets(weights, trace, direction, 3)
-    coefficients = LOSSES[loss]().taylor(network.outputs(trace), targets, jets)
-    for member in range(len(SEEDS)):
-        start, update = ([x[member] for x in each] for each in (weights, direction))
+    objective = objective_of(network, loss, inputs, targets)
+    coefficients = taylor(objective, weights, direction, 3)
+    linear = linearized_curvature(objective, weights, direction)
+    shape, phi_ = network.parameterization, network.activation
+    for i in range(len(SEEDS)):
+        start, update = member(weights, i), member(direction, i)
 
         def along(eta, start=start, update=update):
             parts = [w - eta * u for w, u in zip(start, update, strict=True)]
-            outputs, _ = references.forward(
-                parts, inputs, network.parameterization, network.activation
-            )
+            outputs, _ = references.forward(parts, inputs, shape, phi_)
             return references.loss(outputs, targets, loss)
 
         first = torch.func.grad(along)
@@ -100,21 +119,11 @@ def test_taylor_coefficients_match_nested_derivatives(name, phi, loss):
         zero = torch.zeros((), dtype=torch.float64)
         expected = (first(zero), second(zero) / 2, third(zero) / 6)
         for ours, reference in zip(coefficients, expected, strict=True):
-            torch.testing.assert_close(ours[member], reference, rtol=1e-8, atol=1e-10)
-
-
-def test_jets_are_the_polynomial_itself():
-    """Between kinks f(W − η U) is a polynomial of degree l in η: at order l the jets are it."""
-    network, weights = make("nup", "relu", depth=3)
-    inputs, _ = samples("mse")
-    direction = [torch.randn_like(weight) for weight in weights]
-    trace = network.forward(weights, inputs)
-    jets = network.jets(weights, trace, direction, 3)
-    eta = 1e-7
-    moved = [w - eta * u for w, u in zip(weights, direction, strict=True)]
-    exact = network.outputs(network.forward(moved, inputs))
-    series = network.outputs(trace) + sum(f * eta**j for j, f in enumerate(jets, 1))
-    torch.testing.assert_close(series, exact, rtol=0, atol=1e-14)
+            torch.testing.assert_close(ours[i], reference, rtol=1e-8, atol=1e-10)
+        ones = [1.0] * network.depth
+        matrix = references.gauss_newton(start, inputs, shape, phi_, ones, loss)
+        flat = references.flat(update)
+        torch.testing.assert_close(linear[i], flat @ matrix @ flat / 2)
 
 
 def test_weights_of_a_member_depend_on_its_seed_alone():
@@ -133,12 +142,9 @@ def test_weight_variance():
     assert float(first.var()) * 200 == pytest.approx(1.5, rel=0.02)
 
 
-def test_forward_reuses_its_buffers():
-    network, weights = make("mup", "relu")
-    inputs, _ = samples("mse")
-    buffers = network.buffers(len(SEEDS), len(inputs), weights[0])
-    fresh = network.forward(weights, inputs)
-    reused = network.forward(weights, inputs, buffers)
-    fewer = network.forward([weight[1:] for weight in weights], inputs, buffers)
-    torch.testing.assert_close(fewer.preactivations[-1], fresh.preactivations[-1][1:])
-    assert reused.preactivations[1].data_ptr() == buffers.preactivations[1].data_ptr()
+def test_a_parameterizations_own_variances():
+    shape = replace(
+        parameterization("mup", depth=2, width=300, d_in=300, d_out=300), variances=(1.0, 4.0)
+    )
+    first, second = initial_weights(shape, [0], dtype=torch.float64)
+    assert float(second.var() / first.var()) == pytest.approx(4, rel=0.05)

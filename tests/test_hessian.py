@@ -6,11 +6,14 @@ import torch
 
 import problems
 import references
+from nup.curvature.gauss_newton import gauss_newton_operator
 from nup.curvature.hessian import hessian_operator
-from nup.curvature.lanczos import Sharpness, gauss_newton_operator, top_eigenpair
+from nup.curvature.lanczos import top_eigenpair
+from nup.networks.derivatives import Objective
 from nup.networks.losses import LOSSES
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training.loop import train
+from test_curvature import Tracker, multipliers
 from test_ensemble import SEEDS, make, samples
 
 CASES = [
@@ -22,10 +25,8 @@ CASES = [
 
 
 def operator_of(network, weights, inputs, targets, name, factors):
-    loss = LOSSES[name]()
-    trace = network.forward(weights, inputs)
-    deltas = network.backward(weights, trace, loss.cotangent(network.outputs(trace), targets))
-    return hessian_operator(network, weights, trace, deltas, loss, factors)
+    objective = Objective(network, LOSSES[name](), inputs, targets)
+    return hessian_operator(objective, weights, multipliers(factors))
 
 
 def dense_hessians(network, weights, inputs, targets, name, factors):
@@ -51,7 +52,7 @@ def test_products_and_top_eigenvalue_are_those_of_the_dense_hessian(name, phi, l
     torch.testing.assert_close(operator(vectors), expected, rtol=1e-9, atol=1e-11)
     eigenvalues = torch.linalg.eigvalsh(dense)
     assert bool((eigenvalues[:, 0] < 0).all())  # indefinite: the case that matters
-    tracker = Sharpness(SEEDS, dense.shape[1], weights[0], 1e-7, products=120, definite=False)
+    tracker = Tracker(SEEDS, dense.shape[1], weights[0], 1e-7, products=120, definite=False)
     found = tracker.measure(operator)
     torch.testing.assert_close(found.value, eigenvalues[:, -1], rtol=1e-9, atol=0)
     assert bool((found.residual <= 1e-7).all())
@@ -75,13 +76,13 @@ def test_without_residual_it_is_the_gauss_newton_matrix():
     network, weights = make("nup", "abs", width=3)
     inputs, _ = samples("mse")
     factors = network.parameterization.lr_factors
-    trace = network.forward(weights, inputs)
-    operator = operator_of(network, weights, inputs, network.outputs(trace), "mse", factors)
-    loss = LOSSES["mse"]()
-    gauss_newton = gauss_newton_operator(network, weights, trace, loss, factors)
+    targets = network.outputs(weights, inputs)
+    operator = operator_of(network, weights, inputs, targets, "mse", factors)
+    objective = Objective(network, LOSSES["mse"](), inputs, targets)
+    gauss_newton = gauss_newton_operator(objective, weights, multipliers(factors))
     size = network.parameterization.n_parameters
-    found = Sharpness(SEEDS, size, weights[0], 1e-9, 80, definite=False).measure(operator)
-    expected = Sharpness(SEEDS, 21, weights[0], 1e-9, 21).measure(gauss_newton)
+    found = Tracker(SEEDS, size, weights[0], 1e-9, 80, definite=False).measure(operator)
+    expected = Tracker(SEEDS, 21, weights[0], 1e-9, 21).measure(gauss_newton)
     torch.testing.assert_close(found.value, expected.value, rtol=1e-9, atol=0)
 
 
@@ -104,7 +105,7 @@ def test_largest_algebraic_not_largest_in_magnitude():
         torch.randn(40, 40, generator=torch.Generator().manual_seed(0)).double()
     )[0]
     matrix = basis @ torch.diag(eigenvalues) @ basis.T
-    tracker = Sharpness([0], 40, matrix, 1e-9, products=40, definite=False)
+    tracker = Tracker([0], 40, matrix, 1e-9, products=40, definite=False)
     pair = tracker.measure(lambda v: v @ matrix)
     assert float(pair.value[0]) == pytest.approx(1.0, rel=1e-9)
     # The Ritz vector starts the next call: one product is enough to confirm it.

@@ -12,7 +12,7 @@ from nup.data import datasets, downloads, images, sources
 from nup.data.sources import SOURCES, Samples, Shape
 from nup.data.sources.benchmarks import register_images
 from nup.errors import UserError
-from nup.specs.specification import DataSpec
+from nup.specs import DataSpec
 
 SPEC = DataSpec("tiny", n_train=40, n_validation=20, n_test=20, n_probe=10, seed=1)
 

@@ -14,7 +14,7 @@ from nup.networks import theory
 from nup.networks.activations import activation
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs.specification import DataSpec, InitSpec
+from nup.specs import DataSpec, InitSpec
 from nup.tables.schema import INIT
 
 VARIANCES = (0.8, 1.0, 1.25)

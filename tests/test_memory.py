@@ -13,7 +13,7 @@ from nup.errors import UserError
 from nup.jobs import memory
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.training import costs
 from nup.training.recorder import Recorder
 

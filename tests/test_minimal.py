@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nup.networks.mlp import initial_weights
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training.loop import train
 from problems import EXACT, STORED, dataset, rows, run, shape_of, summary
 

@@ -1,15 +1,28 @@
 """Observables against dense formulas and autograd, one network at a time, in float64."""
 
 import math
+import subprocess
+import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 import problems
 import references
+from nup.curvature.ntk import kernel_alignment, neural_tangent_kernel
+from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
-from nup.training import observables
+from nup.training.backends.torch import dots
+from nup.training.context import Signals
 from nup.training.loop import train
+from nup.training.observables import OBSERVABLES, columns
+from nup.training.observables.accuracy import held_out
+from nup.training.observables.features import quality
+from nup.training.scalings import SCALINGS
+from nup.training.scalings import Signals as ScalingSignals
+from test_curvature import multipliers
 from test_ensemble import SEEDS, make, samples
 
 CASES = [(name, phi) for name in ("nup", "mup_residual") for phi in ("abs", "relu", "(1,-1)")]
@@ -33,57 +46,79 @@ def close(found, expected, rtol=1e-10):
     torch.testing.assert_close(found, expected, rtol=rtol, atol=1e-12)
 
 
+def context_of(network, weights, displacement, inputs, **more):
+    """What an observable may look at, with memories of the start."""
+    h = network.preactivations(weights, inputs)
+    return SimpleNamespace(
+        network=network,
+        weights=weights,
+        displacement=displacement,
+        inputs={"probe": inputs},
+        probe=Signals(h, network.features(inputs, h)),
+        multipliers=multipliers(network.parameterization.lr_factors),
+        **more,
+    )
+
+
+def measured(name, network, initial, weights, displacement, inputs, **more):
+    """An observable's values, after it remembered the initial state."""
+    start = context_of(network, initial, [0 * d for d in displacement], inputs, **more)
+    memories = {name: OBSERVABLES[name].start(start)}
+    now = context_of(network, weights, displacement, inputs, memories=memories, **more)
+    return OBSERVABLES[name].of_state(now)
+
+
 # -- motion ----------------------------------------------------------------------------------------
-
-
-def test_inner_products_by_hand():
-    left = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]]])
-    right = torch.tensor([[[1.0, 1.0], [1.0, -1.0]], [[2.0, 5.0], [7.0, 3.0]]])
-    assert observables.dot(left, right).tolist() == [2, 5]
-    assert observables.square(left).tolist() == pytest.approx([30, 2])
-    whole = observables.norm([left, 2 * left]).tolist()
-    assert whole == pytest.approx([math.sqrt(150), math.sqrt(10)])
 
 
 @pytest.mark.parametrize("rows", [3, 100])  # short and long dot products take different ways
 def test_inner_products(rows):
     source = torch.Generator().manual_seed(0)
     left, right = torch.randn(2, 3, rows, 40, generator=source, dtype=torch.float64)
-    pairs = zip(left, right, strict=True)
-    close(observables.dot(left, right), [float((x * y).sum()) for x, y in pairs])
-    close(observables.square(left), [float(x.norm() ** 2) for x in left])
+    found = dots([left, right], [right, right])
+    close(found[:, 0], [float((x * y).sum()) for x, y in zip(left, right, strict=True)])
+    close(found[:, 1], [float(x.norm() ** 2) for x in right])
 
 
-def test_cosine_of_motion():
-    _, weights = make("nup", "abs")
-    _, displacement = moved(weights)
-    source = torch.Generator().manual_seed(3)
-    direction = [torch.randn(w.shape, generator=source, dtype=w.dtype) for w in weights]
-    motion = observables.motion(direction, displacement)
-    for i in range(len(SEEDS)):
-        updates = [-0.7 * u[i] for u in direction]
-        so_far = member(displacement, i)
-        by_layer = [references.cosine(u, d) for u, d in zip(updates, so_far, strict=True)]
-        close(motion.cosine()[i], by_layer)
-        whole = references.cosine(references.flat(updates), references.flat(so_far))
-        close(motion.cosine(whole=True)[i], whole)
+def motion(updates, displacements, rate=1.0):
+    """Columns of the observables ``steps`` and ``layers`` for one step of one run."""
+    u, p = (np.asarray(each, float)[None, None] for each in (updates, displacements))
+    sums = SimpleNamespace(
+        rate=np.full((1, 1), rate),
+        updates=(u**2).sum(-1),
+        displacements=(p**2).sum(-1),
+        products=(u * p).sum(-1),
+        scales=np.ones(u.shape[:-1]),
+        heights=np.full(u.shape[:-1], 12.0),
+        counts=np.array([3] * u.shape[2]),
+    )
+    with np.errstate(all="ignore"):
+        return OBSERVABLES["steps"].per_step(sums), OBSERVABLES["layers"].per_step(sums)
 
 
-def test_cosine_signs():
-    """Onward is 1, back is −1; before the first update there is no cosine."""
-    displacement = [torch.tensor([[[1.0, 2.0]]])]
-    assert observables.motion([-2 * displacement[0]], displacement).cosine().tolist() == [[1]]
-    assert observables.motion([3 * displacement[0]], displacement).cosine().tolist() == [[-1]]
-    still = observables.motion(displacement, [torch.zeros(1, 1, 2)])
-    assert still.cosine().isnan().all()
-    assert still.cosine(whole=True).isnan().all()
+def test_motion_by_hand():
+    of_all, by_layer = motion([[3.0, 4.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, -2.0]], rate=0.5)
+    assert by_layer["update_norm"].tolist() == [[[2.5, 1.0]]]
+    assert by_layer["cosine"] == pytest.approx(np.array([[[-0.6, 1.0]]]))
+    assert by_layer["preactivation_rms"].tolist() == [[[2.0, 2.0]]]
+    assert of_all["update_norm"].item() == pytest.approx(math.sqrt(2.5**2 + 1))
+    assert of_all["displacement"].item() == pytest.approx(math.sqrt(5))
+    assert of_all["cosine"].item() == pytest.approx((4 - 3) / math.sqrt(29 * 5))
+
+
+def test_before_the_first_update_there_is_no_cosine():
+    of_all, by_layer = motion([[1.0, 2.0]], [[0.0, 0.0]])
+    assert np.isnan(of_all["cosine"]).all()
+    assert np.isnan(by_layer["cosine"]).all()
 
 
 @pytest.mark.parametrize(("name", "phi"), CASES)
 def test_movement(name, phi):
-    _, initial = make(name, phi)
-    _, displacement = moved(initial)
-    found = observables.Movement(initial).measure(displacement)
+    network, initial = make(name, phi)
+    inputs, targets = samples("mse")
+    weights, displacement = moved(initial)
+    more = {"targets": {"probe": targets}}
+    found = measured("features", network, initial, weights, displacement, inputs, **more)
     for k, (w0, d) in enumerate(zip(initial, displacement, strict=True)):
         for norm, order, rtol in [("frobenius", "fro", 1e-10), ("spectral", 2, 0.01)]:
             sizes = [torch.linalg.matrix_norm(x, ord=order) for x in (d, w0)]
@@ -98,8 +133,7 @@ def test_evolution_and_its_parts(name, phi):
     network, initial = make(name, phi)
     inputs, _ = samples("mse")
     weights, displacement = moved(initial)
-    evolution = observables.Evolution(network, initial, inputs)
-    found = evolution.measure(weights, displacement, evolution.trace(weights))
+    found = measured("probe", network, initial, weights, displacement, inputs)
     for i in range(len(SEEDS)):
         expected = references.evolution(
             member(weights, i),
@@ -113,18 +147,12 @@ def test_evolution_and_its_parts(name, phi):
             close(found[column][i], values)
 
 
-def test_the_split_of_the_evolution_is_exact():
-    """h_k(t) − h_k(0) = ΔW_k x_{k−1}(t) + W_k(0) Δx_{k−1}, so the parts bound the whole."""
+def test_the_split_of_the_evolution_bounds_the_whole():
+    """h_k(t) − h_k(0) = ΔW_k x_{k−1}(t) + W_k(0) Δx_{k−1}, exactly."""
     network, initial = make("nup", "relu")
     inputs, _ = samples("mse")
     weights, displacement = moved(initial)
-    before, now = (network.forward(w, inputs) for w in (initial, weights))
-    for k in range(network.depth):
-        x0, x = (network.true_features(trace, k) for trace in (before, now))
-        parts = x @ displacement[k].mT + (x - x0) @ initial[k].mT
-        close(now.preactivations[k] - before.preactivations[k], parts)
-    evolution = observables.Evolution(network, initial, inputs)
-    found = evolution.measure(weights, displacement, now)
+    found = measured("probe", network, initial, weights, displacement, inputs)
     by_weights, by_inputs = found["evolution_weights"], found["evolution_inputs"]
     assert bool((found["evolution"] <= by_weights + by_inputs + 1e-12).all())
     assert bool((found["evolution"] >= (by_weights - by_inputs).abs() - 1e-12).all())
@@ -133,35 +161,27 @@ def test_the_split_of_the_evolution_is_exact():
     close(by_weights[:, 0], found["evolution"][:, 0])
 
 
-def test_evolution_keeps_the_members_that_stay():
-    network, initial = make("mup", "abs")
-    inputs, _ = samples("mse")
-    weights, displacement = moved(initial)
-    evolution = observables.Evolution(network, initial, inputs)
-    full = evolution.measure(weights, displacement, evolution.trace(weights))
-    kept = torch.tensor([0, 2])
-    evolution.keep(kept)
-    weights, displacement = ([x[kept] for x in each] for each in (weights, displacement))
-    fewer = evolution.measure(weights, displacement, evolution.trace(weights))
-    for column, values in fewer.items():
-        close(values, full[column][kept])
-
-
 @pytest.mark.parametrize("name", ["nup", "mup_residual"])
 @pytest.mark.parametrize("phi", ["abs", "relu", "(1,-1)"])
-def test_powers_are_those_of_the_depthwise_scale(name, phi):
-    # Wide enough that no sample is dead: at h = 0 exactly, autograd takes another slope than ours.
+def test_depthwise_scales_cancel_the_powers(name, phi):
+    # Wide enough that no sample is dead: at h = 0 exactly, the reference takes another slope.
     network, weights = make(name, phi, width=12)
     inputs, targets = samples("mse")
-    trace = network.forward(weights, inputs)
-    cotangent = LOSSES["mse"]().cotangent(network.outputs(trace), targets)
-    pairs = observables.powers(network, trace, network.backward(weights, trace, cotangent))
-    scales = [1 / (f * b / pairs[-1][1]) for f, b in pairs]
+    passed = backpropagate(Objective(network, LOSSES["mse"](), inputs, targets), weights, True)
+    features = network.features(inputs.expand(len(SEEDS), -1, -1), passed.preactivations)
+    factors = network.parameterization.lr_factors
+    signals = ScalingSignals(passed.gradients, features, passed.cotangents, factors)
+    found = SCALINGS["depthwise"].rule(signals)
     for i in range(len(SEEDS)):
         expected = references.depthwise_scales(
             member(weights, i), inputs, targets, network.parameterization, network.activation
         )
-        close(torch.stack([scale[i] for scale in scales]), expected)
+        close(found[i], expected)
+
+
+def test_a_layer_without_signal_has_no_gradient_to_scale():
+    silent = ScalingSignals([], [torch.zeros(1, 2, 3)], [torch.zeros(1, 2, 3)], (1.0,))
+    assert SCALINGS["depthwise"].rule(silent).tolist() == [[1.0]]
 
 
 # -- features and kernels --------------------------------------------------------------------------
@@ -171,7 +191,9 @@ def test_powers_are_those_of_the_depthwise_scale(name, phi):
 def test_quality_of_features(name, phi):
     network, weights = make(name, phi)
     inputs, targets = samples("mse")
-    found = observables.features(network.forward(weights, inputs), targets)
+    context = context_of(network, weights, weights, inputs)
+    hidden = [*context.probe.features[1:], context.probe.preactivations[-1]]
+    found = quality(hidden, targets @ targets.mT)
     for i in range(len(SEEDS)):
         outputs, hs = references.forward(
             member(weights, i), inputs, network.parameterization, network.activation
@@ -185,11 +207,9 @@ def test_quality_of_features(name, phi):
 
 def test_ranks_of_known_features():
     """p orthogonal rows of equal length have rank p; copies of one row have rank 1."""
-    network, _ = make("mup", "abs", depth=2)
-    trace = network.buffers(1, 4, torch.zeros(1, dtype=torch.float64))
-    trace.features[1] = torch.eye(4, 5, dtype=torch.float64)[None]
-    trace.preactivations[-1] = torch.ones(1, 4, 3, dtype=torch.float64)
-    found = observables.features(trace, torch.eye(4, dtype=torch.float64))
+    orthogonal = torch.eye(4, 5, dtype=torch.float64)[None]
+    copies = torch.ones(1, 4, 3, dtype=torch.float64)
+    found = quality([orthogonal, copies], torch.eye(4, dtype=torch.float64))
     for column in ("soft_rank", "stable_rank"):
         close(found[column][0], [4.0, 1.0], 1e-8)
     close(found["alignment"][0, 0], 1.0)
@@ -201,9 +221,9 @@ def test_alignment_does_not_depend_on_scale_or_mean():
     targets = torch.randn(6, 2, generator=source, dtype=torch.float64)
     gram = targets @ targets.T
     shifted = 3 * x + torch.tensor([5.0, -1.0, 2.0]).double()
-    found = observables.kernel_alignment(x @ x.mT, gram)
-    close(observables.kernel_alignment(shifted @ shifted.mT, gram), found)
-    close(observables.kernel_alignment(gram.expand(2, 6, 6), gram), torch.ones(2))
+    found = kernel_alignment(x @ x.mT, gram)
+    close(kernel_alignment(shifted @ shifted.mT, gram), found)
+    close(kernel_alignment(gram.expand(2, 6, 6), gram), torch.ones(2))
 
 
 @pytest.mark.parametrize(("name", "phi"), [*CASES, ("ntp", "linear")])
@@ -212,8 +232,7 @@ def test_neural_tangent_kernel_is_that_of_the_jacobian(name, phi):
     inputs, _ = samples("mse")
     factors = list(network.parameterization.lr_factors)
     factors[1] = factors[1] * torch.tensor([0.5, 1.0, 3.0]).double()  # as with depthwise scaling
-    trace = network.forward(weights, inputs)
-    found = observables.neural_tangent_kernel(network, weights, trace, factors)
+    found = neural_tangent_kernel(network, weights, inputs, multipliers(factors))
     for i in range(len(SEEDS)):
         own = [float(f[i]) if isinstance(f, torch.Tensor) else f for f in factors]
         expected = references.neural_tangent_kernel(
@@ -245,4 +264,18 @@ def test_recorded_features_are_those_of_the_probe_set():
 
 def test_accuracy():
     outputs = torch.tensor([[[1.0, 2.0], [3.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
-    assert observables.accuracy(outputs, torch.tensor([1, 1])).tolist() == [0.5, 1.0]
+    context = SimpleNamespace(outputs=lambda _: outputs, labels={"test": torch.tensor([1, 1])})
+    assert held_out(context, ("test",))["test_accuracy"].tolist() == [0.5, 1.0]
+
+
+def test_every_column_belongs_to_one_observable():
+    for table in ("steps", "layers"):
+        names = [name for each in OBSERVABLES.values() for name in each.columns(table)]
+        assert len(names) == len(set(names))
+        assert set(names) <= set(columns(table))
+
+
+def test_declarations_import_no_torch():
+    script = "import sys, nup.tables.schema as s; print(len(s.STEPS) > 9, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr

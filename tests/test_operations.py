@@ -1,24 +1,23 @@
 """Floating-point operations: by hand, and as torch counts them in the engine's own products."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode, bmm_flop
+from torch.utils.flop_counter import FlopCounterMode
 
 import problems
-from nup.curvature.lanczos import Sharpness, gauss_newton_operator
 from nup.networks.activations import activation
+from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training import operations
 from nup.training.loop import train
 
-#: The counter knows the product that allocates its result, and not the one that writes in place.
-IN_PLACE = {torch.ops.aten.baddbmm_: lambda total, left, right, **_: bmm_flop(left, right)}
 SILENT = RecordSpec(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
 #: 4 inputs, hidden layers of 5 and 20, 3 outputs: 20, 100 and 60 weights.
 NUP = parameterization("nup", depth=3, width=5, d_in=4, d_out=3)
@@ -51,34 +50,13 @@ def test_a_step_is_what_torch_counts_for_the_usual_network():
 
 @pytest.mark.parametrize("samples", [2, 6, 40])
 @pytest.mark.parametrize("name", ["nup", "mup", "mup_residual"])
-def test_the_engine_multiplies_as_much_as_is_counted(name, samples):
+def test_a_gradient_multiplies_as_much_as_is_counted(name, samples):
     shape = parameterization(name, depth=5, width=4, d_in=7, d_out=3)
-    network = Network(shape, activation("relu"))
-    weights = initial_weights(shape, [0, 1])
-    inputs = torch.randn(samples, 7)
-    loss, targets = LOSSES["mse"](), torch.randn(samples, 3)
-
-    def counted(function):
-        with FlopCounterMode(display=False, custom_mapping=IN_PLACE) as counter:
-            result = function()
-        return counter.get_total_flops() / 2, result  # of one of two members
-
-    def step():
-        trace = network.forward(weights, inputs)
-        deltas = network.backward(weights, trace, loss.cotangent(network.outputs(trace), targets))
-        return trace, network.weight_gradients(trace, deltas, shape.lr_factors)
-
-    flops, (trace, direction) = counted(step)
-    assert flops == operations.gradient(shape, samples)
-    flops, _ = counted(lambda: network.jets(weights, trace, direction, 2))
-    # On stacks the second order passes through the net, by one product more from layer 3 on.
-    through = 2 * samples * sum(weight[0].numel() for weight in weights[2:])
-    assert flops == operations.jets(shape, samples) + through
-    factors = shape.lr_factors
-    flops, operator = counted(lambda: gauss_newton_operator(network, weights, trace, loss, factors))
-    assert flops == operations.curvature_setup(shape, samples)
-    flops, _ = counted(lambda: operator(torch.ones(2, samples * 3)))
-    assert flops == operations.curvature_product(shape, samples)
+    network, weights = Network(shape, activation("relu")), initial_weights(shape, [0, 1])
+    inputs, targets = torch.randn(samples, 7), torch.randn(samples, 3)
+    with FlopCounterMode(display=False) as counter:
+        backpropagate(Objective(network, LOSSES["mse"](), inputs, targets), weights)
+    assert counter.get_total_flops() / 2 == operations.gradient(shape, samples)  # of two members
 
 
 def flops_of(spec, data):
@@ -110,42 +88,29 @@ def test_what_is_only_recorded_is_not_counted():
     assert loud[0].tolist() == quiet[0].tolist()
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("batch_size", [None, 2])
-def test_sharpness_needs_the_products_of_every_member(batch_size, monkeypatch):
+def test_sharpness_needs_the_products_of_every_member(batch_size, compiled):
     """Its own number of products, whatever the others of the stack need."""
-    measured = []
-    plain = Sharpness.measure
-
-    def spy(self, operator):
-        applied = 0
-
-        def counting(vectors):
-            nonlocal applied
-            applied += 1
-            return operator(vectors)
-
-        pair = plain(self, counting)
-        measured.append((applied, pair.products.numpy().copy()))
-        return pair
-
-    monkeypatch.setattr(Sharpness, "measure", spy)
     data = problems.dataset()
+    record = replace(SILENT, curvature=1)  # what is recorded is not counted, but tells the products
     specs = [
-        problems.sharpness(c, record=SILENT, seed=seed, batch_size=batch_size)
+        problems.sharpness(c, record=record, seed=seed, batch_size=batch_size)
         for c, seed in ((1.0, 0), (2.5, 1))
     ]
-    records = train(specs, data, compiled=False)
-    products = np.array([each for _, each in measured])  # [steps + 1, E]
-    assert [applied for applied, _ in measured] == products.max(1).tolist()
-    assert (products[:, 0] != products[:, 1]).any()
+    records = train(specs, data, compiled=compiled)
     batch = batch_size or 6
     update = operations.gradient(MUP, batch) + operations.curvature_setup(MUP, 6)
     update += operations.forward(MUP, 6) if batch_size else 0
-    for member, spec in enumerate(specs):
-        by_step = np.cumsum(update + operations.curvature_product(MUP, 6) * products[:-1, member])
-        found = problems.rows(records.steps, spec)["flops"]
-        np.testing.assert_allclose(found, [0, *by_step], rtol=problems.STORED)
+    used = []
+    for spec in specs:
+        rows = problems.rows(records.steps, spec)
+        products = rows["sharpness_products"][:-1].astype(float)
+        by_step = np.cumsum(update + operations.curvature_product(MUP, 6) * products)
+        np.testing.assert_allclose(rows["flops"], [0, *by_step], rtol=problems.STORED)
         assert problems.summary(records, spec)["flops"] == by_step[-1]
+        used.append(products.tolist())
+    assert used[0] != used[1]
 
 
 def test_a_run_that_diverges_has_what_led_to_its_last_state():

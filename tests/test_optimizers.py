@@ -15,9 +15,10 @@ import references
 from nup.errors import UserError
 from nup.networks.activations import activation
 from nup.networks.mlp import generator, initial_weights
-from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.training import optimizers
 from nup.training.loop import train
+from nup.training.optimizers import OPTIMIZERS
 
 #: Everything but λ_t, which is not that of AdamW's update.
 RECORD = replace(problems.EVERY_STEP, curvature=0)
@@ -68,9 +69,16 @@ def slow_training(
 
 
 def assert_same_training(spec, data, batches, rates=None):
-    """Summary to 1e-10; every step to the precision in which steps are stored."""
-    losses, states = slow_training(spec, data, batches, rates or (lambda step: spec.learning_rate))
-    records = train([replace(spec, seed=spec.seed + 1), spec], data)
+    """Both backends' summary to 1e-10; every step to the precision in which steps are stored."""
+    slow = slow_training(spec, data, batches, rates or (lambda step: spec.learning_rate))
+    for compiled in (True, False):
+        records = train([replace(spec, seed=spec.seed + 1), spec], data, compiled=compiled)
+        assert records.runs["backend"][0] == ("numba" if compiled else "torch")
+        assert_records(records, spec, *slow)
+
+
+def assert_records(records, spec, losses, states):
+    """The records of a run are those of the losses and states of slow training."""
     row, steps = problems.summary(records, spec), problems.rows(records.steps, spec)
     assert row["final_loss"] == pytest.approx(losses[-1], rel=1e-10)
     assert row["max_loss"] == pytest.approx(max(losses), rel=1e-10)
@@ -121,24 +129,24 @@ def test_the_stack_is_the_package_member_by_member_also_after_some_left():
     leaves = [[weight[e].clone().requires_grad_() for weight in weights] for e in range(3)]
     rules = [reference(each, 0.1, OPTIONS) for each in leaves]
     spec, members = adamw(), torch.arange(3)
-    state = optimizers.start(spec, [1.0, 1.0], weights)
+    flat = torch.cat([weight.flatten(1) for weight in weights], 1)
+    moments, rule = (torch.zeros_like(flat), torch.zeros_like(flat)), OPTIMIZERS["adamw"].rule
     for step in range(12):
         if step == 5:
             kept = torch.tensor([0, 2])
-            state.keep(kept)
-            members, weights = members[kept], [weight[kept] for weight in weights]
+            members, flat, *moments = (each[kept] for each in (members, flat, *moments))
         drawn = [torch.randn(shape, generator=source, dtype=torch.float64) for shape in shapes]
         gradients = [gradient[members] for gradient in drawn]
         for place, member in enumerate(members.tolist()):
             for leaf, gradient in zip(leaves[member], gradients, strict=True):
                 leaf.grad = gradient[place].clone()
             rules[member].step()
-        direction = state.direction(weights, gradients)
-        for weight, update in zip(weights, direction, strict=True):
-            weight.sub_(update, alpha=0.1)
+        update = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+        direction, moments = rule(flat, update, tuple(moments), step, spec.optimizer.options)
+        flat = flat - 0.1 * direction
     for place, member in enumerate(members.tolist()):
-        for leaf, weight in zip(leaves[member], weights, strict=True):
-            torch.testing.assert_close(weight[place], leaf.detach(), rtol=1e-12, atol=1e-12)
+        expected = references.flat([leaf.detach() for leaf in leaves[member]])
+        torch.testing.assert_close(flat[place], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_runs_with_company_that_diverges_are_as_if_alone():
@@ -154,8 +162,8 @@ def test_runs_with_company_that_diverges_are_as_if_alone():
 def test_gradient_descent_is_the_default_and_changes_nothing():
     named = problems.run(optimizer=optimizers.resolve("sgd", {}))
     assert named == problems.run()
-    update = [torch.ones(1, 2, 2)]
-    assert optimizers.start(named, [2.0], update).direction(update, update) is update
+    update = torch.ones(1, 4)
+    assert OPTIMIZERS["sgd"].rule(update, update, (), 0, {}) == (update, ())
 
 
 # -- names, options and what does not go together --------------------------------------------------

@@ -17,7 +17,7 @@ from nup.networks.parameterization import register
 from nup.networks.parameterizations.standard import sp
 from nup.phases.diagram import measure
 from nup.phases.threshold_search import LINES
-from nup.specs.specification import DataSpec, PhaseSpec
+from nup.specs import DataSpec, PhaseSpec
 from nup.tables.schema import PHASES
 
 #: Only its sizes count: every test hands over the data set itself.

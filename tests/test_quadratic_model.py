@@ -12,7 +12,7 @@ from nup.networks.activations import activation
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import register
 from nup.networks.parameterizations.standard import sp
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training.loop import train
 
 

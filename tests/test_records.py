@@ -6,7 +6,7 @@ import torch
 
 import problems
 import references
-from nup.specs.specification import RecordSpec
+from nup.specs import RecordSpec
 from nup.training.loop import train
 
 

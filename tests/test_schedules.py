@@ -9,10 +9,11 @@ import torch
 
 import problems
 from nup.errors import UserError
-from nup.specs.specification import RecordSpec, ScheduleSpec
+from nup.specs import RecordSpec, ScheduleSpec
 from nup.training import schedules
 from nup.training.loop import train
-from nup.training.schedules import SCHEDULES, Moment, depthwise_scale
+from nup.training.scalings import SCALINGS
+from nup.training.schedules import SCHEDULES, Moment
 
 
 def rates(name, steps, learning_rate=(2.0,), **options):
@@ -68,13 +69,6 @@ def test_sharpness_and_taylor_by_hand():
     assert taylor(first).tolist() == [6.0, 3.0]
     later = replace(first, step=1, previous=torch.tensor([0.1, 0.2]))
     assert taylor(later).tolist() == [6.0, pytest.approx(0.2)]
-
-
-def test_depthwise_scale_by_hand():
-    scale = depthwise_scale(*(torch.tensor([value]) for value in (2.0, 3.0, 12.0)))
-    assert scale.tolist() == [2.0]  # 1/(2 · 3/12)
-    silent = depthwise_scale(*(torch.tensor(each) for each in ([1.0, 0.0], [0.0, 1.0], [0.0, 1.0])))
-    assert silent.tolist() == [1.0, 1.0]  # nothing to scale without a signal
 
 
 @pytest.mark.parametrize("name", ["mup", "nup", "ntp"])
@@ -198,7 +192,7 @@ def test_taylor_counts_its_fallbacks():
         (
             ScheduleSpec("constant", {}, "layerwise"),
             0.1,
-            "unknown gradient scaling 'layerwise': expected one of none, depthwise",
+            "unknown gradient scaling 'layerwise': expected one of depthwise, none",
         ),
         (
             ScheduleSpec("constant", {"c": 2.0}),
@@ -260,7 +254,7 @@ def test_errors_say_what_is_allowed(spec, rate, message):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize("scaling", schedules.SCALINGS)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_schedule_goes_with_every_scaling(name, scaling):
     requires = SCHEDULES[name].requires
     options = {"c": 2.0} if requires else {}

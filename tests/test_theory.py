@@ -9,12 +9,14 @@ import torch
 
 import problems
 import references
+from nup.curvature.ntk import neural_tangent_kernel
 from nup.networks import theory
 from nup.networks.activations import activation
+from nup.networks.derivatives import Objective, backpropagate
+from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs.specification import RecordSpec
-from nup.training import observables
+from nup.specs import RecordSpec
 from nup.training.loop import train
 
 PHIS = ["abs", "relu", "linear", "(1,2)", "(1,-1)", "(-3,0.5)"]
@@ -67,13 +69,13 @@ def test_known_values():
 
 
 def at_initialization(name, phi, depth, width, seeds, data, **options):
-    """Network, weights, and the trace of the probe set."""
+    """Network, weights, and the preactivations of the probe set."""
     shape = parameterization(
         name, depth=depth, width=width, d_in=data.d_in, d_out=data.d_out, **options
     )
     network = Network(shape, activation(phi))
     weights = initial_weights(shape, range(seeds), dtype=torch.float64)
-    return network, weights, network.forward(weights, torch.from_numpy(data.inputs["probe"]))
+    return network, weights, network.preactivations(weights, torch.from_numpy(data.inputs["probe"]))
 
 
 def slope(widths, errors):
@@ -92,9 +94,11 @@ def test_finite_nets_approach_the_infinite_width_ntk(name, options, phi):
     data, widths = problems.dataset(d_in=8, probe=6), (16, 64, 256)
     errors = []
     for width in widths:
-        network, weights, trace = at_initialization(name, phi, 3, width, 60, data, **options)
+        network, weights, _ = at_initialization(name, phi, 3, width, 60, data, **options)
         shape = network.parameterization
-        kernel = observables.neural_tangent_kernel(network, weights, trace, shape.lr_factors)
+        factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
+        probe = torch.from_numpy(data.inputs["probe"])
+        kernel = neural_tangent_kernel(network, weights, probe, factors)
         limit = theory.infinite_width_ntk(input_cosines(data), shape, network.activation)
         error = kernel.numpy() - limit
         errors.append(np.sqrt((error**2).mean() / (limit**2).mean()))
@@ -110,9 +114,9 @@ def test_cosines_of_finite_nets_approach_the_iterated_map(phi):
     data, widths = problems.dataset(d_in=8, probe=6), (32, 128, 512)
     errors = []
     for width in widths:
-        network, _, trace = at_initialization("mup", phi, 4, width, 12, data)
+        _, _, preactivations = at_initialization("mup", phi, 4, width, 12, data)
         expected = theory.layer_cosines(input_cosines(data), network.activation, 4)
-        hidden = [h.numpy() for h in trace.preactivations[:-1]]
+        hidden = [h.numpy() for h in preactivations[:-1]]
         units = [h / np.linalg.norm(h, axis=-1, keepdims=True) for h in hidden]
         found = np.stack([unit @ unit.swapaxes(-1, -2) for unit in units])  # [3, E, n, n]
         errors.append(np.sqrt(np.mean((found - expected[:-1, None]) ** 2)))
@@ -178,16 +182,19 @@ def test_first_update_moves_layer_k_by_its_power(exponent, depth):
     """‖ΔW_k x_{k−1}‖/‖h_k‖ → η k^{−r/2} for one sample with |∂L/∂f| = 1: m = 64, 20 seeds."""
     shape = parameterization("nup", depth=depth, width=64, d_in=8, d_out=1, r=exponent)
     network = Network(shape, activation("abs"))
-    inputs, cotangent = torch.ones(1, 8), torch.ones(1, 1, 1)
+    inputs = torch.ones(1, 8)
     layers = range(1, depth)
     moved = []
     for seed in range(20):
         weights = initial_weights(shape, [seed])
-        trace = network.forward(weights, inputs)
-        deltas = network.backward(weights, trace, cotangent)
-        updates = network.weight_gradients(trace, deltas, shape.lr_factors)
-        changes = [network.true_features(trace, k - 1) @ updates[k - 1].mT for k in layers]
-        pairs = zip(changes, trace.preactivations, strict=False)
+        targets = network.outputs(weights, inputs) - 1  # so that ∂L/∂f = 1
+        objective = Objective(network, MeanSquaredError(), inputs, targets)
+        passed = backpropagate(objective, weights)
+        features = network.features(inputs, passed.preactivations)
+        changes = [
+            shape.lr_factors[k - 1] * features[k - 1] @ passed.gradients[k - 1].mT for k in layers
+        ]
+        pairs = zip(changes, passed.preactivations, strict=False)
         moved.append([float(change.norm() / h.norm()) for change, h in pairs])
     found = np.mean(moved, 0)
     law = np.array([theory.first_update_law(k, exponent) for k in layers])

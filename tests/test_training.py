@@ -12,7 +12,7 @@ from nup.curvature.lanczos import TOLERANCE
 from nup.errors import UserError
 from nup.networks.mlp import generator
 from nup.networks.parameterization import PARAMETERIZATIONS
-from nup.specs.specification import ScheduleSpec
+from nup.specs import ScheduleSpec
 from nup.training.loop import train
 
 SCHEDULES = {

@@ -12,7 +12,7 @@ from benchmarks.peers.peer import Run
 from benchmarks.problem import Array, Problem
 from nup.data.datasets import Dataset
 from nup.jobs import execute
-from nup.specs.specification import RunSpec
+from nup.specs import RunSpec
 from nup.training import costs
 from nup.training.loop import train
 from nup.training.recorder import Records

@@ -1,6 +1,6 @@
 """Neural tangent kernels at initialization: finite networks against the limit, and its spectrum.
 
-The kernel is that of ``observables.neural_tangent_kernel``: averaged over outputs, each layer with
+The kernel is that of ``nup.curvature.ntk``: averaged over outputs, each layer with
 its c_k, on the probe set. All in float64.
 """
 
@@ -13,17 +13,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nup.curvature.ntk import neural_tangent_kernel
 from nup.networks import theory
-from nup.networks.mlp import Network, Trace, generator
-from nup.training.observables import neural_tangent_kernel
+from nup.networks.mlp import Network, generator
 
 Array = npt.NDArray[np.float64]
 
 
 def measure(
-    network: Network, weights: Sequence[Tensor], trace: Trace, inputs: Array, seed: int
+    network: Network, weights: Sequence[Tensor], inputs: Array, seed: int
 ) -> dict[str, float]:
-    """Kernel columns of the init table for one network (E = 1), ``trace`` on ``inputs`` [n, m_0].
+    """Kernel columns of the init table for one network (E = 1) on ``inputs`` [n, m_0].
 
     ``ntk_error`` is of this network and depends on its weights. The others belong to the limit of
     infinite width, which has none: there each seed draws its own half of the inputs, so that an
@@ -32,7 +32,7 @@ def measure(
     half = torch.randperm(len(inputs), generator=generator(seed, "kernel inputs"))
     chosen = np.sort(half[: len(inputs) // 2].numpy())
     return {
-        "ntk_error": concentration_error(network, weights, trace, cosines(inputs)),
+        "ntk_error": concentration_error(network, weights, inputs),
         **spectrum(network, cosines(inputs[chosen])),
     }
 
@@ -44,17 +44,16 @@ def cosines(inputs: Array) -> Array:
     return found
 
 
-def concentration_error(
-    network: Network, weights: Sequence[Tensor], trace: Trace, cosine: Array
-) -> float:
+def concentration_error(network: Network, weights: Sequence[Tensor], inputs: Array) -> float:
     """‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width.
 
     The companion bounds the deviation [comp]; the norm and the average over outputs are ours
     [operational].
     """
     shape = network.parameterization
-    kernel = neural_tangent_kernel(network, weights, trace, shape.lr_factors)[0].numpy()
-    limit = theory.infinite_width_ntk(cosine, shape, network.activation)
+    factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
+    kernel = neural_tangent_kernel(network, weights, torch.from_numpy(inputs), factors)[0].numpy()
+    limit = theory.infinite_width_ntk(cosines(inputs), shape, network.activation)
     return float(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
 
 

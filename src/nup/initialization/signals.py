@@ -15,8 +15,9 @@ from nup.data.datasets import Dataset
 from nup.initialization import ntk
 from nup.networks import theory
 from nup.networks.activations import Activation, activation
+from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import MeanSquaredError
-from nup.networks.mlp import Network, Trace, initial_weights
+from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
 from nup.specs import InitSpec, canonical_json
 
@@ -105,9 +106,9 @@ def _rows(
 ) -> list[dict[str, Any]]:
     shape, phi = network.parameterization, network.activation
     targets = torch.from_numpy(probe.dataset.targets["probe"])
-    trace = network.forward(weights, torch.from_numpy(probe.inputs))
-    cotangent = MeanSquaredError().cotangent(network.outputs(trace), targets)
-    deltas = network.backward(weights, trace, cotangent)
+    objective = Objective(network, MeanSquaredError(), torch.from_numpy(probe.inputs), targets)
+    passed = backpropagate(objective, weights, cotangents=True)
+    deltas = passed.cotangents
     expected = probe.expected_cosines(phi, shape.depth)
     log_variance = float(np.log(spec.weight_variance))
     factors = {
@@ -128,21 +129,21 @@ def _rows(
         | dict.fromkeys(_OF_THE_NET)
         | {
             "layer": layer,
-            "forward_log_norm": float(trace.preactivations[layer - 1].square().mean().sqrt().log()),
+            "forward_log_norm": float(passed.preactivations[layer - 1].square().mean().sqrt().log()),
             "forward_theory": layer / 2 * log_variance,
             "backward_log_norm": float((deltas[layer - 1].norm() / deltas[-1].norm()).log()),
             "backward_theory": (shape.depth - layer) / 2 * log_variance,
-            "cosine": _mean_cosine(trace, layer, probe.pairs),
+            "cosine": _mean_cosine(passed.preactivations[layer - 1], probe.pairs),
             "cosine_theory": float(expected[layer - 1]),
         }
         for layer in range(1, shape.depth + 1)
     ]
     if spec.kernel:
-        rows[-1] |= ntk.measure(network, weights, trace, probe.inputs, spec.seed)
+        rows[-1] |= ntk.measure(network, weights, probe.inputs, spec.seed)
     return rows
 
 
-def _mean_cosine(trace: Trace, layer: int, pairs: tuple[Any, Any]) -> float:
-    h = trace.preactivations[layer - 1][0]
-    unit = h / h.norm(dim=-1, keepdim=True)
+def _mean_cosine(preactivations: Tensor, pairs: tuple[Any, Any]) -> float:
+    """Mean over pairs of samples of the cosine of preactivations [1, n, m_k]."""
+    unit = preactivations[0] / preactivations[0].norm(dim=-1, keepdim=True)
     return float((unit @ unit.T)[pairs].mean())

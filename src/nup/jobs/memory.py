@@ -22,6 +22,15 @@ from nup.specs import RunSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import costs, operations
 from nup.training.backends.scope import can_compile
+from nup.training.observables import (
+    HESSIAN,
+    SHARPNESS,
+    TAYLOR,
+    Sizes,
+    cadence,
+    recorded,
+    steps_due,
+)
 from nup.training.optimizers import OPTIMIZERS
 from nup.training.schedules import SCHEDULES
 
@@ -33,21 +42,17 @@ START_BYTES = 4.6e8
 MARGIN = 0.25
 
 #: Tensors of the size of the weights: weights and displacement; where torch takes the steps, the
-#: direction of the update as well.
-WEIGHT_COPIES, DIRECTION_COPIES = 2, 1
+#: gradient and the direction as well.
+WEIGHT_COPIES, DIRECTION_COPIES = 2, 2
 #: Room of the kernels, once a thread: arrays of the size of all samples' activations, and of the
 #: widest layer's.
 WORK_COPIES, WORK_LAYERS = 3, 6
-#: Tensors of the size of a batch's activations: preactivations, features, deltas.
-BATCH_COPIES = 3
-#: The same of a forward pass alone.
-TRACE_COPIES = 2
-#: Vectors of a Krylov space of ``MOST_PRODUCTS`` products: the basis and its images.
+#: Tensors of the size of a batch's activations that a step by torch holds, and a forward pass alone.
+BATCH_COPIES, TRACE_COPIES = 5, 2
+#: Tensors of the size of all samples' activations in the graph of a pass that is differentiated.
+GRAPH_COPIES = 6
+#: Vectors of a Krylov space at most.
 MOST_PRODUCTS = 24
-#: Weight-sized temporaries of a product with the Hessian: direction, products, and their sum.
-HESSIAN_COPIES = 3
-#: Tensors of the size of a layer's activations that each order of the jets holds.
-JET_COPIES = 4
 #: Arrow's copies of the records of a job while its tables are sorted and written.
 TABLE_COPIES = 3
 #: Bytes of a row's keys: in a block's columns (run id as UCS-4, step), and in Arrow.
@@ -56,55 +61,74 @@ KEY_BYTES, ARROW_KEY_BYTES = 56, 22
 
 def kept(spec: RunSpec) -> dict[str, float]:
     """Bytes that one run holds while its block trains, by what they are."""
-    net, item = costs.network(spec), _itemsize(spec)
-    units, outputs = sum(net.widths[1:]), net.widths[-1]
-    full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
+    sizes = sizes_of(spec)
+    batch = spec.batch_size or sizes.train
     found = {
-        "weights": WEIGHT_COPIES * item * net.n_parameters,
-        "initial probe": TRACE_COPIES * item * units * spec.data.n_probe,
-        "eigenvectors": 2 * item * full * outputs,
+        "weights": WEIGHT_COPIES * sizes.item * sizes.weights,
+        "moments": OPTIMIZERS[spec.optimizer.name].moments * sizes.item * sizes.weights,
+        "eigenvectors": 2 * sizes.item * sizes.train * sizes.outputs,
         "records": float(record_bytes(spec)),
     }
     if not can_compile(spec):
-        found["weights"] += DIRECTION_COPIES * item * net.n_parameters
-        found["batch"] = BATCH_COPIES * item * units * batch
-        if spec.batch_size is not None:
-            found["all samples, in between and at the end"] = BATCH_COPIES * item * units * full
-    if moments := OPTIMIZERS[spec.optimizer.name].moments:
-        found["moments"] = moments * item * net.n_parameters
-    if spec.record.hessian:
-        found["eigenvectors"] += 2 * item * net.n_parameters
-    return {name: float(value) for name, value in found.items()}
+        found["weights"] += DIRECTION_COPIES * sizes.item * sizes.weights
+        found["batch"] = BATCH_COPIES * sizes.item * sizes.units * batch
+    if _requires(spec, HESSIAN):
+        found["eigenvectors"] += 2 * sizes.item * sizes.weights
+    for each in recorded(spec):
+        if each.kept is not None:
+            found[each.name] = each.kept(sizes)
+    return {name: float(value) for name, value in found.items() if value}
 
 
 def passing(spec: RunSpec) -> dict[str, float]:
     """Bytes that one run holds now and then, on top: one of these at a time."""
-    net, item, sizes = costs.network(spec), _itemsize(spec), spec.data
-    units, outputs = sum(net.widths[1:]), net.widths[-1]
-    largest = max(m * n for m, n in pairwise(net.widths))
-    split = max(sizes.n_train, sizes.n_validation, sizes.n_test)
-    compiled, needs = can_compile(spec), SCHEDULES[spec.schedule.name].requires
+    sizes, compiled = sizes_of(spec), can_compile(spec)
+    split = max(spec.data.n_train, spec.data.n_validation, spec.data.n_test)
+    numbers = sizes.outputs if compiled else TRACE_COPIES * sizes.units
     found = {
-        "a split's outputs": item * split * (outputs if compiled else TRACE_COPIES * units),
+        "a split's outputs": sizes.item * split * numbers,
         "columns": record_bytes(spec) + KEY_BYTES * sum(_rows(spec)),
     }
-    if spec.record.probe or spec.record.features:
-        found["probe"] = item * (BATCH_COPIES * units * sizes.n_probe + 2 * largest)
-    if (spec.record.curvature or needs == "sharpness") and not compiled:
-        found["curvature"] = item * (units * sizes.n_train + _krylov(spec))
-    if (spec.record.taylor or needs == "taylor") and not compiled:
-        order, samples = 3 if spec.record.taylor else 2, spec.batch_size or sizes.n_train
-        found["jets"] = item * JET_COPIES * (order + 1) * samples * max(net.widths[1:])
-    if spec.record.hessian:
-        vectors = 2 * MOST_PRODUCTS + HESSIAN_COPIES
-        traces = (TRACE_COPIES + (BATCH_COPIES if compiled else 0)) * units * sizes.n_train
-        found["Hessian"] = item * (vectors * net.n_parameters + traces)
+    for each in recorded(spec):
+        if each.used is not None:
+            found[each.name] = each.used(sizes)
+    if not compiled:
+        graph = sizes.item * GRAPH_COPIES * sizes.units
+        if _requires(spec, SHARPNESS):
+            found["curvature"] = graph * sizes.train + sizes.item * _krylov(spec, SHARPNESS)
+        if _requires(spec, TAYLOR):
+            found["taylor"] = 3 * graph * (spec.batch_size or sizes.train)
+        if _requires(spec, HESSIAN):
+            found["hessian"] = 2 * graph * sizes.train + sizes.item * _krylov(spec, HESSIAN)
     return {name: float(value) for name, value in found.items()}
 
 
-def _krylov(spec: RunSpec) -> int:
-    """Numbers in the Krylov space of one measurement of λ_t: basis and images."""
-    return 2 * MOST_PRODUCTS * spec.data.n_train * costs.network(spec).widths[-1]
+def sizes_of(spec: RunSpec) -> Sizes:
+    """The numbers from which a run's memory follows."""
+    net = costs.network(spec)
+    return Sizes(
+        item=8 if spec.dtype == "float64" else 4,
+        depth=spec.depth,
+        weights=net.n_parameters,
+        units=sum(net.widths[1:]),
+        outputs=net.widths[-1],
+        largest=max(m * n for m, n in pairwise(net.widths)),
+        train=spec.data.n_train,
+        probe=spec.data.n_probe,
+    )
+
+
+def _requires(spec: RunSpec, what: str) -> bool:
+    """Whether the schedule or an observable requires this to be measured."""
+    asked = [SCHEDULES[spec.schedule.name].requires, *(each.requires for each in recorded(spec))]
+    return what in asked
+
+
+def _krylov(spec: RunSpec, what: str) -> int:
+    """Numbers in the Krylov space of one measurement: basis and images."""
+    sizes = sizes_of(spec)
+    size = sizes.weights if what == HESSIAN else sizes.train * sizes.outputs
+    return 2 * min(MOST_PRODUCTS, size) * size
 
 
 def record_bytes(spec: RunSpec) -> float:
@@ -117,12 +141,14 @@ def work_bytes(spec: RunSpec) -> float:
     """Bytes in which one thread takes the steps of one run after another."""
     if not can_compile(spec):
         return 0.0
-    net, samples = costs.network(spec), spec.data.n_train
-    values = samples * (WORK_COPIES * sum(net.widths[1:]) + WORK_LAYERS * max(net.widths))
-    values += net.n_parameters
-    if spec.record.curvature or SCHEDULES[spec.schedule.name].requires == "sharpness":
-        values += _krylov(spec) + len(operations.gram_layers(net, samples)) * samples**2
-    return float(_itemsize(spec) * values)
+    net, samples, sizes = costs.network(spec), spec.data.n_train, sizes_of(spec)
+    values = samples * (WORK_COPIES * sizes.units + WORK_LAYERS * max(net.widths)) + sizes.weights
+    if _requires(spec, SHARPNESS):
+        grams = len(operations.gram_layers(net, samples)) * samples**2
+        values += _krylov(spec, SHARPNESS) + grams
+    if _requires(spec, HESSIAN):
+        values += _krylov(spec, HESSIAN) + sizes.weights + samples * sizes.units
+    return float(sizes.item * values)
 
 
 def run_bytes(spec: RunSpec) -> float:
@@ -199,7 +225,7 @@ def data_bytes(spec: RunSpec) -> float:
     d_in, d_out = datasets.dimensions(spec.data)
     sizes = spec.data
     samples = sizes.n_train + sizes.n_validation + sizes.n_test + sizes.n_probe
-    return float((8 + _itemsize(spec)) * samples * (d_in + d_out))
+    return float((8 + sizes_of(spec).item) * samples * (d_in + d_out))
 
 
 def peak_bytes() -> float:
@@ -214,29 +240,16 @@ def peak_bytes() -> float:
     return fallback if found is None else 1024.0 * int(found[1])
 
 
-def _itemsize(spec: RunSpec) -> int:
-    return 8 if spec.dtype == "float64" else 4
-
-
 def _rows(spec: RunSpec) -> tuple[int, int]:
     """Rows of a run in the tables ``steps`` and ``layers``, if it does not diverge."""
-    record = spec.record
-    of_steps = (
-        record.steps,
-        record.curvature,
-        record.taylor,
-        record.features,
-        record.hessian,
-        record.accuracy,
+    of_steps, of_layers = (
+        tuple(cadence(spec, each.name) for each in recorded(spec) if each.columns(table))
+        for table in ("steps", "layers")
     )
-    of_layers = (record.layers, record.probe, record.features)
     return _count(of_steps, spec.steps), spec.depth * _count(of_layers, spec.steps)
 
 
 @lru_cache
 def _count(cadences: tuple[int, ...], steps: int) -> int:
-    """How many steps are recorded where any of the cadences is due, as in ``records.due``."""
-    recorded: set[int] = set()
-    for cadence in filter(None, cadences):
-        recorded.update(range(0, steps + 1, cadence), [steps])
-    return len(recorded)
+    """How many steps are recorded where any of the cadences is due."""
+    return len(steps_due(cadences, steps))

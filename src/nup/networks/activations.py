@@ -41,7 +41,7 @@ class Activation:
 
     @property
     def negative_slope(self) -> float:
-        """φ′(s) for s < 0; at the kink the engine takes this slope, or 0 if either slope is 0."""
+        """φ′(s) for s < 0 and at the kink."""
         return (self.a - self.b) / self.norm
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad
+from torch.func import grad, vjp
 
 from nup.networks.losses import Loss
 from nup.networks.mlp import Network
@@ -117,6 +117,7 @@ def linearized_curvature(
     def outputs(weights: list[Tensor]) -> Tensor:
         return network.outputs(weights, inputs)
 
-    f, tangent = torch.func.jvp(outputs, (list(weights),), (list(direction),))
-    root = objective.loss.hessian_root(f, tangent, transpose=True)
+    f, pull = vjp(outputs, list(weights))
+    _, push = vjp(lambda cotangent: pull(cotangent)[0], torch.zeros_like(f))
+    root = objective.loss.hessian_root(f, push(list(direction))[0], transpose=True)
     return root.square().sum((-2, -1)) / (2 * f.shape[-2])

@@ -14,6 +14,7 @@ from itertools import groupby
 from nup.data import datasets
 from nup.networks.parameterization import Parameterization, parameterization
 from nup.specs import RunSpec
+from nup.training.observables import OBSERVABLES, cadence
 from nup.training.optimizers import OPTIMIZERS
 from nup.training.schedules import SCHEDULES
 
@@ -27,10 +28,6 @@ PASS_OVERHEAD = 8e-5
 #: Seconds per activation of one run and pass, for what is not a matrix product; and about as many
 #: per weight and step where an optimizer keeps moments.
 ELEMENT_SECONDS = 2.5e-9
-#: Matrix products of one measurement of λ_t beyond the edge of stability, where it takes most.
-PRODUCTS = 8
-#: Products of one measurement of the Hessian's top eigenvalue.
-HESSIAN_PRODUCTS = 20
 #: What one core delivers in the matrix products of training, where a study says nothing else.
 GFLOPS = 120.0
 #: Seconds to start a process, import torch and draw the data.
@@ -68,22 +65,22 @@ def run_cost(spec: RunSpec) -> RunCost:
     """Cost of one run by the shapes of its net and the cadences of its records."""
     net = network(spec)
     full, batch = spec.data.n_train, spec.batch_size or spec.data.n_train
-    record, needs = spec.record, SCHEDULES[spec.schedule.name].requires
-    # Passes of the batch: the step itself, and the jets, each order of which costs 2/3 of a step.
-    jets = spec.steps if needs == "taylor" else _times(record.taylor, spec.steps)
-    on_batch = spec.steps + 2 * jets
-    # Passes of all training data: matrix products of the Krylov space, each like a step.
-    measured = spec.steps if needs == "sharpness" else _times(record.curvature, spec.steps)
-    products = PRODUCTS * measured
-    # Of the Hessian too, each like two steps.
-    products += 2 * HESSIAN_PRODUCTS * _times(record.hessian, spec.steps)
-    # Passes of the probe set: what is recorded per layer, and kernels and spectra of features.
-    probing = 2 * _times(record.probe, spec.steps) + 20 * _times(record.features, spec.steps)
-    sample_passes = on_batch * batch + products * full + probing * spec.data.n_probe
+    requires = SCHEDULES[spec.schedule.name].requires
+    # Passes over the batch, all training data and the probe set; forward with backward is one.
+    passes = {"batch": float(spec.steps), "train": 0.0, "probe": 0.0}
+    for each in OBSERVABLES.values():
+        every = cadence(spec, each.name)
+        # What the schedule measures is measured at every step.
+        by_schedule = bool(each.requires) and each.requires == requires
+        times = spec.steps if by_schedule else _times(every, spec.steps)
+        for samples, count in each.passes.items():
+            passes[samples] += count * times
+    counts = {"batch": batch, "train": full, "probe": spec.data.n_probe}
+    sample_passes = sum(passes[samples] * counts[samples] for samples in passes)
     moments = OPTIMIZERS[spec.optimizer.name].moments
     units, itemsize = sum(net.widths[1:]), 8 if spec.dtype == "float64" else 4
     return RunCost(
-        passes=on_batch + products + probing,
+        passes=sum(passes.values()),
         flops=6.0 * net.n_parameters * sample_passes,
         elements=units * sample_passes + (net.n_parameters * spec.steps if moments else 0),
         state_bytes=itemsize * ((4.0 + moments) * net.n_parameters + 2.0 * units * full),

@@ -106,9 +106,14 @@ class _Training:
         first, members = segment.steps.start, state.members
         measured, state = self._measure(segment, state)
         state, sums = self._backend.advance(state, segment)
-        net, before = self._stack.network.parameterization, state.flops.cpu().numpy()
-        products = sums.sharpness[..., 2]
-        flops, after = operations.spent(self._stack.spec, net, before, products, sums.done)
+        flops, after = operations.spent(
+            self._stack.spec,
+            self._stack.network.parameterization,
+            self._stack.data.samples,
+            before=state.flops.cpu().numpy(),
+            products=sums.sharpness[..., 2],
+            done=sums.done,
+        )
         state = state._replace(flops=torch.from_numpy(after).to(state.flops))
         if first == 0:  # the first loss sets the limit
             loss = torch.from_numpy(sums.loss[:, 0]).to(state.limit)
@@ -128,14 +133,15 @@ class _Training:
     def _segment(self, first: int, members: Tensor) -> Segment:
         """The steps from ``first`` on: to where a state is due, or as many as the backend takes.
 
-        The final state is a segment of its own, and so is the first step, whose loss sets the limit.
+        The final state and the first step, whose loss sets the limit, are segments of their own.
         """
-        spec, final = self._stack.spec, first == self._steps
+        final = first == self._steps
         longest = 1 if first == 0 or final else self._backend.longest
         following = range(first + 1, max(first + 1, min(first + longest, self._steps)))
         ends = (step for step in following if any(self._due(each, step) for each in self._states))
         steps = range(first, next(ends, following.stop))
-        batches = self._stack.data.indices(steps, members) if not final else None
+        everything = torch.empty(len(members), 1, 0, dtype=torch.long)
+        batches = everything if final else self._stack.data.indices(steps, members)
         requires = {
             name: np.array([self._required(name, step) for step in steps])
             for name in (SHARPNESS, HESSIAN, TAYLOR)
@@ -147,7 +153,7 @@ class _Training:
             hessian=requires[HESSIAN],
             taylor=requires[TAYLOR],
             motion=np.array([step in self._rows for step in steps]),
-            batches=torch.empty(len(members), 1, 0, dtype=torch.long) if final else batches,
+            batches=batches,
             final=final,
         )
 

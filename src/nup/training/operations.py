@@ -81,19 +81,25 @@ def _sizes(net: Parameterization) -> list[int]:
 
 
 def spent(
-    spec: RunSpec, net: Parameterization, before: Array, products: Array, done: Array
+    spec: RunSpec,
+    net: Parameterization,
+    samples: int,
+    before: Array,
+    products: Array,
+    done: Array,
 ) -> tuple[Array, Array]:
     """Operations before each of T steps [E, T], and after those that were ``done`` [E].
 
     Args:
         spec: of the runs.
         net: their shape.
+        samples: training samples; λ_t is that of all of them.
         before: operations before the first of the steps. [E]
         products: those that λ_t took, NaN where it was not measured; they count if λ_t sets the
             rate. [E, T]
         done: numbers of steps taken. [E]
     """
-    requires, samples = SCHEDULES[spec.schedule.name].requires, spec.data.n_train
+    requires = SCHEDULES[spec.schedule.name].requires
     batch = spec.batch_size or samples
     update = gradient(net, batch) + (jets(net, batch) if requires == TAYLOR else 0.0)
     measured: Array = np.zeros_like(products)

@@ -72,7 +72,7 @@ class Stack:
 
     def scaling_memory(self, passed: Pass, inputs: Tensor) -> object:
         """What the gradient scaling remembers of the first step."""
-        return self.scaling.start(self._signals(passed, inputs)) if self.scaling.start else None
+        return self.scaling.start(self._signals(passed, inputs)) if self.scaling.start else ()
 
     def _signals(self, passed: Pass, inputs: Tensor) -> Signals:
         first, *others = self.network.features(inputs, passed.preactivations)
@@ -141,7 +141,7 @@ def _initial_state(stack: Stack, specs: Sequence[RunSpec], parameters: Tensor) -
         limit=numbers([np.inf] * members),
         sharpness=start_vectors(seeds, outputs, parameters),
         hessian=start_vectors(seeds, weights, parameters),
-        scaling=None,
+        scaling=(),
         memories={},
         flops=torch.zeros(members, dtype=torch.float64, device=parameters.device),
     )

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_map
 
 
 class State(NamedTuple):
-    """The runs of a stack that have not diverged. N weights; E members, in the order of the start."""
+    """The runs of a stack that have not diverged: E members with N weights each."""
 
     members: Tensor  # indices at the start
     parameters: Tensor  # W_1 … W_l end to end [E, N]
@@ -20,9 +20,7 @@ class State(NamedTuple):
     previous: Tensor  # η_{t−1}; NaN before the first step
     limit: Tensor  # loss beyond which a run has diverged
     sharpness: Tensor  # start vectors of λ_t [E, 2, n·d_out]
-    hessian: (
-        Tensor  # start vectors of the Hessian's [E, 2, N], or [E, 2, 0] where it is not asked for
-    )
+    hessian: Tensor  # the same of the Hessian [E, 2, N], or [E, 2, 0] if unused
     scaling: Any  # what the gradient scaling remembers
     memories: dict[str, Any]  # what observables remember, by name
     flops: Tensor  # operations that the updates so far needed

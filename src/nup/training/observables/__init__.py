@@ -8,7 +8,7 @@ memory model and the plan of segments follow from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,13 +144,18 @@ def due(cadence: int, step: int, steps: int) -> bool:
     return cadence > 0 and (step % cadence == 0 or step == steps)
 
 
-def rows(spec: RunSpec, table: str) -> Sequence[int]:
-    """The steps at which a run that does not diverge has rows in ``steps`` or ``layers``."""
+def steps_due(cadences: Iterable[int], steps: int) -> list[int]:
+    """The steps at which something of any of these cadences is recorded."""
     found: set[int] = set()
-    for each in recorded(spec):
-        if each.columns(table):
-            found.update(range(0, spec.steps + 1, cadence(spec, each.name)), [spec.steps])
+    for cadence in filter(None, cadences):
+        found.update(range(0, steps + 1, cadence), [steps])
     return sorted(found)
+
+
+def rows(spec: RunSpec, table: str) -> list[int]:
+    """The steps at which a run that does not diverge has rows in ``steps`` or ``layers``."""
+    cadences = [cadence(spec, each.name) for each in recorded(spec) if each.columns(table)]
+    return steps_due(cadences, spec.steps)
 
 
 def columns(table: str) -> dict[str, Column]:
