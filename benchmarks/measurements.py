@@ -13,19 +13,18 @@ from benchmarks import workers
 from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours, timed_training, with_steps
 from benchmarks.problem import EVERY_STEP, Problem, Shape
-from nup.specs import RecordSpec
 from nup.training import costs
 
 log = logging.getLogger("benchmarks")
 
 #: The cadence at which λ_t is recorded unless a study says otherwise.
-CADENCE = RecordSpec().curvature
+CADENCE = OBSERVABLES["curvature"].cadence
 
-RECORDS: Mapping[str, RecordSpec] = {
+RECORDS: Mapping[str, Mapping[str, int]] = {
     "plain": EVERY_STEP,
-    "curvature": replace(EVERY_STEP, curvature=1),
-    "curvature at its cadence": replace(EVERY_STEP, curvature=CADENCE),
-    "taylor": replace(EVERY_STEP, taylor=1),
+    "curvature": EVERY_STEP | {"curvature": 1},
+    "curvature at its cadence": EVERY_STEP | {"curvature": CADENCE},
+    "taylor": EVERY_STEP | {"taylor": 1},
 }
 
 #: Goals: the most that each may add, in steps of training per step.

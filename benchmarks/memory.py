@@ -14,9 +14,10 @@ from typing import Any
 
 from benchmarks.effort import Effort
 from nup.jobs import memory
+from nup.training.observables import cadences
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.training import costs
 
 log = logging.getLogger("benchmarks")
@@ -24,8 +25,8 @@ log = logging.getLogger("benchmarks")
 #: What the prediction may be off by.
 TOLERANCE = 0.2
 
-PLAIN = RecordSpec(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
-USUAL = RecordSpec(steps=1, curvature=5, layers=10, probe=10, features=50)
+PLAIN = cadences(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
+USUAL = cadences(steps=1, curvature=5, layers=10, probe=10, features=50)
 
 
 def runs(count: int, samples: int = 256, **changes: Any) -> list[RunSpec]:
@@ -58,7 +59,7 @@ JOBS: dict[str, Callable[[], list[RunSpec]]] = {
     "many samples": lambda: runs(1, samples=10_000, depth=6, width=192, steps=2),
     "float64": lambda: runs(2, depth=6, width=900, dtype="float64", steps=2),
     "minibatches": lambda: runs(1, samples=12_000, width=256, batch_size=128, steps=12),
-    "Hessian": lambda: runs(6, width=320, steps=40, record=replace(PLAIN, hessian=4)),
+    "Hessian": lambda: runs(6, width=320, steps=40, record=PLAIN | {"hessian": 4}),
     "Taylor schedule": lambda: runs(
         1,
         samples=6000,
@@ -68,7 +69,7 @@ JOBS: dict[str, Callable[[], list[RunSpec]]] = {
         learning_rate=None,
     ),
     "long records": lambda: runs(
-        600, samples=16, depth=2, width=2, steps=1000, record=replace(PLAIN, layers=10)
+        600, samples=16, depth=2, width=2, steps=1000, record=PLAIN | {"layers": 10}
     ),
 }
 

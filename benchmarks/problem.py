@@ -12,15 +12,16 @@ import numpy.typing as npt
 import torch
 
 from nup.data import datasets
+from nup.training.observables import cadences
 from nup.data.datasets import Dataset
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RunSpec, ScheduleSpec
 
 Array = npt.NDArray[Any]
 
 #: What every peer records at every step, and nothing else.
-EVERY_STEP = RecordSpec(steps=1, layers=1, curvature=0, taylor=0, probe=0, features=0)
+EVERY_STEP = cadences(steps=1, layers=1, curvature=0, taylor=0, probe=0, features=0)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from torch import Tensor
 
 import references
 from nup.data.datasets import Dataset
+from nup.training.observables import cadences
 from nup.networks.activations import Activation, activation
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
-from nup.specs import DataSpec, RecordSpec, RunSpec, ScheduleSpec
+from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.training.recorder import Columns, Records
 
 SIZES = {"train": 6, "validation": 5, "test": 7, "probe": 4}
-EVERY_STEP = RecordSpec(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1)
+EVERY_STEP = cadences(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1)
 
 #: Relative tolerances: columns of `steps` and `layers` are float32, those of `runs` float64.
 STORED = 2e-6

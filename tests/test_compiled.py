@@ -13,7 +13,8 @@ import torch
 import problems
 import references
 from nup.kernels import jit
-from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.training.observables import cadences
+from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.registry import Option
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import observables, scalings, schedules
@@ -23,7 +24,7 @@ from nup.training.backends.scope import can_compile
 from nup.training.loop import train
 
 #: Everything that kernels record.
-KERNELS = RecordSpec(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0, hessian=3)
+KERNELS = cadences(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0, hessian=3)
 
 SCHEDULES = {
     "constant": (ScheduleSpec(), 0.1),
@@ -83,7 +84,7 @@ def test_schedules_losses_and_batches(schedule, loss, batch_size):
 def test_what_torch_measures_beside_them(schedule, batch_size):
     """On cadences that meet one another and the kernels' own, and not."""
     spec, rate = SCHEDULES[schedule]
-    record = replace(KERNELS, probe=3, features=4, accuracy=5, hessian=6)
+    record = KERNELS | {"probe": 3, "features": 4, "accuracy": 5, "hessian": 6}
     specs = [
         problems.run(
             schedule=spec,
@@ -106,7 +107,7 @@ def test_the_first_loss_sets_the_limit_and_the_final_state_can_exceed_it():
     fast = problems.run(learning_rate=1.0, steps=30, record=KERNELS)
     diverged = train([fast], problems.dataset()).runs["last_step"][0] + 1
     specs = [
-        replace(fast, steps=int(diverged), learning_rate=rate, record=replace(KERNELS, probe=1))
+        replace(fast, steps=int(diverged), learning_rate=rate, record=KERNELS | {"probe": 1})
         for rate in (0.05, 1.0)
     ]
     records = assert_same(specs, problems.dataset())
@@ -164,7 +165,7 @@ def test_samples_that_are_all_alike_leave_the_krylov_space_complete():
     """λ_t at rest is found with two products, time after time."""
     data = problems.dataset()
     data.inputs["train"][:] = data.inputs["train"][:1]
-    record = replace(KERNELS, curvature=1, taylor=0)
+    record = KERNELS | {"curvature": 1, "taylor": 0}
     for dtype in ("float64", "float32"):
         run = problems.run(learning_rate=1e-9, steps=30, record=record, dtype=dtype)
         steps = train([run], data).steps
@@ -203,7 +204,7 @@ def test_a_rate_that_is_no_number_is_the_reason():
     data = problems.one_sample(target=1.0)
     data.targets["train"][:] = 0.0
     data.inputs["train"][:] = 0.0
-    specs = [problems.sharpness(1.0, depth=2, steps=6, record=replace(KERNELS, taylor=0))]
+    specs = [problems.sharpness(1.0, depth=2, steps=6, record=KERNELS | {"taylor": 0})]
     for compiled in (True, False):
         records = train(specs, data, compiled=compiled)
         assert records.runs["reason"][0] == "schedule 'sharpness' found no finite rate"
@@ -224,13 +225,13 @@ def taken(monkeypatch):
 
 def test_segments_end_where_something_else_is_due_and_are_not_too_long(taken):
     data = problems.dataset()
-    train([problems.run(steps=20, record=replace(KERNELS, probe=7, features=5, accuracy=8))], data)
+    train([problems.run(steps=20, record=KERNELS | {"probe": 7, "features": 5, "accuracy": 8})], data)
     starts = [0, 1, 5, 7, 8, 10, 14, 15, 16, 20]
     assert taken == list(zip(starts, [*starts[1:], 21], strict=True))
     taken.clear()
     longest = NumbaBackend.longest
     steps = 2 * longest + 10
-    train([problems.run(steps=steps, record=RecordSpec(10, 0, 0, 10, 0, 0))], data)
+    train([problems.run(steps=steps, record=cadences(steps=10, curvature=0, taylor=0, layers=10, probe=0, features=0))], data)
     starts = [0, 1, longest + 1, 2 * longest + 1, steps]
     assert taken == list(zip(starts, [*starts[1:], steps + 1], strict=True))
 
@@ -257,7 +258,7 @@ def test_adamw(loss, batch_size):
         batch_size=batch_size,
         optimizer=ADAMW,
         steps=12,
-        record=replace(KERNELS, curvature=0, hessian=0, probe=5),
+        record=KERNELS | {"curvature": 0, "hessian": 0, "probe": 5},
     )
     assert_same([spec, replace(spec, seed=1)], problems.dataset("classes"))
 

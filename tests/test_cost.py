@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec
-from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import OptimizerSpec, ScheduleSpec
+from nup.training.observables import cadences
 from nup.training import costs
 
-NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+NOTHING = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 
 
 def test_arithmetic_of_plain_training():
@@ -22,8 +23,8 @@ def test_arithmetic_of_plain_training():
         {"steps": 20},
         {"depth": 4},
         {"width": 8},
-        {"record": RecordSpec()},
-        {"record": replace(NOTHING, hessian=5)},
+        {"record": cadences()},
+        {"record": NOTHING | {"hessian": 5}},
         {"optimizer": OptimizerSpec("adamw")},
         {"schedule": ScheduleSpec("sharpness", {"c": 1.0}), "learning_rate": None},
         {"schedule": ScheduleSpec("taylor", {"c": 1.0}), "learning_rate": None},

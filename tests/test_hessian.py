@@ -7,11 +7,11 @@ import torch
 import problems
 import references
 from nup.curvature.gauss_newton import gauss_newton_operator
+from nup.training.observables import cadences
 from nup.curvature.hessian import hessian_operator
 from nup.curvature.lanczos import top_eigenpair
 from nup.networks.derivatives import Objective
 from nup.networks.losses import LOSSES
-from nup.specs import RecordSpec
 from nup.training.loop import train
 from test_curvature import Tracker, multipliers
 from test_ensemble import SEEDS, make, samples
@@ -119,7 +119,7 @@ def test_largest_algebraic_not_largest_in_magnitude():
 def test_training_records_the_hessian_of_its_states(name, loss):
     """As dense Hessians along a slow run say, on all data though it trains on minibatches."""
     data = problems.dataset("regression" if loss == "mse" else "classification")
-    record = RecordSpec(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0, hessian=2)
+    record = cadences(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0, hessian=2)
     spec = problems.run(parameterization=name, width=3, steps=4, loss=loss, record=record)
     steps = train([spec], data).steps
     _, states, shape, phi = problems.slow_training(spec, data)
@@ -143,7 +143,7 @@ def test_training_records_the_hessian_of_its_states(name, loss):
 
 def test_minibatches_do_not_enter_the_hessian():
     data = problems.dataset()
-    record = RecordSpec(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0, hessian=1)
+    record = cadences(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0, hessian=1)
     whole, parts = (
         train([problems.run(steps=1, record=record, batch_size=size)], data).steps
         for size in (None, 2)
@@ -157,7 +157,7 @@ def test_minibatches_do_not_enter_the_hessian():
 def test_a_stack_measures_each_member_as_if_alone(scaling):
     data = problems.dataset()
     schedule = problems.ScheduleSpec(gradient_scaling=scaling)
-    record = RecordSpec(steps=1, curvature=2, layers=0, probe=0, features=0, hessian=2)
+    record = cadences(steps=1, curvature=2, layers=0, probe=0, features=0, hessian=2)
     specs = [
         problems.run(seed=seed, learning_rate=rate, record=record, schedule=schedule)
         for seed, rate in [(0, 0.1), (1, 0.05), (2, 1e6), (3, 0.2)]  # the third diverges
@@ -171,7 +171,7 @@ def test_a_stack_measures_each_member_as_if_alone(scaling):
 def test_measuring_the_hessian_changes_nothing_else():
     data = problems.dataset()
     plain = problems.run()
-    record = RecordSpec(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1, hessian=1)
+    record = cadences(steps=1, curvature=1, taylor=1, layers=1, probe=1, features=1, hessian=1)
     with_hessian = train([problems.run(record=record)], data)
     without = train([plain], data)
     for column in ("loss", "sharpness", "cosine", "taylor_3"):

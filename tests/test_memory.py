@@ -10,14 +10,15 @@ import pytest
 
 from fake_training import run_spec
 from nup.errors import UserError
+from nup.training.observables import cadences
 from nup.jobs import memory
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import DataSpec, OptimizerSpec, ScheduleSpec
 from nup.training import costs
 from nup.training.recorder import Recorder
 
-NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+NOTHING = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
 
 
@@ -33,9 +34,9 @@ def seeds(count, **changes):
 JOBS = {
     "wide": seeds(1, data=teacher(16), width=2400, depth=4, steps=3, record=NOTHING),
     "many samples": seeds(2, data=teacher(6000), width=128, depth=6, steps=3),
-    "records": seeds(400, width=2, depth=2, steps=800, record=replace(NOTHING, steps=1)),
+    "records": seeds(400, width=2, depth=2, steps=800, record=NOTHING | {"steps": 1}),
 }
-HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=replace(NOTHING, hessian=2))
+HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=NOTHING | {"hessian": 2})
 
 
 def peak_mb(runs, folder, *options):
@@ -68,7 +69,7 @@ def test_a_job_keeps_to_its_limit(tmp_path):
 
 def test_items_add_up_by_hand():
     # teacher: 16 → 4 → 4 → 1, 84 weights, 9 units; 16 samples, 4 of the probe set, 8 of the others.
-    spec = run_spec(record=replace(NOTHING, hessian=5))
+    spec = run_spec(record=NOTHING | {"hessian": 5})
     assert memory.kept(spec) == {
         "weights": 4 * 2 * 84,
         "initial probe": 4 * 2 * 9 * 4,
@@ -107,9 +108,9 @@ def test_items_of_steps_on_stacks_add_up_by_hand():
 @pytest.mark.parametrize(
     ("more", "item"),
     [
-        ({"record": replace(NOTHING, probe=5)}, "probe"),
-        ({"record": replace(NOTHING, curvature=5), **STACKED}, "curvature"),
-        ({"record": replace(NOTHING, taylor=5), **STACKED}, "jets"),
+        ({"record": NOTHING | {"probe": 5}}, "probe"),
+        ({"record": NOTHING | {"curvature": 5}, **STACKED}, "curvature"),
+        ({"record": NOTHING | {"taylor": 5}, **STACKED}, "jets"),
     ],
 )
 def test_what_is_measured_takes_room(more, item):
@@ -120,7 +121,7 @@ def test_what_is_measured_takes_room(more, item):
 def test_kernels_hold_a_krylov_space_once():
     plain = memory.work_bytes(run_spec(record=NOTHING))
     krylov = 4 * 2 * 24 * 16 * 1
-    measured = run_spec(record=replace(NOTHING, curvature=5))
+    measured = run_spec(record=NOTHING | {"curvature": 5})
     told = run_spec(
         record=NOTHING, schedule=ScheduleSpec("sharpness", {"c": 1.0}), learning_rate=None
     )
@@ -137,7 +138,7 @@ def test_minibatches_hold_all_samples_only_in_between():
 
 
 @pytest.mark.parametrize(
-    "record", [RecordSpec(), RecordSpec(3, 4, 0, 7, 5, 6, 9), replace(NOTHING, layers=4)]
+    "record", [cadences(), cadences(steps=3, curvature=4, taylor=0, layers=7, probe=5, features=6, hessian=9), NOTHING | {"layers": 4}]
 )
 @pytest.mark.parametrize("steps", [1, 10, 12])
 def test_records_are_those_of_the_recorder(record, steps):

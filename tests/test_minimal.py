@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from nup.networks.mlp import initial_weights
-from nup.specs import RecordSpec
 from nup.training.loop import train
 from problems import EXACT, STORED, dataset, rows, run, shape_of, summary
 
@@ -43,7 +42,6 @@ def spec():
         learning_rate=RATE,
         steps=STEPS,
         dtype="float64",
-        record=RecordSpec(steps=1, curvature=1, layers=1, probe=1),
     )
 
 

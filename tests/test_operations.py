@@ -10,15 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import problems
 from nup.networks.activations import activation
+from nup.training.observables import cadences
 from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs import RecordSpec
 from nup.training import operations
 from nup.training.loop import train
 
-SILENT = RecordSpec(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
+SILENT = cadences(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
 #: 4 inputs, hidden layers of 5 and 20, 3 outputs: 20, 100 and 60 weights.
 NUP = parameterization("nup", depth=3, width=5, d_in=4, d_out=3)
 #: The net of `problems.run`: widths 4, 5, 5, 3, so 20, 25 and 15 weights; 6 samples.
@@ -93,7 +93,7 @@ def test_what_is_only_recorded_is_not_counted():
 def test_sharpness_needs_the_products_of_every_member(batch_size, compiled):
     """Its own number of products, whatever the others of the stack need."""
     data = problems.dataset()
-    record = replace(SILENT, curvature=1)  # what is recorded is not counted, but tells the products
+    record = SILENT | {"curvature": 1}  # what is recorded is not counted, but tells the products
     specs = [
         problems.sharpness(c, record=record, seed=seed, batch_size=batch_size)
         for c, seed in ((1.0, 0), (2.5, 1))

@@ -13,15 +13,16 @@ from torch import Tensor
 import problems
 import references
 from nup.errors import UserError
+from nup.training.observables import cadences
 from nup.networks.activations import activation
 from nup.networks.mlp import generator, initial_weights
-from nup.specs import OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.training import optimizers
 from nup.training.loop import train
 from nup.training.optimizers import OPTIMIZERS
 
 #: Everything but λ_t, which is not that of AdamW's update.
-RECORD = replace(problems.EVERY_STEP, curvature=0)
+RECORD = problems.EVERY_STEP | {"curvature": 0}
 #: Far from the defaults, so that each option matters within a few steps.
 OPTIONS = {"beta1": 0.7, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3}
 
@@ -225,7 +226,7 @@ def test_errors_say_what_is_allowed(name, options, message):
             {"schedule": ScheduleSpec("taylor", {"c": 2.0}), "learning_rate": None},
             "gives it no rate: use constant, warmup or cosine, or optimizer 'sgd'",
         ),
-        ({"record": RecordSpec()}, "λ_t, which record.curvature and record.hessian ask for, is no"),
+        ({"record": cadences()}, "λ_t, which record.curvature and record.hessian ask for, is no"),
         ({"record": replace(RECORD, hessian=5)}, "set both to 0 in a grid of its own"),
         ({"optimizer": OptimizerSpec("lion")}, "unknown optimizer 'lion'"),
     ],

@@ -9,10 +9,10 @@ import torch
 import problems
 import references
 from nup.networks.activations import activation
+from nup.training.observables import cadences
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import register
 from nup.networks.parameterizations.standard import sp
-from nup.specs import RecordSpec
 from nup.training.loop import train
 
 
@@ -30,7 +30,7 @@ def last_layer_alone():
         return replace(resolved, lr_factors=(0.0,) * (depth - 1) + (1.0,))
 
     return problems.run(
-        parameterization="frozen", width=4, steps=200, record=RecordSpec(1, 1, 1, 0, 0, 0)
+        parameterization="frozen", width=4, steps=200, record=cadences(steps=1, curvature=1, taylor=1, layers=0, probe=0, features=0)
     )
 
 

@@ -6,12 +6,12 @@ import torch
 
 import problems
 import references
-from nup.specs import RecordSpec
 from nup.training.loop import train
+from nup.training.observables import cadences
 
 
 def test_rows_follow_the_cadences_and_end_with_the_final_state():
-    record = RecordSpec(steps=4, curvature=3, taylor=0, layers=5, probe=5, features=0)
+    record = cadences(steps=4, curvature=3, taylor=0, layers=5, probe=5, features=0)
     spec = problems.run(steps=10, record=record)
     records = train([spec], problems.dataset())
     assert list(records.steps["step"]) == [0, 3, 4, 6, 8, 9, 10]
@@ -24,7 +24,7 @@ def test_rows_follow_the_cadences_and_end_with_the_final_state():
 
 
 def test_what_is_never_recorded_leaves_no_rows():
-    record = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+    record = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
     records = train([problems.run(record=record)], problems.dataset())
     assert len(records.steps["step"]) == len(records.layers["step"]) == 0
     assert records.runs["status"] == ["ok"]
@@ -33,7 +33,7 @@ def test_what_is_never_recorded_leaves_no_rows():
 
 def test_what_is_recorded_does_not_change_the_training():
     data = problems.dataset("classes")
-    silent = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+    silent = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
     for make in (problems.run, lambda **changes: problems.taylor(2.0, **changes)):
         loud, quiet = (train([make(record=each)], data) for each in (problems.EVERY_STEP, silent))
         for name in ("final_loss", "validation_loss", "test_accuracy"):

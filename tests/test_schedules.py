@@ -9,7 +9,8 @@ import torch
 
 import problems
 from nup.errors import UserError
-from nup.specs import RecordSpec, ScheduleSpec
+from nup.training.observables import cadences
+from nup.specs import ScheduleSpec
 from nup.training import schedules
 from nup.training.loop import train
 from nup.training.scalings import SCALINGS
@@ -77,7 +78,7 @@ def test_depthwise_scales_start_at_one_on_the_edge_of_chaos(name, phi):
     """F and B are 1 in the limit of width; at width m they deviate like m^{-1/2}."""
     data = problems.dataset(d_in=16, d_out=10, train=20)
     schedule = ScheduleSpec("constant", {}, "depthwise")
-    once = RecordSpec(steps=1, curvature=0, taylor=0, layers=1, probe=1, features=0)
+    once = cadences(steps=1, curvature=0, taylor=0, layers=1, probe=1, features=0)
     deviations = []
     for width in (16, 256):
         specs = [

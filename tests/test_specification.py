@@ -7,9 +7,9 @@ import pytest
 
 import problems
 from nup.specs import (
+from nup.training.observables import cadences
     DataSpec,
     OptimizerSpec,
-    RecordSpec,
     RunSpec,
     ScheduleSpec,
     canonical_json,
@@ -69,7 +69,7 @@ CHANGES = {
     "loss": "cross_entropy",
     "batch_size": 32,
     "dtype": "float64",
-    "record": RecordSpec(steps=2),
+    "record": cadences(steps=2),
     "optimizer": OptimizerSpec("adamw", {"beta1": 0.8}),
     "plugins": {"schedule mine": "0123456789ab"},
 }

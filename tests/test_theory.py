@@ -10,13 +10,13 @@ import torch
 import problems
 import references
 from nup.curvature.ntk import neural_tangent_kernel
+from nup.training.observables import cadences
 from nup.networks import theory
 from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
-from nup.specs import RecordSpec
 from nup.training.loop import train
 
 PHIS = ["abs", "relu", "linear", "(1,2)", "(1,-1)", "(-3,0.5)"]
@@ -270,7 +270,7 @@ def test_the_engine_trains_the_two_layer_linear_net(name, c):
     """
     width = 8
     make = {"parameterization": name, "activation": "linear", "depth": 2, "width": width}
-    record = RecordSpec(steps=1, curvature=1, taylor=0, layers=0, probe=0, features=0)
+    record = cadences(steps=1, curvature=1, taylor=0, layers=0, probe=0, features=0)
     spec = problems.sharpness(c, steps=10, record=record, **make)
     data = problems.one_sample()
     records = train([spec], data)

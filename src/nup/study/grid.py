@@ -35,7 +35,7 @@ from nup.study.models import (
     merged,
 )
 from nup.training import optimizers, schedules
-from nup.training.observables import OBSERVABLES
+from nup.training.observables import cadences
 from nup.training.schedules import SCHEDULES
 
 
@@ -129,15 +129,13 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
 def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
     assert settings.steps and settings.loss and settings.dtype and settings.seeds
-    usual = {name: each.cadence for name, each in OBSERVABLES.items()}
-    cadences = {**usual, **(settings.record or {})}
     common: dict[str, Any] = {
         "experiment": name,
         "steps": settings.steps,
         "loss": settings.loss,
         "batch_size": settings.batch_size,
         "dtype": settings.dtype,
-        "record": {name: steps for name, steps in cadences.items() if steps},
+        "record": cadences(settings.record),
     }
     rules = product(_schedules(settings), _optimizers(settings))
     axes = product(cells(settings, path), rules, settings.seeds)

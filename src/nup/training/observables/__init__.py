@@ -127,11 +127,22 @@ def register(*, per_step: bool = False, **declared: Any) -> Callable[[Function],
     return decorate
 
 
+def cadences(given: Mapping[str, int] | None = None, /, **named: int) -> dict[str, int]:
+    """Cadences of all observables that are recorded: those given, else each one's own.
+
+    Raises:
+        UserError: there is no observable of a name given.
+    """
+    usual = {name: each.cadence for name, each in OBSERVABLES.items()}
+    wanted = {**(given or {}), **named}
+    for name in wanted:
+        OBSERVABLES[name]  # raises if there is none
+    return {name: steps for name, steps in {**usual, **wanted}.items() if steps}
+
+
 def cadence(spec: RunSpec, name: str) -> int:
     """Every how many steps a run records an observable; 0 is never."""
-    record: Any = spec.record
-    found = record.get(name, 0) if isinstance(record, Mapping) else getattr(record, name, 0)
-    return int(found)
+    return spec.record.get(name, 0)
 
 
 def recorded(spec: RunSpec) -> list[Observable]:
