@@ -13,8 +13,8 @@ import torch
 import problems
 import references
 from nup.kernels import jit
-from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.registry import Option
+from nup.specs.specification import OptimizerSpec, RecordSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import observables, scalings, schedules
 from nup.training.backends import numba as kernels

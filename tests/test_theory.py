@@ -114,7 +114,7 @@ def test_cosines_of_finite_nets_approach_the_iterated_map(phi):
     data, widths = problems.dataset(d_in=8, probe=6), (32, 128, 512)
     errors = []
     for width in widths:
-        _, _, preactivations = at_initialization("mup", phi, 4, width, 12, data)
+        network, _, preactivations = at_initialization("mup", phi, 4, width, 12, data)
         expected = theory.layer_cosines(input_cosines(data), network.activation, 4)
         hidden = [h.numpy() for h in preactivations[:-1]]
         units = [h / np.linalg.norm(h, axis=-1, keepdims=True) for h in hidden]

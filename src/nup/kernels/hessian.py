@@ -62,7 +62,7 @@ def product(
 
 @jit
 def _tangents(at: Linearized, shape: Shape, memory: Memory, room: Room) -> int:
-    """Derivatives of x_1 … x_{l-1} along the direction, and of h_l in the row of scratch returned."""
+    """Tangents: of x_1 … x_{l-1} in the room, of h_l in the row of scratch that is returned."""
     n, depth, last = at.inputs.shape[0], shape.betas.size, 1
     one = shape.betas.dtype.type(1)
     for k in range(depth):
@@ -75,9 +75,7 @@ def _tangents(at: Linearized, shape: Shape, memory: Memory, room: Room) -> int:
             through = memory.scratch[4][: n * fan_out]
             tangent = samples_of(room.tangents, shape, k - 1, n)
             weight = matrix(at.weights, shape, k)
-            blas.times_transposed(
-                tangent, weight, rows, memory.turned, through.reshape(n, fan_out)
-            )
+            blas.times_transposed(tangent, weight, rows, memory.turned, through.reshape(n, fan_out))
             elementwise.add_scaled(h, one, through)
         elementwise.scale(h, shape.betas[k])
         if shape.skip[k]:

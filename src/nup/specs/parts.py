@@ -54,7 +54,7 @@ class RecordSpec:
     ``taylor``     Taylor coefficients T1, T2, T3 of the loss along the update
     ``layers``     per layer: update norm, cosine, gradient scale, preactivation RMS
     ``probe``      per layer: relative evolution of the probe set's preactivations and its split
-    ``features``   per layer: soft and stable rank, kernel alignment, weight movement; accuracies
+    ``features``   per layer: soft and stable rank, kernel alignment, weight movement
     ``accuracy``   accuracy and loss on validation data, accuracy on test data
     ``hessian``    largest algebraic eigenvalue of the preconditioned Hessian: dear, so never unless
                    asked for

@@ -78,7 +78,7 @@ RUNS: dict[str, Column] = {
         "steps at which taylor(c) met L'' ≤ 0 and kept its rate", "steps"
     ),
     "flops": _number(
-        "operations that training needed to reach its last recorded state: `nup.training.operations`",
+        "operations that training needed up to its last recorded state: `nup.training.operations`",
         "operations",
     ),
     "job_id": _label("the job that trained the run"),

@@ -1,4 +1,4 @@
-"""Steps of a stack by compiled kernels: run after run, each within the cache, on several threads."""
+"""Steps of a stack by compiled kernels: run after run, in cache, on several threads."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ class NumbaBackend:
                 state.previous,
             )
         )
-        first, second = (
-            [moment.numpy() for moment in state.moments] or [weights[:, :0], weights[:, :0]]
-        )
+        first, second = [moment.numpy() for moment in state.moments] or [
+            weights[:, :0],
+            weights[:, :0],
+        ]
         batches = segment.batches.numpy()
         c = state.options.get("c", state.previous).numpy()
 
