@@ -14,11 +14,11 @@ from typing import Any
 
 from benchmarks.effort import Effort
 from nup.jobs import memory
-from nup.training.observables import cadences
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
 from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.training import costs
+from nup.training.observables import cadences
 
 log = logging.getLogger("benchmarks")
 

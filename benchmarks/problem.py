@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from nup.data import datasets
-from nup.training.observables import cadences
 from nup.data.datasets import Dataset
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
 from nup.specs import DataSpec, RunSpec, ScheduleSpec
+from nup.training.observables import cadences
 
 Array = npt.NDArray[Any]
 

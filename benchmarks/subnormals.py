@@ -13,6 +13,7 @@ from benchmarks.effort import Effort
 from benchmarks.problem import Array, Problem, Shape
 from nup.jobs.execute import prepare_torch
 from nup.networks.activations import activation
+from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network
 
@@ -59,18 +60,12 @@ def decayed(problem: Problem) -> list[Array]:
 def _seconds(problem: Problem, arrays: list[Array], steps: int) -> float:
     """Seconds of forward and backward passes without updates, after one that is not timed."""
     weights = [torch.from_numpy(array) for array in arrays]
-    network = Network(problem.net, activation("relu"))
     inputs, targets = torch.from_numpy(problem.inputs), torch.from_numpy(problem.targets)
-    loss = MeanSquaredError()
-    buffers = network.buffers(len(problem.runs), len(inputs), inputs)
-    out = [torch.empty_like(weight) for weight in weights]
+    network = Network(problem.net, activation("relu"))
+    objective = Objective(network, MeanSquaredError(), inputs, targets)
     start = time.perf_counter()
-    with torch.inference_mode():
-        for step in range(steps + 1):
-            if step == 1:
-                start = time.perf_counter()
-            trace = network.forward(weights, inputs, buffers)
-            cotangent = loss.cotangent(network.outputs(trace), targets)
-            deltas = network.backward(weights, trace, cotangent)
-            network.weight_gradients(trace, deltas, problem.net.lr_factors, out)
+    for step in range(steps + 1):
+        if step == 1:
+            start = time.perf_counter()
+        backpropagate(objective, weights)
     return time.perf_counter() - start

@@ -12,11 +12,11 @@ from torch import Tensor
 
 import references
 from nup.data.datasets import Dataset
-from nup.training.observables import cadences
 from nup.networks.activations import Activation, activation
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
 from nup.specs import DataSpec, RunSpec, ScheduleSpec
+from nup.training.observables import cadences
 from nup.training.recorder import Columns, Records
 
 SIZES = {"train": 6, "validation": 5, "test": 7, "probe": 4}

@@ -14,8 +14,8 @@ import problems
 import references
 from nup.kernels import jit
 from nup.training.observables import cadences
-from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.registry import Option
+from nup.specs.specification import OptimizerSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import observables, scalings, schedules
 from nup.training.backends import numba as kernels

@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import pytest
 
 from fake_training import run_spec
 from nup.specs import OptimizerSpec, ScheduleSpec
-from nup.training.observables import cadences
 from nup.training import costs
+from nup.training.observables import cadences
 
 NOTHING = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 

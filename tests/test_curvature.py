@@ -32,7 +32,9 @@ def operator_of(network, weights, inputs, loss, factors):
 
 def multipliers(factors):
     """c_k ξ_k of each layer, numbers or [E], as a tensor. [E, l]"""
-    columns = [torch.as_tensor(factor, dtype=torch.float64).expand(len(SEEDS)) for factor in factors]
+    columns = [
+        torch.as_tensor(factor, dtype=torch.float64).expand(len(SEEDS)) for factor in factors
+    ]
     return torch.stack(columns, -1)
 
 

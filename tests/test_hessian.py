@@ -7,12 +7,12 @@ import torch
 import problems
 import references
 from nup.curvature.gauss_newton import gauss_newton_operator
-from nup.training.observables import cadences
 from nup.curvature.hessian import hessian_operator
 from nup.curvature.lanczos import top_eigenpair
 from nup.networks.derivatives import Objective
 from nup.networks.losses import LOSSES
 from nup.training.loop import train
+from nup.training.observables import cadences
 from test_curvature import Tracker, multipliers
 from test_ensemble import SEEDS, make, samples
 

@@ -10,15 +10,15 @@ import pytest
 
 from fake_training import run_spec
 from nup.errors import UserError
-from nup.training.observables import cadences
 from nup.jobs import memory
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs import DataSpec, OptimizerSpec, ScheduleSpec
+from nup.specs.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.tables.schema import LAYERS
 from nup.training import costs
 from nup.training.recorder import Recorder
 
-NOTHING = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
 
 
@@ -34,9 +34,9 @@ def seeds(count, **changes):
 JOBS = {
     "wide": seeds(1, data=teacher(16), width=2400, depth=4, steps=3, record=NOTHING),
     "many samples": seeds(2, data=teacher(6000), width=128, depth=6, steps=3),
-    "records": seeds(400, width=2, depth=2, steps=800, record=NOTHING | {"steps": 1}),
+    "records": seeds(400, width=2, depth=2, steps=800, record=replace(NOTHING, steps=1)),
 }
-HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=NOTHING | {"hessian": 2})
+HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=replace(NOTHING, hessian=2))
 
 
 def peak_mb(runs, folder, *options):
@@ -69,59 +69,61 @@ def test_a_job_keeps_to_its_limit(tmp_path):
 
 def test_items_add_up_by_hand():
     # teacher: 16 → 4 → 4 → 1, 84 weights, 9 units; 16 samples, 4 of the probe set, 8 of the others.
-    spec = run_spec(record=NOTHING | {"hessian": 5})
+    spec = run_spec(record=replace(NOTHING, hessian=5))
     assert memory.kept(spec) == {
         "weights": 4 * 2 * 84,
-        "initial probe": 4 * 2 * 9 * 4,
         "eigenvectors": 4 * 2 * (16 * 1 + 84),
         "records": 4 * 3 * 20,  # steps 0, 5 and 10, of 20 numbers each
     }
     assert memory.passing(spec) == {
         "a split's outputs": 4 * 1 * 16,
         "columns": 3 * (4 * 20 + 56),
-        "Hessian": 4 * ((2 * 24 + 3) * 84 + (2 + 3) * 9 * 16),
     }
-    # All samples' activations and six times the inputs, which are the widest layer, and a gradient.
-    assert memory.work_bytes(spec) == 4 * (3 * 9 * 16 + 6 * 16 * 16 + 84)
+    # All samples' activations and six times the inputs, which are the widest layer, and a gradient;
+    # the Hessian's Krylov space, a direction and the tangents.
+    plain = 3 * 9 * 16 + 6 * 16 * 16 + 84
+    assert memory.work_bytes(spec) == 4 * (plain + 2 * 24 * 84 + 84 + 9 * 16)
     double = replace(spec, dtype="float64")
     assert memory.kept(double)["weights"] == 2 * memory.kept(spec)["weights"]
 
 
-#: Its steps are torch's, on whole stacks.
-STACKED = {"parameterization": "sp", "optimizer": OptimizerSpec("adamw")}
+@pytest.fixture
+def by_torch(monkeypatch):
+    """The kernels know nothing: steps are torch's, on whole stacks."""
+    monkeypatch.setattr(memory, "can_compile", lambda spec: False)
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_items_of_steps_on_stacks_add_up_by_hand():
-    spec = run_spec(record=NOTHING, **STACKED)
+    adamw = {"parameterization": "sp", "optimizer": OptimizerSpec("adamw")}
+    spec = run_spec(record=replace(NOTHING, probe=5), **adamw)
     assert memory.work_bytes(spec) == 0
     assert memory.kept(spec) == {
-        "weights": 4 * 3 * 84,
-        "batch": 4 * 3 * 9 * 16,
-        "initial probe": 4 * 2 * 9 * 4,
-        "eigenvectors": 4 * 2 * (16 * 1),
-        "records": 0,
+        "weights": 4 * 4 * 84,
         "moments": 4 * 2 * 84,
+        "batch": 4 * 5 * 9 * 16,
+        "probe": 4 * 9 * 4,
+        "eigenvectors": 4 * 2 * (16 * 1),
+        "records": 4 * 3 * 3 * (len(LAYERS) - 3),
     }
     assert memory.passing(spec)["a split's outputs"] == 4 * 2 * 9 * 16
+    small = memory.kept(replace(spec, batch_size=4))
+    assert small["batch"] == memory.kept(spec)["batch"] / 4
 
 
+@pytest.mark.usefixtures("by_torch")
 @pytest.mark.parametrize(
-    ("more", "item"),
-    [
-        ({"record": NOTHING | {"probe": 5}}, "probe"),
-        ({"record": NOTHING | {"curvature": 5}, **STACKED}, "curvature"),
-        ({"record": NOTHING | {"taylor": 5}, **STACKED}, "jets"),
-    ],
+    "item", ["probe", "features", "curvature", "taylor", "hessian", "accuracy"]
 )
-def test_what_is_measured_takes_room(more, item):
+def test_what_is_measured_takes_room(item):
     assert item not in memory.passing(run_spec(record=NOTHING))
-    assert memory.passing(run_spec(**{"record": NOTHING, **more}))[item] > 0
+    assert memory.passing(run_spec(record=replace(NOTHING, **{item: 5})))[item] > 0
 
 
 def test_kernels_hold_a_krylov_space_once():
     plain = memory.work_bytes(run_spec(record=NOTHING))
-    krylov = 4 * 2 * 24 * 16 * 1
-    measured = run_spec(record=NOTHING | {"curvature": 5})
+    krylov = 4 * 2 * 16 * 16 * 1  # no more vectors than they have numbers
+    measured = run_spec(record=replace(NOTHING, curvature=5))
     told = run_spec(
         record=NOTHING, schedule=ScheduleSpec("sharpness", {"c": 1.0}), learning_rate=None
     )
@@ -130,21 +132,14 @@ def test_kernels_hold_a_krylov_space_once():
         assert "curvature" not in memory.passing(spec)
 
 
-def test_minibatches_hold_all_samples_only_in_between():
-    small = memory.kept(run_spec(batch_size=4, **STACKED))
-    full = memory.kept(run_spec(**STACKED))["batch"]
-    assert small["batch"] == full / 4
-    assert small["all samples, in between and at the end"] == full
-
-
 @pytest.mark.parametrize(
-    "record", [cadences(), cadences(steps=3, curvature=4, taylor=0, layers=7, probe=5, features=6, hessian=9), NOTHING | {"layers": 4}]
+    "record", [RecordSpec(), RecordSpec(3, 4, 0, 7, 5, 6, 9), replace(NOTHING, layers=4)]
 )
 @pytest.mark.parametrize("steps", [1, 10, 12])
 def test_records_are_those_of_the_recorder(record, steps):
     spec = run_spec(record=record, steps=steps)
-    recorder = Recorder([spec], spec.depth)
-    arrays = [*recorder._step_values.values(), *recorder._layer_values.values()]
+    recorder = Recorder([spec], "numba")
+    arrays = [array for table in recorder._values.values() for array in table.values()]
     assert memory.record_bytes(spec) == sum(array.nbytes for array in arrays)
 
 

@@ -1,6 +1,5 @@
 """Floating-point operations: by hand, and as torch counts them in the engine's own products."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,13 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import problems
 from nup.networks.activations import activation
-from nup.training.observables import cadences
 from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
 from nup.training import operations
 from nup.training.loop import train
+from nup.training.observables import cadences
 
 SILENT = cadences(steps=1, curvature=0, taylor=0, layers=0, probe=0, features=0)
 #: 4 inputs, hidden layers of 5 and 20, 3 outputs: 20, 100 and 60 weights.

@@ -13,12 +13,12 @@ from torch import Tensor
 import problems
 import references
 from nup.errors import UserError
-from nup.training.observables import cadences
 from nup.networks.activations import activation
 from nup.networks.mlp import generator, initial_weights
 from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.training import optimizers
 from nup.training.loop import train
+from nup.training.observables import cadences
 from nup.training.optimizers import OPTIMIZERS
 
 #: Everything but λ_t, which is not that of AdamW's update.

@@ -9,11 +9,11 @@ import torch
 import problems
 import references
 from nup.networks.activations import activation
-from nup.training.observables import cadences
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import register
 from nup.networks.parameterizations.standard import sp
 from nup.training.loop import train
+from nup.training.observables import cadences
 
 
 @pytest.fixture
@@ -30,7 +30,10 @@ def last_layer_alone():
         return replace(resolved, lr_factors=(0.0,) * (depth - 1) + (1.0,))
 
     return problems.run(
-        parameterization="frozen", width=4, steps=200, record=cadences(steps=1, curvature=1, taylor=1, layers=0, probe=0, features=0)
+        parameterization="frozen",
+        width=4,
+        steps=200,
+        record=cadences(steps=1, curvature=1, taylor=1, layers=0, probe=0, features=0),
     )
 
 

@@ -9,10 +9,10 @@ import torch
 
 import problems
 from nup.errors import UserError
-from nup.training.observables import cadences
 from nup.specs import ScheduleSpec
 from nup.training import schedules
 from nup.training.loop import train
+from nup.training.observables import cadences
 from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES, Moment
 

@@ -10,7 +10,6 @@ import torch
 import problems
 import references
 from nup.curvature.ntk import neural_tangent_kernel
-from nup.training.observables import cadences
 from nup.networks import theory
 from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, backpropagate
@@ -18,6 +17,7 @@ from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import parameterization
 from nup.training.loop import train
+from nup.training.observables import cadences
 
 PHIS = ["abs", "relu", "linear", "(1,2)", "(1,-1)", "(-3,0.5)"]
 COSINES = np.array([-1.0, -0.9, -0.3, 0.0, 0.4, 0.8, 0.99, 1.0])
@@ -114,7 +114,7 @@ def test_cosines_of_finite_nets_approach_the_iterated_map(phi):
     data, widths = problems.dataset(d_in=8, probe=6), (32, 128, 512)
     errors = []
     for width in widths:
-        _, _, preactivations = at_initialization("mup", phi, 4, width, 12, data)
+        network, _, preactivations = at_initialization("mup", phi, 4, width, 12, data)
         expected = theory.layer_cosines(input_cosines(data), network.activation, 4)
         hidden = [h.numpy() for h in preactivations[:-1]]
         units = [h / np.linalg.norm(h, axis=-1, keepdims=True) for h in hidden]

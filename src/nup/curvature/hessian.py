@@ -31,7 +31,7 @@ def hessian_operator(
     through the gradient, whose graph is built once; ∇²L is symmetric.
     """
     gradient = grad(lambda weights: objective.of_outputs(weights).sum())
-    _, product = vjp(gradient, list(weights))
+    product = vjp(gradient, list(weights))[1]
     roots = multipliers.sqrt()[..., None, None]  # [E, l, 1, 1]
     sizes = [weight[0].numel() for weight in weights]
 

@@ -127,12 +127,12 @@ def follow(
 ) -> tuple[Eigenpair, Tensor]:
     """A top eigenvalue followed along training: the pair, and the start vectors that come next.
 
-    ``starts`` [E, 2, N] are those of this measurement and of the next; see ``start_vectors``. A call
+    ``starts`` [E, 2, N] are those of this measurement and the next; see ``start_vectors``. A call
     starts from the vector found two calls ago, the ``first`` leaves its own to the next two. Two,
     since beyond the edge of stability the weights jump across a valley and back, so that the top
     eigenvector of every other step is alike; a third of the products is saved. There it turns so
     fast between two steps that a step of warm-started power iteration falls short of λ_t by tens of
-    per cent (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a stated residual.
+    per cent (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a residual.
     """
     start = starts[:, 0]
     pair = top_eigenpair(operator, start, tolerance, min(products, start.shape[1]), definite)

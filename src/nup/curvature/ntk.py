@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import vjp
+from torch.func import vjp, vmap
 
 from nup.networks.mlp import Network
 
@@ -17,8 +18,8 @@ def neural_tangent_kernel(
     """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs. [E, n, n]
 
     ``inputs`` [n, m_0]; ``multipliers`` are c_k ξ_k [E, l] or [1, l]. Since
-    ∂f_o/∂W_k(i) = β_k δ_k^o(i) x_{k-1}(i)ᵀ with δ_k^o = ∂f_o/∂h_k, the products of layer k are those
-    of the inputs x_{k-1} times those of the δ_k^o.
+    ∂f_o/∂W_k(i) = β_k δ_k^o(i) x_{k-1}(i)ᵀ with δ_k^o = ∂f_o/∂h_k, the products of layer k are
+    those of the inputs x_{k-1} times those of the δ_k^o.
     """
     members, samples = len(weights[0]), len(inputs)
     shape = network.parameterization
@@ -28,17 +29,15 @@ def neural_tangent_kernel(
         h = network.preactivations(weights, inputs, shifts)
         return shape.output_multiplier * h[-1], h
 
-    f, pull, h = vjp(outputs, shifts, has_aux=True)
-    totals = [f.new_zeros(members, samples, samples) for _ in weights]  # Σ_o δ^o δ^oᵀ
-    for output in range(f.shape[-1]):
-        cotangent = torch.zeros_like(f)
-        cotangent[..., output] = 1.0
-        for total, delta in zip(totals, pull(cotangent)[0], strict=True):
-            total.baddbmm_(delta, delta.mT)
-    kernel = torch.zeros_like(totals[0])
+    found: tuple[Any, ...] = vjp(outputs, shifts, has_aux=True)
+    f, pull, h = found
+    each = torch.eye(f.shape[-1]).to(f)[:, None, None, :].expand(-1, members, samples, -1)
+    (deltas,) = vmap(pull)(each)  # of every output, [m_l, E, n, m_k] each
+    kernel = f.new_zeros(members, samples, samples)
     for k, x in enumerate(network.features(inputs, h)):
+        delta = deltas[k].permute(1, 2, 0, 3).flatten(2)  # [E, n, m_l m_k]
         scale = multipliers[:, k, None, None] * shape.branch_multipliers[k] ** 2 / f.shape[-1]
-        kernel += totals[k].mul_(x @ x.mT).mul_(scale)
+        kernel += (delta @ delta.mT).mul_(x @ x.mT).mul_(scale)
     return kernel
 
 

@@ -129,7 +129,9 @@ def _rows(
         | dict.fromkeys(_OF_THE_NET)
         | {
             "layer": layer,
-            "forward_log_norm": float(passed.preactivations[layer - 1].square().mean().sqrt().log()),
+            "forward_log_norm": float(
+                passed.preactivations[layer - 1].square().mean().sqrt().log()
+            ),
             "forward_theory": layer / 2 * log_variance,
             "backward_log_norm": float((deltas[layer - 1].norm() / deltas[-1].norm()).log()),
             "backward_theory": (shape.depth - layer) / 2 * log_variance,

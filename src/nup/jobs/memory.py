@@ -47,7 +47,7 @@ WEIGHT_COPIES, DIRECTION_COPIES = 2, 2
 #: Room of the kernels, once a thread: arrays of the size of all samples' activations, and of the
 #: widest layer's.
 WORK_COPIES, WORK_LAYERS = 3, 6
-#: Tensors of the size of a batch's activations that a step by torch holds, and a forward pass alone.
+#: Tensors of the size of a batch's activations: of a step by torch, and of a forward pass alone.
 BATCH_COPIES, TRACE_COPIES = 5, 2
 #: Tensors of the size of all samples' activations in the graph of a pass that is differentiated.
 GRAPH_COPIES = 6

@@ -1,8 +1,8 @@
 """Products with the preconditioned Gauss–Newton matrix of one network, in output space.
 
-M = (1/n) Bᵀ J D Jᵀ B, D = diag(c_k ξ_k) per layer, as in ``nup.curvature.gauss_newton``. The tangent
-along D Jᵀ v is a sum of n outer products per layer, so (δᵀ x) x is formed either by way of δᵀ x
-[m_k, m_{k-1}] or of the Gram matrix x xᵀ [n, n], whichever takes fewer operations.
+M = (1/n) Bᵀ J D Jᵀ B, D = diag(c_k ξ_k) per layer, as in ``nup.curvature.gauss_newton``. The
+tangent along D Jᵀ v is a sum of n outer products per layer, so (δᵀ x) x is formed either by way of
+δᵀ x [m_k, m_{k-1}] or of the Gram matrix x xᵀ [n, n], whichever takes fewer operations.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def product(
 
 @jit
 def _tangents(at: Linearized, shape: Shape, memory: Memory, room: Room) -> int:
-    """Derivatives of x_1 … x_{l-1} along the direction, and of h_l in the row of scratch returned."""
+    """Tangents: of x_1 … x_{l-1} in the room, of h_l in the row of scratch that is returned."""
     n, depth, last = at.inputs.shape[0], shape.betas.size, 1
     one = shape.betas.dtype.type(1)
     for k in range(depth):

@@ -1,4 +1,4 @@
-"""Top eigenvalues of one network's curvature from a Krylov space, as in ``nup.curvature.lanczos``."""
+"""Top eigenvalues of one network's curvature, by the rule of ``nup.curvature.lanczos``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def normalize(vector: Array) -> None:
 
 
 @jit
-def top_eigenvalue(
+def top_eigenvalue(  # noqa: C901 (one loop)
     at: Linearized,
     of_hessian: bool,
     shape: Shape,
@@ -45,8 +45,8 @@ def top_eigenvalue(
 ) -> tuple[float, float, int]:
     """λ of the Gauss–Newton matrix or the Hessian, its relative residual, the products it took.
 
-    The rule is that of ``nup.curvature.lanczos.top_eigenpair``: a Krylov space of ``start``, looked at
-    after every second product, until the residual is at most ``tolerance`` or the space is full.
+    The rule is that of ``nup.curvature.lanczos.top_eigenpair``: a Krylov space of ``start``, looked
+    at after every second product, until the residual is at most ``tolerance`` or the space is full.
     """
     products = krylov.basis.shape[0]
     projected, eps = np.zeros((products, products)), np.finfo(start.dtype).eps

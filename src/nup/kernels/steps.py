@@ -1,4 +1,4 @@
-"""The steps of one run between two measurements of its state: the fast form of a backend's steps."""
+"""The steps of one run between two measurements of its state."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ class Workspace(NamedTuple):
 
 
 @entry
-def steps(problem: Problem, shape: Shape, run: Run, sums: Sums, work: Workspace) -> int:
+def steps(  # noqa: C901 (a step, in its order)
+    problem: Problem, shape: Shape, run: Run, sums: Sums, work: Workspace
+) -> int:
     """Train for T steps; returns how many were done: less than T if the run diverged there.
 
     The loss at which it diverged is in ``sums.loss`` then. λ_t is that of all samples.

@@ -73,6 +73,18 @@ def backpropagate(
     return Pass(loss, gradients, h, deltas)
 
 
+def linearize(
+    function: Callable[[list[Tensor]], Tensor], at: list[Tensor]
+) -> tuple[Tensor, Callable[[Tensor], list[Tensor]], Callable[[list[Tensor]], Tensor]]:
+    """The value of a function at a point, with v ↦ Jᵀ v and u ↦ J u there.
+
+    J u is the pullback of the linear map v ↦ Jᵀ v: both use the graph of one forward pass.
+    """
+    value, pull = vjp(function, at)[:2]
+    push = vjp(lambda cotangent: pull(cotangent)[0], torch.zeros_like(value))[1]
+    return value, lambda cotangent: pull(cotangent)[0], lambda tangent: push(tangent)[0]
+
+
 def taylor(
     objective: Objective, weights: Sequence[Tensor], direction: Sequence[Tensor], order: int
 ) -> list[Tensor]:
@@ -85,7 +97,7 @@ def taylor(
         moved = [w - rate[:, None, None] * u for w, u in zip(weights, direction, strict=True)]
         return (objective.of_outputs(moved),)
 
-    series = along
+    series: Callable[[Tensor], tuple[Tensor, ...]] = along
     for _ in range(order):
         series = _with_derivative(series)
     _, *derivatives = series(weights[0].new_zeros(len(weights[0])))
@@ -111,13 +123,12 @@ def _with_derivative(
 def linearized_curvature(
     objective: Objective, weights: Sequence[Tensor], direction: Sequence[Tensor]
 ) -> Tensor:
-    """T2 of the network linearized in its weights: ½ uᵀ(Gauss–Newton)u along the direction u. [E]"""
+    """T2 of the network linearized in its weights: ½ uᵀ(Gauss–Newton)u, u the direction. [E]"""
     network, inputs = objective.network, objective.inputs
 
     def outputs(weights: list[Tensor]) -> Tensor:
         return network.outputs(weights, inputs)
 
-    f, pull = vjp(outputs, list(weights))
-    _, push = vjp(lambda cotangent: pull(cotangent)[0], torch.zeros_like(f))
-    root = objective.loss.hessian_root(f, push(list(direction))[0], transpose=True)
+    f, _, push = linearize(outputs, list(weights))
+    root = objective.loss.hessian_root(f, push(list(direction)), transpose=True)
     return root.square().sum((-2, -1)) / (2 * f.shape[-2])

@@ -52,7 +52,7 @@ def train(
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
-    A run's numbers do not depend on the others of its stack beyond the rounding of batched products.
+    A run's numbers do not depend on the others of its stack beyond rounding.
 
     Args:
         specs: the runs.

@@ -79,7 +79,7 @@ class Recorder:
         if segment.final:
             self.put_final(members, {"final_sharpness": torch.from_numpy(sums.sharpness[:, -1, 0])})
         else:
-            self._remark(chosen, (np.isfinite(sums.rate) | ~sums.known).all(1))
+            self._remark(chosen, np.all(np.isfinite(sums.rate) | ~sums.known, axis=1))
         every = {"loss": loss, "learning_rate": sums.rate, "flops": flops}
         self._fill(chosen, list(segment.steps), every, sums.rate)
         for each in OBSERVABLES.values():
@@ -128,7 +128,7 @@ class Recorder:
                 places = self._rows[table]
                 known = [t for t, step in enumerate(steps) if step in places]
                 if known:
-                    into = np.ix_([places[steps[t]] for t in known], members)
+                    into = np.ix_(np.array([places[steps[t]] for t in known]), members)
                     self._values[table][name][into] = values[:, known].swapaxes(0, 1)
 
     def _remark(self, members: Array, finite: Array) -> None:

@@ -1,4 +1,4 @@
-"""Steps of a stack by compiled kernels: run after run, each within the cache, on several threads."""
+"""Steps of a stack by compiled kernels: run after run, in cache, on several threads."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nup.specs import RunSpec
 from nup.training.schedules import SCHEDULES
 
-#: What the kernels have rules for: by name, of what is no plug-in's (registries refuse a name twice).
+#: What the kernels have rules for, by name: no plug-in can take these (registries refuse that).
 LOSSES = {"mse": False, "cross_entropy": True}  # whether targets are classes
 MEASURING = ("sharpness", "taylor")
 SCALINGS = ("none", "depthwise")

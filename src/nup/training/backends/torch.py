@@ -15,6 +15,7 @@ from nup.curvature.hessian import hessian_operator
 from nup.curvature.lanczos import Operator, follow
 from nup.networks.derivatives import Objective, linearized_curvature, taylor
 from nup.training.backends import Segment, Sums
+from nup.training.observables import HESSIAN, SHARPNESS
 from nup.training.schedules import TAYLOR, Moment
 from nup.training.stack import Stack
 from nup.training.state import State
@@ -65,8 +66,7 @@ class TorchBackend:
                 None if step == 0 else state.previous,
             )
             rate = stack.schedule.rule(moment)
-            by_taylor = stack.schedule.requires == TAYLOR and coefficients is not None
-            if by_taylor:
+            if stack.schedule.requires == TAYLOR and coefficients is not None:
                 found["fallback"] = coefficients[1] <= 0
         motion = self._motion(state, direction, bool(segment.motion[0]), segment.final)
         if not segment.final:
@@ -92,17 +92,17 @@ class TorchBackend:
         weights, everything = self._stack.weights(state.parameters), self._stack.objective()
         first = segment.steps.start == 0
 
-        def measured(operator: Operator, starts: Tensor, name: str) -> State:
-            pair, following = follow(operator, starts, first, definite=name == "sharpness")
+        def measured(name: str, operator: Operator, starts: Tensor) -> Tensor:
+            pair, following = follow(operator, starts, first, definite=name == SHARPNESS)
             found[name] = torch.stack([pair.value, pair.residual, pair.products], -1)
-            return state._replace(**{name: following})
+            return following
 
         if segment.hessian[0]:
             operator = hessian_operator(everything, weights, multipliers)
-            state = measured(operator, state.hessian, "hessian")
+            state = state._replace(hessian=measured(HESSIAN, operator, state.hessian))
         if segment.sharpness[0]:
             operator = gauss_newton_operator(everything, weights, multipliers)
-            state = measured(operator, state.sharpness, "sharpness")
+            state = state._replace(sharpness=measured(SHARPNESS, operator, state.sharpness))
         return state
 
     def _taylor(

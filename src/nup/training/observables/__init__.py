@@ -118,10 +118,8 @@ def register(*, per_step: bool = False, **declared: Any) -> Callable[[Function],
     """
 
     def decorate(function: Function) -> Function:
-        how = {"per_step" if per_step else "of_state": function}
-        OBSERVABLES.add(
-            Observable(function.__name__, module=function.__module__, **how, **declared)
-        )
+        declared["per_step" if per_step else "of_state"] = function
+        OBSERVABLES.add(Observable(function.__name__, module=function.__module__, **declared))
         return function
 
     return decorate

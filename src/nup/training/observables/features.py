@@ -30,7 +30,9 @@ def _start(context: Context) -> dict[str, Tensor]:
 
 
 def _used(sizes: Sizes) -> float:
-    return sizes.item * (3 * sizes.units * sizes.probe + 2 * sizes.largest)
+    # A pass, cotangents of every output, and two copies of a layer's weights.
+    copies = 3 + 2 * sizes.outputs
+    return sizes.item * (copies * sizes.units * sizes.probe + 2 * sizes.largest)
 
 
 @register(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nup.training.context import Context
 
 
+PARTS = ("evolution", "evolution_weights", "evolution_inputs")
+
+
 def _start(context: Context) -> list[Tensor]:
     return context.probe.preactivations
 
@@ -49,7 +52,7 @@ def probe(context: Context) -> Mapping[str, Tensor]:
     initial, now = context.memories["probe"], context.probe
     before = network.features(inputs, initial)
     betas = network.parameterization.branch_multipliers
-    parts: dict[str, list[Tensor]] = {name: [] for name in probe_columns}
+    parts: dict[str, list[Tensor]] = {name: [] for name in PARTS}
     for k, (weight, moved) in enumerate(zip(context.weights, context.displacement, strict=True)):
         x, size = now.features[k], initial[k].norm(dim=(-2, -1))
         changes = (
@@ -60,6 +63,3 @@ def probe(context: Context) -> Mapping[str, Tensor]:
         for column, change in zip(parts.values(), changes, strict=True):
             column.append(change.norm(dim=(-2, -1)) / size)
     return {name: torch.stack(each, -1) for name, each in parts.items()}
-
-
-probe_columns = ("evolution", "evolution_weights", "evolution_inputs")
