@@ -14,6 +14,7 @@ from benchmarks.effort import Effort
 from benchmarks.peers.ours import Ours, timed_training, with_steps
 from benchmarks.problem import EVERY_STEP, Problem, Shape
 from nup.training import costs
+from nup.training.observables import OBSERVABLES
 
 log = logging.getLogger("benchmarks")
 

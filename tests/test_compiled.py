@@ -13,15 +13,15 @@ import torch
 import problems
 import references
 from nup.kernels import jit
-from nup.training.observables import cadences
 from nup.registry import Option
-from nup.specs.specification import OptimizerSpec, ScheduleSpec
+from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import observables, scalings, schedules
 from nup.training.backends import numba as kernels
 from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
 from nup.training.loop import train
+from nup.training.observables import cadences
 
 #: Everything that kernels record.
 KERNELS = cadences(steps=1, curvature=2, taylor=3, layers=2, probe=0, features=0, hessian=3)
@@ -225,13 +225,23 @@ def taken(monkeypatch):
 
 def test_segments_end_where_something_else_is_due_and_are_not_too_long(taken):
     data = problems.dataset()
-    train([problems.run(steps=20, record=KERNELS | {"probe": 7, "features": 5, "accuracy": 8})], data)
+    train(
+        [problems.run(steps=20, record=KERNELS | {"probe": 7, "features": 5, "accuracy": 8})], data
+    )
     starts = [0, 1, 5, 7, 8, 10, 14, 15, 16, 20]
     assert taken == list(zip(starts, [*starts[1:], 21], strict=True))
     taken.clear()
     longest = NumbaBackend.longest
     steps = 2 * longest + 10
-    train([problems.run(steps=steps, record=cadences(steps=10, curvature=0, taylor=0, layers=10, probe=0, features=0))], data)
+    train(
+        [
+            problems.run(
+                steps=steps,
+                record=cadences(steps=10, curvature=0, taylor=0, layers=10, probe=0, features=0),
+            )
+        ],
+        data,
+    )
     starts = [0, 1, longest + 1, 2 * longest + 1, steps]
     assert taken == list(zip(starts, [*starts[1:], steps + 1], strict=True))
 

@@ -13,12 +13,13 @@ from nup.errors import UserError
 from nup.jobs import memory
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
-from nup.specs.specification import DataSpec, OptimizerSpec, RecordSpec, ScheduleSpec
+from nup.specs import DataSpec, OptimizerSpec, ScheduleSpec
 from nup.tables.schema import LAYERS
 from nup.training import costs
+from nup.training.observables import cadences
 from nup.training.recorder import Recorder
 
-NOTHING = RecordSpec(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
+NOTHING = cadences(steps=0, curvature=0, taylor=0, layers=0, probe=0, features=0)
 FEW = {"n_validation": 16, "n_test": 16, "n_probe": 8}
 
 
@@ -34,9 +35,9 @@ def seeds(count, **changes):
 JOBS = {
     "wide": seeds(1, data=teacher(16), width=2400, depth=4, steps=3, record=NOTHING),
     "many samples": seeds(2, data=teacher(6000), width=128, depth=6, steps=3),
-    "records": seeds(400, width=2, depth=2, steps=800, record=replace(NOTHING, steps=1)),
+    "records": seeds(400, width=2, depth=2, steps=800, record=NOTHING | {"steps": 1}),
 }
-HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=replace(NOTHING, hessian=2))
+HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=NOTHING | {"hessian": 2})
 
 
 def peak_mb(runs, folder, *options):
@@ -69,7 +70,7 @@ def test_a_job_keeps_to_its_limit(tmp_path):
 
 def test_items_add_up_by_hand():
     # teacher: 16 → 4 → 4 → 1, 84 weights, 9 units; 16 samples, 4 of the probe set, 8 of the others.
-    spec = run_spec(record=replace(NOTHING, hessian=5))
+    spec = run_spec(record=NOTHING | {"hessian": 5})
     assert memory.kept(spec) == {
         "weights": 4 * 2 * 84,
         "eigenvectors": 4 * 2 * (16 * 1 + 84),
@@ -96,7 +97,7 @@ def by_torch(monkeypatch):
 @pytest.mark.usefixtures("by_torch")
 def test_items_of_steps_on_stacks_add_up_by_hand():
     adamw = {"parameterization": "sp", "optimizer": OptimizerSpec("adamw")}
-    spec = run_spec(record=replace(NOTHING, probe=5), **adamw)
+    spec = run_spec(record=NOTHING | {"probe": 5}, **adamw)
     assert memory.work_bytes(spec) == 0
     assert memory.kept(spec) == {
         "weights": 4 * 4 * 84,
@@ -117,13 +118,13 @@ def test_items_of_steps_on_stacks_add_up_by_hand():
 )
 def test_what_is_measured_takes_room(item):
     assert item not in memory.passing(run_spec(record=NOTHING))
-    assert memory.passing(run_spec(record=replace(NOTHING, **{item: 5})))[item] > 0
+    assert memory.passing(run_spec(record=NOTHING | {item: 5}))[item] > 0
 
 
 def test_kernels_hold_a_krylov_space_once():
     plain = memory.work_bytes(run_spec(record=NOTHING))
     krylov = 4 * 2 * 16 * 16 * 1  # no more vectors than they have numbers
-    measured = run_spec(record=replace(NOTHING, curvature=5))
+    measured = run_spec(record=NOTHING | {"curvature": 5})
     told = run_spec(
         record=NOTHING, schedule=ScheduleSpec("sharpness", {"c": 1.0}), learning_rate=None
     )
@@ -133,7 +134,12 @@ def test_kernels_hold_a_krylov_space_once():
 
 
 @pytest.mark.parametrize(
-    "record", [RecordSpec(), RecordSpec(3, 4, 0, 7, 5, 6, 9), replace(NOTHING, layers=4)]
+    "record",
+    [
+        cadences(),
+        cadences(steps=3, curvature=4, taylor=0, layers=7, probe=5, features=6, hessian=9),
+        NOTHING | {"layers": 4},
+    ],
 )
 @pytest.mark.parametrize("steps", [1, 10, 12])
 def test_records_are_those_of_the_recorder(record, steps):

@@ -7,7 +7,6 @@ import pytest
 
 import problems
 from nup.specs import (
-from nup.training.observables import cadences
     DataSpec,
     OptimizerSpec,
     RunSpec,
@@ -15,6 +14,7 @@ from nup.training.observables import cadences
     canonical_json,
     digest,
 )
+from nup.training.observables import cadences
 
 RUN = RunSpec(
     experiment="depth",

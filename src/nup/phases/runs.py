@@ -24,10 +24,8 @@ SHARPNESS = {
 def run(spec: PhaseSpec, kind: Kind, learning_rate: float = STILL) -> RunSpec:
     """The run of one kind at one rate."""
     steps = {"initial": 1, "whole": spec.steps, "early": spec.early}[kind]
-    if kind == "whole":
-        measured = {"curvature": spec.steps}  # λ of the Gauss–Newton matrix, at both ends
-    else:
-        measured = {SHARPNESS[spec.sharpness][0]: 1}
+    # Of whole runs λ of the Gauss–Newton matrix, at both ends.
+    name, cadence = ("curvature", steps) if kind == "whole" else (SHARPNESS[spec.sharpness][0], 1)
     return RunSpec(
         experiment=spec.experiment,
         data=spec.data,
@@ -43,7 +41,7 @@ def run(spec: PhaseSpec, kind: Kind, learning_rate: float = STILL) -> RunSpec:
         weight_variance=spec.weight_variance,
         loss=spec.loss,
         dtype=spec.dtype,
-        record={"steps": 1, **measured},
+        record={"steps": 1, name: cadence},
     )
 
 

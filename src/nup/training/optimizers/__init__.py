@@ -139,6 +139,6 @@ def check(spec: RunSpec, lr_factors: Sequence[float]) -> None:
     if eigenvalues:
         keys = " and ".join(f"record.{key}" for key in eigenvalues)
         raise UserError(
-            f"{why} λ_t, for which {keys} ask{'s' if len(eigenvalues) == 1 else ''}, is not that of "
-            "its update: record none in a grid of its own"
+            f"{why} λ_t, for which {keys} ask{'s' if len(eigenvalues) == 1 else ''}, is not that "
+            "of its update: set it to 0 in a grid of its own"
         )
