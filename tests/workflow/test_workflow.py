@@ -2,86 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from nup.tables import store
-
-COPIED = (
-    "Snakefile",
-    "workflow",
-    "config",
-    "src",
-    "notebooks",
-    "profiles",
-    "slurm",
-    "environment.yml",
-)
-NOTHING = "Nothing to be done"
-
-
-@dataclass
-class Checkout:
-    """A copy of the project in which Snakemake runs."""
-
-    root: Path
-
-    def snakemake(self, *arguments, succeeds=True):
-        """Standard output and error of `snakemake`, which must succeed, or must fail."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode == 0) == succeeds, text
-        return text
-
-    def due(self, *arguments):
-        """How many jobs of each rule would run."""
-        text = self.snakemake("--dry-run", *arguments, "--config", "study=ci")
-        if NOTHING in text:
-            return {}
-        counts = re.findall(r"^(\w+) +(\d+)$", text.split("Job stats:")[1], flags=re.MULTILINE)
-        return {rule: int(count) for rule, count in counts if rule not in ("total", "reproduce")}
-
-    def edit(self, name, old, new):
-        """Replace text in a file."""
-        path = self.root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def results(self, pattern):
-        """Modification times of result files."""
-        paths = (self.root / "results" / "ci").glob(pattern)
-        return {str(path): path.stat().st_mtime_ns for path in paths}
-
-    def table(self, name):
-        """A table of the study."""
-        return store.read_table(name, self.root / "results" / "ci" / "tables" / f"{name}.parquet")
+from project import NOTHING, copied
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, pytestconfig):
     """A copy of the project with the study ``ci`` run in it, and what that printed."""
-    root = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = pytestconfig.rootpath / name
-        if source.is_symlink():
-            (root / name).symlink_to(source.readlink())
-        elif source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, root / name)
-    checkout = Checkout(root)
+    checkout = copied(pytestconfig.rootpath, tmp_path_factory.mktemp("project"))
     return checkout, checkout.snakemake("--config", "study=ci")
 
 

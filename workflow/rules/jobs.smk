@@ -85,7 +85,9 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             # A function, since a study that wants none has no job to infer the folder from.
             jobs=lambda wildcards, folder=FOLDER: f"{RESULTS}/{folder}",
             out=lambda wildcards, output: Path(output[0]).parent,
-            code=provenance.code_digest("nup.tables.collect"),
+            plugins=PLUGINS,
+            # Observables have the columns of the tables.
+            code=provenance.code_digest("nup.tables.collect", "nup.training.observables.*"),
         shell:
             "python -m nup tables {input.selection:q} --jobs {params.jobs:q} --out {params.out:q}"
-            " --log {log:q}"
+            " --log {log:q} {params.plugins:q}"

@@ -106,6 +106,7 @@ def tables_options(parser: ArgumentParser) -> None:
     parser.add_argument("selection", type=Path, help="file that says what to take, by job")
     parser.add_argument("--jobs", type=Path, required=True, help="folder of the jobs' tables")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study's tables")
+    add_plugins(parser)
     add_log(parser)
 
 
