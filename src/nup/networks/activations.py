@@ -58,6 +58,9 @@ class Activation:
 def activation(name: str | tuple[float, float]) -> Activation:
     """Activation by name (``abs``, ``relu``, ``linear``) or pair: ``(1, 2)`` or ``"(1,2)"``.
 
+    >>> activation("abs").delta_phi, round(activation((1, 2)).delta_phi, 2)
+    (1.0, 0.8)
+
     Raises ``UserError`` for anything else, and for the pair (0, 0), whose φ is not defined.
     """
     if isinstance(name, str):

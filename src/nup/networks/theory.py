@@ -158,5 +158,8 @@ def first_update_law(layer: int, width_exponent: float) -> float:
 
     Per unit of |∂L/∂f|. For one sample and one output, as the base width grows:
     ΔW_k x_{k−1} = η m δ_k with ‖δ_k‖ → 1/√m for every width pattern, while ‖h_k‖ → √(m k^r).
+
+    >>> first_update_law(4, 0.0), first_update_law(4, 2.0)
+    (1.0, 0.25)
     """
     return float(layer) ** (-width_exponent / 2)

@@ -92,6 +92,13 @@ E = TypeVar("E", bound=Entry)
 class Registry(Mapping[str, E], Generic[E]):
     """Entries of one kind by name.
 
+    >>> colors: Registry[Entry] = Registry("color")
+    >>> red = colors.add(Entry("red", options={"tint": Option(0.5, low=0.0)}))
+    >>> colors.resolve("red", {"tint": 1}), colors.resolve("red", {})
+    ({'tint': 1.0}, {'tint': 0.5})
+    >>> colors.label("red", {"tint": 1}), colors.label("red", {"tint": 0.5})
+    ('red(tint=1)', 'red')
+
     Args:
         kind: what messages call an entry: ``schedule``.
         package: the package whose modules register the shipped entries when they are imported.

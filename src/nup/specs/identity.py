@@ -16,7 +16,11 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any, length: int = 12) -> str:
-    """First ``length`` hex digits of the SHA-256 of ``canonical_json(value)``."""
+    """First ``length`` hex digits of the SHA-256 of ``canonical_json(value)``.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 

@@ -93,7 +93,11 @@ def register(
 
 
 def label(spec: ScheduleSpec) -> str:
-    """The canonical label: ``constant``, ``sharpness(c=2.5)+depthwise``."""
+    """The canonical label of a schedule with its gradient scaling.
+
+    >>> label(ScheduleSpec("sharpness", {"c": 2.5}, "depthwise")), label(ScheduleSpec("warmup"))
+    ('sharpness(c=2.5)+depthwise', 'warmup')
+    """
     scaling = scaling_label(spec)
     return SCHEDULES.label(spec.name, spec.options) + ("" if scaling == "none" else f"+{scaling}")
 
