@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,12 @@ PROSE = [ROOT / name for name in PAGES]
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
 def test_names_in_the_library_exist(page):
     for dotted in set(re.findall(r"`(nup(?:\.\w+)+)`", page.read_text())):
-        module, names = dotted.split(".")[1], dotted.split(".")[2:]
-        reduce(getattr, names, importlib.import_module(f"nup.{module}"))
+        module, *names = dotted.split(".")
+        found = importlib.import_module(module)
+        for name in names:
+            module = f"{module}.{name}"
+            known = hasattr(found, name)
+            found = getattr(found, name) if known else importlib.import_module(module)
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)

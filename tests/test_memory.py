@@ -37,7 +37,7 @@ JOBS = {
     "many samples": seeds(2, data=teacher(6000), width=128, depth=6, steps=3),
     "records": seeds(400, width=2, depth=2, steps=800, record=NOTHING | {"steps": 1}),
 }
-HESSIAN = seeds(8, data=teacher(64), width=256, steps=8, record=NOTHING | {"hessian": 2})
+HEAVY = seeds(8, data=teacher(64), width=2000, steps=3, record=NOTHING)
 
 
 def peak_mb(runs, folder, *options):
@@ -59,13 +59,13 @@ def test_the_peak_is_predicted_within_a_fifth(name, tmp_path):
 
 
 def test_a_job_keeps_to_its_limit(tmp_path):
-    free = memory.requested_mb(costs.blocks(HESSIAN))
-    limit = memory.requested_mb([HESSIAN[:2]]) + 5
+    free = memory.requested_mb([HEAVY])
+    limit = memory.requested_mb([HEAVY[:2]]) + 5
     assert limit < 0.85 * free
-    blocks = memory.cut(costs.blocks(HESSIAN), limit)
+    blocks = memory.cut([HEAVY], limit)
     assert [len(block) for block in blocks] == [2, 2, 2, 2]
     assert memory.requested_mb(blocks) <= limit
-    assert peak_mb(HESSIAN, tmp_path, "--memory", str(limit)) < limit
+    assert peak_mb(HEAVY, tmp_path, "--memory", str(limit)) < limit
 
 
 def test_items_add_up_by_hand():
@@ -150,11 +150,11 @@ def test_records_are_those_of_the_recorder(record, steps):
 
 
 def test_a_limit_without_room_says_what_is_needed():
-    with pytest.raises(UserError, match=r"about \d+ MB for a run of mup, depth 3, width 256, got"):
-        memory.cut([HESSIAN], memory.START_BYTES * (1 + memory.MARGIN) / 1e6 + 1)
+    with pytest.raises(UserError, match=r"about \d+ MB for a run of mup, depth 3, width 2000, got"):
+        memory.cut([HEAVY], memory.START_BYTES * (1 + memory.MARGIN) / 1e6 + 1)
     with pytest.raises(UserError, match="for the records of a job with these runs, got 400 MB"):
         memory.cut([JOBS["records"]], 400)
-    assert memory.cut([HESSIAN], None) == [HESSIAN]
+    assert memory.cut([HEAVY], None) == [HEAVY]
 
 
 def test_the_peak_of_a_process_grows_with_what_it_holds():

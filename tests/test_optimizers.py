@@ -172,7 +172,7 @@ def test_gradient_descent_is_the_default_and_changes_nothing():
 
 def test_options_are_resolved_and_labels_name_what_is_no_default():
     defaults = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01}
-    assert optimizers.names() == ("sgd", "adamw")
+    assert list(OPTIMIZERS) == ["adamw", "sgd"]
     plain = optimizers.resolve("adamw", {})
     assert plain == OptimizerSpec("adamw", defaults)
     assert optimizers.resolve("adamw", {"weight_decay": 1}).options == {
@@ -191,16 +191,16 @@ def test_options_are_resolved_and_labels_name_what_is_no_default():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("adam", {}, "unknown optimizer 'adam': expected one of sgd, adamw"),
+        ("adam", {}, "unknown optimizer 'adam': expected one of adamw, sgd"),
         ("sgd", {"beta1": 0.9}, "unknown option 'beta1': optimizer 'sgd' takes no options"),
         ("adamw", {"momentum": 0.9}, "unknown option 'momentum': optimizer 'adamw' takes beta1, b"),
-        ("adamw", {"beta1": 1.0}, "option 'beta1' of optimizer 'adamw' must be a number ≥ 0 and <"),
-        ("adamw", {"beta2": -0.1}, "must be a number ≥ 0 and < 1, got -0.1"),
-        ("adamw", {"eps": 0}, "option 'eps' of optimizer 'adamw' must be a number > 0, got 0"),
-        ("adamw", {"eps": "1e-8"}, "must be a number > 0, got '1e-8'"),
-        ("adamw", {"weight_decay": math.inf}, "must be a number ≥ 0, got inf"),
-        ("adamw", {"weight_decay": math.nan}, "must be a number ≥ 0, got nan"),
-        ("adamw", {"weight_decay": True}, "must be a number ≥ 0, got True"),
+        ("adamw", {"beta1": 1.0}, "option 'beta1' of optimizer 'adamw': expected a number ≥ 0 and <"),
+        ("adamw", {"beta2": -0.1}, "expected a number ≥ 0 and < 1, got -0.1"),
+        ("adamw", {"eps": 0}, "option 'eps' of optimizer 'adamw': expected a number > 0, got 0"),
+        ("adamw", {"eps": "1e-8"}, "expected a number > 0, got '1e-8'"),
+        ("adamw", {"weight_decay": math.inf}, "expected a number ≥ 0, got inf"),
+        ("adamw", {"weight_decay": math.nan}, "expected a number ≥ 0, got nan"),
+        ("adamw", {"weight_decay": True}, "expected a number ≥ 0, got True"),
     ],
 )
 def test_errors_say_what_is_allowed(name, options, message):
@@ -224,10 +224,10 @@ def test_errors_say_what_is_allowed(name, options, message):
         ),
         (
             {"schedule": ScheduleSpec("taylor", {"c": 2.0}), "learning_rate": None},
-            "gives it no rate: use constant, warmup or cosine, or optimizer 'sgd'",
+            "gives it no rate: use one that is given its rate, or optimizer 'sgd'",
         ),
-        ({"record": cadences()}, "λ_t, which record.curvature and record.hessian ask for, is no"),
-        ({"record": replace(RECORD, hessian=5)}, "set both to 0 in a grid of its own"),
+        ({"record": cadences()}, "λ_t, for which record.curvature asks, is not that of its update"),
+        ({"record": RECORD | {"hessian": 5}}, "for which record.hessian asks, is not that of its update: set it to 0 in a grid"),
         ({"optimizer": OptimizerSpec("lion")}, "unknown optimizer 'lion'"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_run_is_the_same_alone_and_in_a_stack(schedule, batch_size, scaling):
             seed=seed,
             batch_size=batch_size,
             steps=6,
-            record=replace(problems.EVERY_STEP, features=3),
+            record=problems.EVERY_STEP | {"features": 3},
         )
         for rate, options in SCHEDULES[schedule]
         for seed in (0, 1)
