@@ -116,7 +116,7 @@ def test_adamw_from_the_command_line(nup_command, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--optimizer", "adam"), "unknown optimizer 'adam': expected one of sgd, adamw"),
+        (("--optimizer", "adam"), "unknown optimizer 'adam': expected one of adamw, sgd"),
         (("--optimizer", "adamw"), "the layers' factors c_k of parameterization 'nup' would have"),
         (("--weight-decay", "0.1"), "unknown option 'weight_decay': optimizer 'sgd' takes no opt"),
         (("--activation", "gelu"), "unknown activation 'gelu'"),

@@ -16,6 +16,7 @@ from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
 from nup.registry import plugin_files
 from nup.report import notebook
+from nup.report.contents import Contents
 from nup.specs import DataSpec, InitSpec
 from nup.study import quick_run
 from nup.tables import collect, store
@@ -289,8 +290,10 @@ def test_notebooks_are_rendered_as_pages(tmp_path):
 def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):
     root = pytestconfig.rootpath
     catalogue = load_catalogue(root / "config" / "claims.yaml")
+    experiments = frozenset(claim.experiment for claim in catalogue.claims)
+    everything = Contents(experiments, frozenset({"depth", "width"}))
     found = {
-        path.name: notebook.figures(path, catalogue)
+        path.name: notebook.figures(path, catalogue, everything)
         for path in (root / "notebooks").glob("*.ipynb")
     }
     for claim in catalogue.claims:

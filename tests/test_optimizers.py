@@ -194,7 +194,11 @@ def test_options_are_resolved_and_labels_name_what_is_no_default():
         ("adam", {}, "unknown optimizer 'adam': expected one of adamw, sgd"),
         ("sgd", {"beta1": 0.9}, "unknown option 'beta1': optimizer 'sgd' takes no options"),
         ("adamw", {"momentum": 0.9}, "unknown option 'momentum': optimizer 'adamw' takes beta1, b"),
-        ("adamw", {"beta1": 1.0}, "option 'beta1' of optimizer 'adamw': expected a number ≥ 0 and <"),
+        (
+            "adamw",
+            {"beta1": 1.0},
+            "option 'beta1' of optimizer 'adamw': expected a number ≥ 0 and <",
+        ),
         ("adamw", {"beta2": -0.1}, "expected a number ≥ 0 and < 1, got -0.1"),
         ("adamw", {"eps": 0}, "option 'eps' of optimizer 'adamw': expected a number > 0, got 0"),
         ("adamw", {"eps": "1e-8"}, "expected a number > 0, got '1e-8'"),
@@ -227,7 +231,10 @@ def test_errors_say_what_is_allowed(name, options, message):
             "gives it no rate: use one that is given its rate, or optimizer 'sgd'",
         ),
         ({"record": cadences()}, "λ_t, for which record.curvature asks, is not that of its update"),
-        ({"record": RECORD | {"hessian": 5}}, "for which record.hessian asks, is not that of its update: set it to 0 in a grid"),
+        (
+            {"record": RECORD | {"hessian": 5}},
+            "for which record.hessian asks, is not that of its update: set it to 0 in a grid",
+        ),
         ({"optimizer": OptimizerSpec("lion")}, "unknown optimizer 'lion'"),
     ],
 )

@@ -4,35 +4,6 @@ from nup.claims import load_catalogue
 from nup.report import contents, notebook
 
 CATALOGUE = load_catalogue(*CLAIMS)
-
-
-def study_contents():
-    """The experiments and phase diagrams that are drawn: of the tables, or of the study."""
-    if FROM_TABLES:
-        return contents.of_tables(TABLES)
-    names = {
-        kind: frozenset(spec.experiment for spec in wanted.values())
-        for kind, wanted in WANTED.items()
-    }
-    return contents.Contents(
-        names[kinds.TRAINING] | names[kinds.INITIALIZATION], names[kinds.PHASES]
-    )
-
-
-def drawn_notebooks():
-    """The notebooks with something to draw, by name; a line for each that is skipped."""
-    found = {}
-    for source in [*sorted((ROOT / "notebooks").glob("*.ipynb")), *plugin.notebooks()]:
-        if source.stem in found:
-            raise WorkflowError(f"{found[source.stem]} and {source}: rename one of the notebooks")
-        if reason := notebook.absent(source, CATALOGUE, CONTENTS):
-            if workflow.is_main_process and "--report" not in sys.argv:
-                print(reason, file=sys.stderr)
-        else:
-            found[source.stem] = source
-    return found
-
-
 CONTENTS = study_contents()
 NOTEBOOKS = drawn_notebooks()
 

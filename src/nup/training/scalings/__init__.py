@@ -32,7 +32,7 @@ class Signals:
     features: list[Tensor]
     cotangents: list[Tensor]
     factors: tuple[float, ...]
-    options: Mapping[str, Value]
+    options: Mapping[str, Value] = field(default_factory=dict)
     initial: Any = None
 
 
