@@ -18,9 +18,8 @@ from nup.claims.interpretations import (
     load_interpretations,
     report,
 )
-from nup.claims.interpretations.catalogue import Interpretation
 from nup.claims.interpretations.runs import with_further_runs
-from nup.claims.interpretations.substitution import substituted, substitution_text
+from nup.claims.interpretations.substitution import Interpretation, substituted, substitution_text
 from nup.claims.run_selection import RunSelection
 from nup.errors import UserError
 from nup.tables import schema

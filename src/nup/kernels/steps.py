@@ -23,11 +23,9 @@ from nup.kernels.network import (
     jets,
     samples_of,
 )
+from nup.kernels.schedules import BY_SHARPNESS, BY_TAYLOR, rate_by_taylor
 
 Doubles = npt.NDArray[np.float64]
-
-#: The rules by which η_t is found.
-GIVEN, BY_SHARPNESS, BY_TAYLOR = 0, 1, 2
 
 
 class Problem(NamedTuple):
@@ -129,7 +127,7 @@ def steps(  # noqa: C901 (a step, in its order)
                 sums.taylor[t] = coefficients[:3]
             if by_taylor:
                 sums.fallback[t] = coefficients[1] <= 0
-                rate = _rate_by_taylor(run.c, coefficients, previous)
+                rate = rate_by_taylor(run.c, coefficients, previous)
         first = t == 0 and np.isnan(run.previous)
         if problem.hessian[t]:
             _curvature(problem, run, True, minibatch, first, shape, sums.hessian[t], work)
@@ -248,16 +246,6 @@ def _taylor(
         coefficients,
     )
     return coefficients
-
-
-@jit
-def _rate_by_taylor(c: float, coefficients: Doubles, previous: float) -> float:
-    """η_t of the schedule ``taylor``, see ``nup.training.schedules``."""
-    if coefficients[1] > 0:
-        return -c * coefficients[0] / (2 * coefficients[1])
-    if np.isnan(previous):
-        return -c * coefficients[0] / (2 * coefficients[3])
-    return previous
 
 
 @jit

@@ -8,9 +8,9 @@ import pandas as pd
 
 from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.evaluation import evaluate
-from nup.claims.interpretations.catalogue import Aspect, Interpretation, Interpretations
+from nup.claims.interpretations.catalogue import Aspect, Interpretations
 from nup.claims.interpretations.runs import at_common_depths, common_depths, with_further_runs
-from nup.claims.interpretations.substitution import substitution_text
+from nup.claims.interpretations.substitution import Interpretation, substitution_text
 from nup.tables import schema
 
 

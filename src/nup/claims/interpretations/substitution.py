@@ -1,17 +1,52 @@
-"""Substitution: a claim with other arguments, and the same estimators and thresholds."""
+"""Interpretations: a claim with other arguments, and the same estimators and thresholds."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nup.claims.catalogue import Claim, Criterion
+from pydantic import Field, model_validator
+
+from nup.claims.catalogue import Claim, Criterion, Entry
 from nup.errors import UserError
 from nup.specs.identity import canonical_json
 
-if TYPE_CHECKING:
-    from nup.claims.interpretations.catalogue import Interpretation
+#: A value that the arguments of a criterion may have.
+Value = str | float
+
+
+class Interpretation(Entry):
+    """One interpretation: what it substitutes into the criteria of the claims.
+
+    ``judged``      the claims table evaluates it: it substitutes nothing
+    ``claims``      claims that it is evaluated on; all of the aspect's if empty
+    ``replace``     values of arguments → their substitutes, all at once; in lists too
+    ``arguments``   arguments → value, for every estimator that takes them; null is their absence
+    ``estimators``  criteria with these estimators only; all if empty
+    """
+
+    label: str
+    judged: bool = False
+    claims: list[str] = Field(default_factory=list)
+    replace: dict[Value, Value] = Field(default_factory=dict)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    estimators: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _puts_something_in(self) -> Interpretation:
+        changes = bool(self.replace or self.arguments or self.estimators)
+        if self.judged and (changes or self.claims):
+            raise ValueError(
+                f"{self.label!r} is judged by the claims table, so nothing may be put in: "
+                "leave out all but its label"
+            )
+        if not self.judged and not changes:
+            raise ValueError(
+                f"{self.label!r} puts nothing in: give `replace`, `arguments` or `estimators`, or "
+                "mark it `judged: true`"
+            )
+        return self
 
 
 def substituted(claim: Claim, interpretation: Interpretation) -> Claim:

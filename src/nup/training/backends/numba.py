@@ -22,7 +22,8 @@ from nup.kernels.elementwise import Slopes
 from nup.kernels.gauss_newton import Room
 from nup.kernels.lanczos import Krylov
 from nup.kernels.network import Memory, Shape
-from nup.kernels.steps import BY_SHARPNESS, BY_TAYLOR, GIVEN, Problem, Run, Workspace
+from nup.kernels.schedules import BY_SHARPNESS, BY_TAYLOR, GIVEN
+from nup.kernels.steps import Problem, Run, Workspace
 from nup.networks.mlp import Network
 from nup.training.backends import Segment, Sums
 from nup.training.backends.scope import LOSSES

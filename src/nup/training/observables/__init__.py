@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from nup.specs import RunSpec
     from nup.training.backends import Sums
-    from nup.training.context import Context
 
     Array = npt.NDArray[np.float64]
 
@@ -74,7 +73,7 @@ class Observable(Entry):
         cadence: every how many steps it is recorded where a study says nothing; 0 is never.
         steps, layers: its columns of either table.
         per_step: values [E, T] of ``steps`` and [E, T, l] of ``layers``, from sums of T steps.
-        of_state: values [E] and [E, l] of a state.
+        of_state: values [E] and [E, l] of a state, from its ``nup.training.context.Context``.
         requires: what a backend measures for it: ``sharpness``, ``hessian`` or ``taylor``.
         start: what it remembers of the initial state: tensors, in any nesting, with leading axis E.
         always: its columns stand in every row, where they are known.
@@ -87,9 +86,9 @@ class Observable(Entry):
     steps: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
     layers: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
     per_step: Callable[[Sums], Mapping[str, Array]] | None = field(default=None, kw_only=True)
-    of_state: Callable[[Context], Mapping[str, Tensor]] | None = field(default=None, kw_only=True)
+    of_state: Callable[[Any], Mapping[str, Tensor]] | None = field(default=None, kw_only=True)
     requires: str = field(default="", kw_only=True)
-    start: Callable[[Context], Any] | None = field(default=None, kw_only=True)
+    start: Callable[[Any], Any] | None = field(default=None, kw_only=True)
     always: bool = field(default=False, kw_only=True)
     edges: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     kept: Callable[[Sizes], float] | None = field(default=None, kw_only=True)
