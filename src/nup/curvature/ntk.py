@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import vjp, vmap
 
 from nup.networks.mlp import Network
 
@@ -23,16 +21,13 @@ def neural_tangent_kernel(
     """
     members, samples = len(weights[0]), len(inputs)
     shape = network.parameterization
-    shifts = [weight.new_zeros(members, samples, weight.shape[1]) for weight in weights]
-
-    def outputs(shifts: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        h = network.preactivations(weights, inputs, shifts)
-        return shape.output_multiplier * h[-1], h
-
-    found: tuple[Any, ...] = vjp(outputs, shifts, has_aux=True)
-    f, pull, h = found
-    each = torch.eye(f.shape[-1]).to(f)[:, None, None, :].expand(-1, members, samples, -1)
-    (deltas,) = vmap(pull)(each)  # of every output, [m_l, E, n, m_k] each
+    with torch.enable_grad():
+        h = network.preactivations([w.detach().requires_grad_() for w in weights], inputs)
+        f = shape.output_multiplier * h[-1]
+        each = torch.eye(f.shape[-1]).to(f)[:, None, None, :].expand(-1, members, samples, -1)
+        # Cotangents of every output, [m_l, E, n, m_k] of layer k.
+        deltas = torch.autograd.grad(f, h, each, is_grads_batched=True)
+        h = [preactivations.detach() for preactivations in h]
     kernel = f.new_zeros(members, samples, samples)
     for k, x in enumerate(network.features(inputs, h)):
         delta = deltas[k].permute(1, 2, 0, 3).flatten(2)  # [E, n, m_l m_k]

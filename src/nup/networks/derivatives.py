@@ -1,7 +1,9 @@
 """Derivatives of the loss of stacked networks: gradients, cotangents, Taylor coefficients.
 
-All by ``torch.func`` from the forward pass of ``nup.networks.mlp``. Members are independent, so a
-derivative of the sum over members is that of each.
+All by automatic differentiation of the forward pass of ``nup.networks.mlp``. Members are
+independent, so a derivative of the sum over members is that of each. First derivatives are taken by
+``torch.autograd``, higher ones and products by ``torch.func``: its first backward pass imports
+torch's compiler (2.5 s and 80 MB a process), which jobs that train on kernels do without.
 """
 
 from __future__ import annotations
@@ -54,23 +56,16 @@ def backpropagate(
 ) -> Pass:
     """Loss, gradient and, if asked for, the ``cotangents`` δ_k = ∂L/∂h_k."""
     network = objective.network
-    members, samples = len(weights[0]), objective.inputs.shape[-2]
-
-    def total(
-        weights: list[Tensor], shifts: list[Tensor] | None
-    ) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
-        h = network.preactivations(weights, objective.inputs, shifts)
+    with torch.enable_grad():
+        leaves = [weight.detach().requires_grad_() for weight in weights]
+        h = network.preactivations(leaves, objective.inputs)
         outputs = network.parameterization.output_multiplier * h[-1]
         loss = objective.loss.value(outputs, objective.targets)
-        return loss.sum(), (loss, h)
-
-    if not cotangents:
-        gradients, (loss, h) = grad(total, has_aux=True)(list(weights), None)
-        return Pass(loss, gradients, h, [])
-    shifts = [weight.new_zeros(members, samples, weight.shape[1]) for weight in weights]
-    both = grad(total, argnums=(0, 1), has_aux=True)
-    (gradients, deltas), (loss, h) = both(list(weights), shifts)
-    return Pass(loss, gradients, h, deltas)
+        wanted = [*leaves, *h] if cotangents else leaves
+        found = list(torch.autograd.grad(loss.sum(), wanted))
+    depth = len(leaves)
+    preactivations = [each.detach() for each in h]
+    return Pass(loss.detach(), found[:depth], preactivations, found[depth:])
 
 
 def linearize(

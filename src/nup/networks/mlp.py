@@ -3,7 +3,7 @@
 Notation at line ends: E members, n samples, m_k units of layer k. Weights are W_k [E, m_k,
 m_{k-1}]. The network is h_k = s_k h_{k-1} + β_k W_k φ(h_{k-1}), f = γ h_l, with φ(h_0) read as the
 input x_0. Members are independent: the gradient of a sum over members is that of each. Derivatives
-are those of ``torch.func`` (``nup.networks.derivatives``, ``nup.curvature``), on any device.
+follow by automatic differentiation (``nup.networks.derivatives``, ``nup.curvature``).
 """
 
 from __future__ import annotations
@@ -38,13 +38,8 @@ class Network:
         positive, negative = (torch.full((), s, dtype=h.dtype, device=h.device) for s in slopes)
         return torch.where(h > 0, positive, negative) * h
 
-    def preactivations(
-        self, weights: Sequence[Tensor], inputs: Tensor, shifts: Sequence[Tensor] | None = None
-    ) -> list[Tensor]:
-        """h_1 … h_l, each [E, n, m_k], for ``inputs`` [n, m_0] or [E, n, m_0].
-
-        ``shifts`` [E, n, m_k] are added to the h_k: the derivative in them is ∂/∂h_k.
-        """
+    def preactivations(self, weights: Sequence[Tensor], inputs: Tensor) -> list[Tensor]:
+        """h_1 … h_l, each [E, n, m_k], for ``inputs`` [n, m_0] or [E, n, m_0]."""
         shape = self.parameterization
         x, found = inputs, list[Tensor]()
         for k, weight in enumerate(weights):
@@ -53,8 +48,6 @@ class Network:
                 h = shape.branch_multipliers[k] * h
             if shape.skip[k]:
                 h = h + found[-1]
-            if shifts is not None:
-                h = h + shifts[k]
             found.append(h)
             x = self.activate(h)
         return found
