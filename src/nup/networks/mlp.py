@@ -83,24 +83,35 @@ def initial_weights(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> list[Tensor]:
-    """W_k [E, m_k, m_{k-1}] with i.i.d. N(0, σ² v_k/m_{k-1}) entries, one member per seed.
+    """W_k [E, m_k, m_{k-1}]: views of ``initial_parameters``, whose arguments these are."""
+    parameters = initial_parameters(parameterization, seeds, weight_variance, dtype, device)
+    return layer_views(parameters, parameterization.widths)
+
+
+def initial_parameters(
+    parameterization: Parameterization,
+    seeds: Sequence[int],
+    weight_variance: float = 1.0,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """All weights end to end [E, N], i.i.d. N(0, σ² v_k/m_{k-1}), one member per seed.
 
     A member's weights depend on its seed and the shape alone: drawn in float64 on the CPU, whatever
-    the dtype, the device and the other members.
+    the dtype, the device and the other members. They are drawn in place, a layer at a time: copies
+    of all members would be the most that a job of large nets holds.
     """
-    widths = parameterization.widths
-    variances = [weight_variance * own for own in parameterization.variances]
-    drawn = {seed: _draw(widths, seed, variances, dtype) for seed in dict.fromkeys(seeds)}
-    layers = zip(*(drawn[seed] for seed in seeds), strict=True)
-    return [torch.stack(layer).to(device) for layer in layers]
-
-
-def _draw(
-    widths: Sequence[int], seed: int, variances: Sequence[float], dtype: torch.dtype
-) -> list[Tensor]:
-    source = generator(seed, "weights")
-    weights = []
-    for variance, (fan_in, fan_out) in zip(variances, pairwise(widths), strict=True):
-        entries = torch.randn(fan_out, fan_in, generator=source, dtype=torch.float64)
-        weights.append((entries * (variance / fan_in) ** 0.5).to(dtype))
-    return weights
+    parameters = torch.empty(len(seeds), parameterization.n_parameters, dtype=dtype)
+    first: dict[int, int] = {}
+    for member, seed in enumerate(seeds):
+        if seed in first:
+            parameters[member] = parameters[first[seed]]
+            continue
+        first[seed] = member
+        source = generator(seed, "weights")
+        layers = layer_views(parameters[member : member + 1], parameterization.widths)
+        for own, weight in zip(parameterization.variances, layers, strict=True):
+            _, fan_out, fan_in = weight.shape
+            entries = torch.randn(fan_out, fan_in, generator=source, dtype=torch.float64)
+            weight[0] = entries.mul_((weight_variance * own / fan_in) ** 0.5)
+    return parameters.to(device)

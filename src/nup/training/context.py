@@ -16,7 +16,7 @@ from nup.training.state import State
 
 
 @dataclass(frozen=True)
-class Signals:
+class ForwardPass:
     """A forward pass: h_1 … h_l [E, n, m_k], and x_0 … x_{l−1} that the layers multiply."""
 
     preactivations: list[Tensor]
@@ -77,11 +77,11 @@ class Context:
         return self.stack.data.labels
 
     @cached_property
-    def probe(self) -> Signals:
+    def probe(self) -> ForwardPass:
         """Forward pass of the probe set."""
         inputs = self.inputs["probe"]
         h = self.network.preactivations(self.weights, inputs)
-        return Signals(h, self.network.features(inputs, h))
+        return ForwardPass(h, self.network.features(inputs, h))
 
     def outputs(self, split: str) -> Tensor:
         """f on a split. [E, n, m_l]"""

@@ -15,7 +15,7 @@ from nup.errors import UserError
 from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, Pass, backpropagate
 from nup.networks.losses import LOSSES, Loss
-from nup.networks.mlp import Network, initial_weights, layer_views
+from nup.networks.mlp import Network, initial_parameters, layer_views
 from nup.networks.parameterization import parameterization
 from nup.specs import RunSpec
 from nup.training import optimizers
@@ -105,8 +105,7 @@ def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack
         raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
     optimizers.check(spec, shape.lr_factors)
     seeds = [each.seed for each in specs]
-    drawn = initial_weights(shape, seeds, spec.weight_variance, DTYPES[spec.dtype], device)
-    parameters = torch.cat([weight.flatten(1) for weight in drawn], 1)
+    parameters = initial_parameters(shape, seeds, spec.weight_variance, DTYPES[spec.dtype], device)
     data = TrainingData(spec, seeds, dataset, parameters)
     stack = Stack(
         spec,
