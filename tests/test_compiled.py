@@ -404,8 +404,8 @@ from nup.training.backends.numba import NumbaBackend
 if sys.argv[1] == "prepared":
     execute.prepare_torch({threads})
 torch.set_num_threads({threads})
-drawn = stack.initial_weights
-stack.initial_weights = lambda *arguments: [weight * 1e-20 for weight in drawn(*arguments)]
+drawn = stack.initial_parameters
+stack.initial_parameters = lambda *arguments: drawn(*arguments) * 1e-20
 runs = [problems.run(seed=seed, dtype="float32", steps=6) for seed in range(8)]
 made = []
 init = NumbaBackend.__init__

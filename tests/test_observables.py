@@ -15,13 +15,12 @@ from nup.curvature.ntk import kernel_alignment, neural_tangent_kernel
 from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import LOSSES
 from nup.training.backends.torch import dots
-from nup.training.context import Signals
+from nup.training.context import ForwardPass
 from nup.training.loop import train
 from nup.training.observables import OBSERVABLES, columns
 from nup.training.observables.accuracy import held_out
 from nup.training.observables.features import quality
-from nup.training.scalings import SCALINGS
-from nup.training.scalings import Signals as ScalingSignals
+from nup.training.scalings import SCALINGS, Signals
 from test_curvature import multipliers
 from test_ensemble import SEEDS, make, samples
 
@@ -54,7 +53,7 @@ def context_of(network, weights, displacement, inputs, **more):
         weights=weights,
         displacement=displacement,
         inputs={"probe": inputs},
-        probe=Signals(h, network.features(inputs, h)),
+        probe=ForwardPass(h, network.features(inputs, h)),
         multipliers=multipliers(network.parameterization.lr_factors),
         **more,
     )
@@ -170,7 +169,7 @@ def test_depthwise_scales_cancel_the_powers(name, phi):
     passed = backpropagate(Objective(network, LOSSES["mse"](), inputs, targets), weights, True)
     features = network.features(inputs.expand(len(SEEDS), -1, -1), passed.preactivations)
     factors = network.parameterization.lr_factors
-    signals = ScalingSignals(passed.gradients, features, passed.cotangents, factors)
+    signals = Signals(passed.gradients, features, passed.cotangents, factors)
     found = SCALINGS["depthwise"].rule(signals)
     for i in range(len(SEEDS)):
         expected = references.depthwise_scales(
@@ -180,7 +179,7 @@ def test_depthwise_scales_cancel_the_powers(name, phi):
 
 
 def test_a_layer_without_signal_has_no_gradient_to_scale():
-    silent = ScalingSignals([], [torch.zeros(1, 2, 3)], [torch.zeros(1, 2, 3)], (1.0,))
+    silent = Signals([], [torch.zeros(1, 2, 3)], [torch.zeros(1, 2, 3)], (1.0,))
     assert SCALINGS["depthwise"].rule(silent).tolist() == [[1.0]]
 
 

@@ -139,8 +139,8 @@ def test_limits_leave_room():
 def test_jobs_keep_to_the_memory_they_are_given(study):
     runs = [replace(run, steps=200_000) for run in specs(range(8))]
     (free,) = study.plan(runs, seconds=1e6).jobs.values()
-    start = memory.START_BYTES / 1e6
-    limit = (1 + memory.MARGIN) * (start + 225)
+    start, compiling = memory.START_BYTES / 1e6, memory.COMPILE_BYTES / 1e6
+    limit = compiling + (1 + memory.MARGIN) * (start + 225)
     assert free.memory_mb() > limit
     planned = study.plan(runs, seconds=1e6, memory_mb=limit)
     assert free.id not in planned.jobs  # planned without the limit, and not yet run
@@ -150,7 +150,7 @@ def test_jobs_keep_to_the_memory_they_are_given(study):
     study.finish(free.id)
     assert set(study.plan(runs, seconds=1e6, memory_mb=limit).jobs) == {free.id}
     with pytest.raises(UserError, match=r"about \d+ MB for .*, got .* MB; raise jobs.memory_mb"):
-        plan.pack(TRAINING, runs, Limits(1e6, 50, (1 + memory.MARGIN) * (start + 9)))
+        plan.pack(TRAINING, runs, Limits(1e6, 50, compiling + (1 + memory.MARGIN) * (start + 9)))
 
 
 def test_selections_are_named_by_content(study, tmp_path):

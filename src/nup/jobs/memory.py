@@ -38,7 +38,9 @@ Blocks = Sequence[Sequence[RunSpec]]
 
 #: A process with torch, Arrow, pandas and the compiled kernels, before its first block.
 START_BYTES = 4.6e8
-#: What is asked for is the prediction and this share of it.
+#: What numba's compiler holds on top, in the first job on a machine that needs a kernel.
+COMPILE_BYTES = 2.5e8
+#: What is asked for is the prediction and this share of it, and room to compile.
 MARGIN = 0.25
 
 #: Tensors of the size of the weights: weights and displacement; where torch takes the steps, the
@@ -168,8 +170,8 @@ def job_bytes(blocks: Blocks) -> float:
 
 
 def requested_mb(blocks: Blocks) -> int:
-    """What a job with these blocks should be given: the prediction and ``MARGIN`` of it."""
-    return math.ceil((1 + MARGIN) * job_bytes(blocks) / 1e6)
+    """What a job with these blocks should be given: the prediction, a margin, room to compile."""
+    return math.ceil(((1 + MARGIN) * job_bytes(blocks) + COMPILE_BYTES) / 1e6)
 
 
 def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
@@ -180,7 +182,7 @@ def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
     """
     if limit_mb is None:
         return [list(block) for block in blocks]
-    room = limit_mb * 1e6 / (1 + MARGIN) - START_BYTES
+    room = (limit_mb * 1e6 - COMPILE_BYTES) / (1 + MARGIN) - START_BYTES
     tables = _table_bytes(blocks)
     if TABLE_COPIES * tables > room:
         raise _too_little(limit_mb, requested_mb(blocks), "the records of a job with these runs")
