@@ -59,16 +59,32 @@ def interpreters() -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize(("version", "interpreter"), interpreters().items())
-def test_pip_resolves_the_lock(version, interpreter, tmp_path):
-    same = tuple(map(int, version.split(".")[:2])) == sys.version_info[:2]
-    lines = [str(pin) for pin in LOCK if same or canonicalize_name(pin.name) not in WITH_TORCH]
-    (tmp_path / "lock.txt").write_text("\n".join(lines))
-    options = ["--dry-run", "--ignore-installed", "--quiet", "--prefer-binary"]
-    # A target keeps pip from asking whether a system's own Python may be written to.
-    options += ["--target", str(tmp_path / "none"), "--requirement", str(tmp_path / "lock.txt")]
-    command = [sys.executable, "-m", "pip", "--python", interpreter, "install", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0 and "Failed to establish a new connection" in done.stderr:
+@pytest.fixture(scope="module")
+def resolving(tmp_path_factory):
+    """pip's dry run for every interpreter, all at once: each of them mostly waits for an index."""
+    started = {}
+    for version, interpreter in interpreters().items():
+        folder = tmp_path_factory.mktemp(version)
+        same = tuple(map(int, version.split(".")[:2])) == sys.version_info[:2]
+        lines = [str(pin) for pin in LOCK if same or canonicalize_name(pin.name) not in WITH_TORCH]
+        (folder / "lock.txt").write_text("\n".join(lines))
+        options = ["--dry-run", "--ignore-installed", "--quiet", "--prefer-binary"]
+        # A target keeps pip from asking whether a system's own Python may be written to.
+        options += ["--target", str(folder / "none"), "--requirement", str(folder / "lock.txt")]
+        command = [sys.executable, "-m", "pip", "--python", interpreter, "install", *options]
+        started[version] = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+    yield started
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("version", interpreters())
+def test_pip_resolves_the_lock(version, resolving):
+    process = resolving[version]
+    _, errors = process.communicate()
+    if process.returncode != 0 and "Failed to establish a new connection" in errors:
         pytest.skip("no package index can be reached from here")
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert process.returncode == 0, errors[-3000:]
