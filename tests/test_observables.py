@@ -64,7 +64,7 @@ def measured(name, network, initial, weights, displacement, inputs, **more):
     start = context_of(network, initial, [0 * d for d in displacement], inputs, **more)
     memories = {name: OBSERVABLES[name].start(start)}
     now = context_of(network, weights, displacement, inputs, memories=memories, **more)
-    return OBSERVABLES[name].of_state(now)
+    return OBSERVABLES[name].rule(now)
 
 
 # -- motion ----------------------------------------------------------------------------------------

@@ -76,11 +76,6 @@ class ParameterizationEntry(Entry):
 
     rule: Rule = field(kw_only=True)
 
-    @property
-    def summary(self) -> str:
-        """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0]
-
 
 PARAMETERIZATIONS: Registry[ParameterizationEntry] = Registry(
     "parameterization", "nup.networks.parameterizations"
@@ -89,14 +84,7 @@ PARAMETERIZATIONS: Registry[ParameterizationEntry] = Registry(
 
 def register(**options: Option) -> Callable[[Rule], Rule]:
     """Register the decorated rule under its own name, with the ``options`` that it takes."""
-
-    def decorate(rule: Rule) -> Rule:
-        PARAMETERIZATIONS.add(
-            ParameterizationEntry(rule.__name__, options=options, module=rule.__module__, rule=rule)
-        )
-        return rule
-
-    return decorate
+    return PARAMETERIZATIONS.decorator(ParameterizationEntry, options=options)
 
 
 def parameterization(

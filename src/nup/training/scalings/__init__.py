@@ -56,7 +56,7 @@ class Scaling(Entry):
     @property
     def summary(self) -> str:
         """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0] if self.rule else "ξ = 1."
+        return super().summary or "ξ = 1."
 
 
 SCALINGS: Registry[Scaling] = Registry("gradient scaling", __name__)
@@ -75,18 +75,4 @@ def register(
     """
     if unknown := set(requires) - {FEATURES, COTANGENTS}:
         raise ValueError(f"requires: expected 'features' or 'cotangents', got {sorted(unknown)}")
-
-    def decorate(rule: Rule) -> Rule:
-        SCALINGS.add(
-            Scaling(
-                rule.__name__,
-                options=options,
-                module=rule.__module__,
-                rule=rule,
-                requires=requires,
-                start=start,
-            )
-        )
-        return rule
-
-    return decorate
+    return SCALINGS.decorator(Scaling, options=options, requires=requires, start=start)

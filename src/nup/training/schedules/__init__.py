@@ -55,11 +55,6 @@ class Schedule(Entry):
     requires: str = field(default="", kw_only=True)
     takes_learning_rate: bool = field(default=True, kw_only=True)
 
-    @property
-    def summary(self) -> str:
-        """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0]
-
 
 SCHEDULES: Registry[Schedule] = Registry("schedule", __name__)
 
@@ -75,21 +70,9 @@ def register(
     if requires not in ("", SHARPNESS, TAYLOR):
         raise ValueError(f"requires: expected '', 'sharpness' or 'taylor', got {requires!r}")
     takes = not requires if takes_learning_rate is None else takes_learning_rate
-
-    def decorate(rule: Rule) -> Rule:
-        SCHEDULES.add(
-            Schedule(
-                rule.__name__,
-                options=options,
-                module=rule.__module__,
-                rule=rule,
-                requires=requires,
-                takes_learning_rate=takes,
-            )
-        )
-        return rule
-
-    return decorate
+    return SCHEDULES.decorator(
+        Schedule, options=options, requires=requires, takes_learning_rate=takes
+    )
 
 
 def label(spec: ScheduleSpec) -> str:
