@@ -14,7 +14,7 @@ import references
 from nup.data.datasets import Dataset
 from nup.networks.activations import Activation, activation
 from nup.networks.mlp import initial_weights
-from nup.networks.parameterization import Parameterization, parameterization
+from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.training.observables import cadences
 from nup.training.recorder import Columns, Records
@@ -82,14 +82,7 @@ def taylor(c: float, **changes: Any) -> RunSpec:
 
 def shape_of(spec: RunSpec, data: Dataset) -> Parameterization:
     """The resolved shape of the run's network."""
-    return parameterization(
-        spec.parameterization,
-        depth=spec.depth,
-        width=spec.width,
-        d_in=data.d_in,
-        d_out=data.d_out,
-        **spec.options,
-    )
+    return net_of(spec, data.d_in, data.d_out)
 
 
 def rows(columns: Columns, spec: RunSpec) -> Columns:

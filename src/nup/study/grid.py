@@ -111,7 +111,6 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             experiment=name,
             **cell.shared,
             seed=seed,
-            base_width=cell.base_width,
             matched_to=cell.matched_to,
             steps=settings.steps,
             early=settings.early,
@@ -150,7 +149,6 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
                 optimizer=optimizer,
                 learning_rate=rate,
                 seed=seed,
-                base_width=cell.base_width,
                 matched_to=cell.matched_to,
             )
             optimizers.check(spec, cell.net.lr_factors)

@@ -16,7 +16,7 @@ from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, Pass, backpropagate
 from nup.networks.losses import LOSSES, Loss
 from nup.networks.mlp import Network, initial_parameters, layer_views
-from nup.networks.parameterization import parameterization
+from nup.networks.parameterization import net_of
 from nup.specs import RunSpec
 from nup.training import optimizers
 from nup.training.batches import TrainingData
@@ -92,14 +92,7 @@ def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack
     spec = specs[0]
     for each in specs:
         check(each.schedule, each.learning_rate)
-    shape = parameterization(
-        spec.parameterization,
-        depth=spec.depth,
-        width=spec.width,
-        d_in=dataset.d_in,
-        d_out=dataset.d_out,
-        **spec.options,
-    )
+    shape = net_of(spec, dataset.d_in, dataset.d_out)
     network = Network(shape, activation(spec.activation))
     if spec.dtype not in DTYPES:
         raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")
