@@ -80,6 +80,11 @@ def taylor(c: float, **changes: Any) -> RunSpec:
     return run(schedule=ScheduleSpec("taylor", {"c": c}), learning_rate=None, **changes)
 
 
+def polyak(c: float, scaling: str = "none", **changes: Any) -> RunSpec:
+    """A small run under η_t = 2c·L_t/Σ_k c_k ξ_k ‖∂L/∂W_k‖²."""
+    return run(schedule=ScheduleSpec("polyak", {"c": c}, scaling), learning_rate=None, **changes)
+
+
 def shape_of(spec: RunSpec, data: Dataset) -> Parameterization:
     """The resolved shape of the run's network."""
     return net_of(spec, data.d_in, data.d_out)

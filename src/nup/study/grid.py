@@ -188,12 +188,13 @@ def _rates(
 
     A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
     """
+    assert settings.loss
     inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
     if not SCHEDULES[spec.name].takes_learning_rate:
         inherited = None
     rates: Sequence[float | None] = entry.learning_rate or inherited or [None]
     for rate in rates:
-        schedules.check(spec, rate)
+        schedules.check(spec, rate, settings.loss)
     return rates
 
 

@@ -111,8 +111,8 @@ def check(spec: RunSpec, lr_factors: Sequence[float]) -> None:
         )
     if SCHEDULES[schedule.name].requires:
         raise UserError(
-            f"{why} schedule {schedule.name!r}, which measures the curvature met by gradient "
-            "descent, gives it no rate: use one that is given its rate, or optimizer 'sgd'"
+            f"{why} schedule {schedule.name!r}, which measures what gradient "
+            "descent meets, gives it no rate: use one that is given its rate, or optimizer 'sgd'"
         )
     eigenvalues = [
         each.name for each in recorded(spec) if each.requires in ("sharpness", "hessian")
