@@ -240,6 +240,12 @@ def soft_rank(features: Tensor) -> float:
     return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
 
 
+def cosine_rank(features: Tensor) -> float:
+    """n²/Σ_ij cos_ij² over pairs of rows that are not zero."""
+    rows = [row for row in features if row.norm() > 0]
+    return len(rows) ** 2 / sum(cosine(left, right) ** 2 for left in rows for right in rows)
+
+
 def stable_rank(features: Tensor) -> float:
     """Σ λ/max λ over the eigenvalues of X Xᵀ/n."""
     eigenvalues = torch.linalg.eigvalsh(features @ features.T / len(features))
