@@ -36,7 +36,7 @@ def _operations(widths: Sequence[int], samples: int) -> float:
 def gram(signals: Signals) -> Tensor:
     """ξ_{k,t} = q_k(0)/q_k(t), q_k = ‖A_{k−1}‖_F ‖B_k‖_F with Gram matrices A, B. [operational]
 
-    A layer's part in −T1 is n² q_k times the alignment of A_{k−1} and B_k [derived]. The residual
-    is part of ∂L/∂h_k, so that ξ grows as the loss falls.
+    A layer's part in −T1 is c_k q_k(0) times the alignment of A_{k−1} and B_k [derived]. The
+    residual is part of ∂L/∂h_k, so that ξ grows as the loss falls.
     """
     return signals.initial / _power(signals)
