@@ -14,7 +14,7 @@ import references
 from nup.data.datasets import Dataset
 from nup.networks.activations import Activation, activation
 from nup.networks.mlp import initial_weights
-from nup.networks.parameterization import Parameterization, parameterization
+from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import DataSpec, RunSpec, ScheduleSpec
 from nup.training.observables import cadences
 from nup.training.recorder import Columns, Records
@@ -80,16 +80,14 @@ def taylor(c: float, **changes: Any) -> RunSpec:
     return run(schedule=ScheduleSpec("taylor", {"c": c}), learning_rate=None, **changes)
 
 
+def polyak(c: float, scaling: str = "none", **changes: Any) -> RunSpec:
+    """A small run under η_t = 2c·L_t/Σ_k c_k ξ_k ‖∂L/∂W_k‖²."""
+    return run(schedule=ScheduleSpec("polyak", {"c": c}, scaling), learning_rate=None, **changes)
+
+
 def shape_of(spec: RunSpec, data: Dataset) -> Parameterization:
     """The resolved shape of the run's network."""
-    return parameterization(
-        spec.parameterization,
-        depth=spec.depth,
-        width=spec.width,
-        d_in=data.d_in,
-        d_out=data.d_out,
-        **spec.options,
-    )
+    return net_of(spec, data.d_in, data.d_out)
 
 
 def rows(columns: Columns, spec: RunSpec) -> Columns:

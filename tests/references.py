@@ -103,6 +103,50 @@ def hessian(
     return root[:, None] * torch.cat(rows) * root
 
 
+def layer_signals(
+    weights: Sequence[Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    shape: Parameterization,
+    activation: Activation,
+    name: str = "mse",
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """x_{k−1} and ∂L/∂h_k of every layer and sample, and ∂L/∂W_k, by autograd."""
+    leaves = [weight.detach().clone().requires_grad_() for weight in weights]
+    outputs, preactivations = forward(leaves, inputs, shape, activation)
+    found = torch.autograd.grad(loss(outputs, targets, name), [*preactivations, *leaves])
+    xs = [inputs, *(phi(h.detach(), activation) for h in preactivations[:-1])]
+    return xs, list(found[: len(xs)]), list(found[len(xs) :])
+
+
+def gradient_scales(
+    rule: str,
+    xs: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    factors: Sequence[float],
+) -> list[float]:
+    """ξ_k of a gradient scaling; of those that look back, 1/q_k."""
+    if rule == "depthwise":
+        backward = [float((delta**2).sum()) for delta in deltas]
+        powers = [float((x**2).sum()) / (len(x) * x.shape[1]) for x in xs]
+        return [1 / (f * b / backward[-1]) for f, b in zip(powers, backward, strict=True)]
+    if rule == "equal":
+        shares = [c * float((g**2).sum()) for c, g in zip(factors, gradients, strict=True)]
+        return [sum(shares) / len(shares) / share for share in shares]
+    if rule == "per_sample":
+        return [
+            1 / sum(float(x @ x) * float(d @ d) for x, d in zip(*layer, strict=True))
+            for layer in zip(xs, deltas, strict=True)
+        ]
+    if rule == "gram":
+        return [
+            1 / float(torch.linalg.matrix_norm(x @ x.T) * torch.linalg.matrix_norm(d @ d.T))
+            for x, d in zip(xs, deltas, strict=True)
+        ]
+    return [1.0] * len(xs)
+
+
 def depthwise_scales(
     weights: Sequence[Tensor],
     inputs: Tensor,
@@ -111,14 +155,9 @@ def depthwise_scales(
     activation: Activation,
     name: str = "mse",
 ) -> list[float]:
-    """ξ_k = 1/(F_{k−1} B_k), with ∂L/∂h_k by autograd."""
-    leaves = [weight.detach().clone().requires_grad_() for weight in weights]
-    outputs, preactivations = forward(leaves, inputs, shape, activation)
-    deltas = torch.autograd.grad(loss(outputs, targets, name), preactivations)
-    backward = [float((delta**2).sum()) for delta in deltas]
-    xs = [inputs, *(phi(h.detach(), activation) for h in preactivations[:-1])]
-    input_powers = [float((x**2).sum()) / (len(x) * x.shape[1]) for x in xs]
-    return [1 / (f * b / backward[-1]) for f, b in zip(input_powers, backward, strict=True)]
+    """ξ_k = 1/(F_{k−1} B_k) at one state."""
+    signals = layer_signals(weights, inputs, targets, shape, activation, name)
+    return gradient_scales("depthwise", *signals, shape.lr_factors)
 
 
 #: Inputs and targets of a step.
@@ -138,12 +177,15 @@ def train(
     """Losses of each step's batch and θ_0 … θ_T, by gradient descent with the layers' factors."""
     current = [weight.clone() for weight in weights]
     losses, states = [], [current]
+    initial: list[float] | None = None
     for step in range(steps):
         inputs, targets = batches(step)
         value, gradients = gradient(current, inputs, targets, shape, activation, name)
-        scales = [1.0] * len(current)
-        if gradient_scaling == "depthwise":
-            scales = depthwise_scales(current, inputs, targets, shape, activation, name)
+        signals = layer_signals(current, inputs, targets, shape, activation, name)
+        scales = gradient_scales(gradient_scaling, *signals, shape.lr_factors)
+        if gradient_scaling in ("per_sample", "gram"):
+            initial = initial or scales
+            scales = [now / then for now, then in zip(scales, initial, strict=True)]
         losses.append(float(value))
         current = [
             weight - rate * factor * scale * g
@@ -196,6 +238,12 @@ def soft_rank(features: Tensor) -> float:
     """(Σ λ)²/Σ λ² over the eigenvalues of X Xᵀ/n."""
     eigenvalues = torch.linalg.eigvalsh(features @ features.T / len(features))
     return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+
+
+def cosine_rank(features: Tensor) -> float:
+    """n²/Σ_ij cos_ij² over pairs of rows that are not zero."""
+    rows = [row for row in features if row.norm() > 0]
+    return len(rows) ** 2 / sum(cosine(left, right) ** 2 for left in rows for right in rows)
 
 
 def stable_rank(features: Tensor) -> float:

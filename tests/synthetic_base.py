@@ -38,12 +38,14 @@ def net_columns(net: str) -> dict[str, Any]:
     """``nup(r=2)``, ``mup`` or ``sp+adamw matched to nup(r=2)`` as columns of ``runs``."""
     name, _, matched_to = net.partition(" matched to ")
     name, _, optimizer = name.partition("+")
-    name, _, pattern = name.partition("(r=")
-    exponent = float(pattern.rstrip(")") or 0)
+    name, _, listed = name.partition("(")
+    given = dict(pair.split("=") for pair in listed.rstrip(")").split(",") if pair)
+    exponent = float(given.get("r", 0))
+    options = {"normalize": "input", "scale": "base", **given, "r": exponent} if given else {}
     return {
         "net": net,
         "parameterization": name,
-        "net_options": canonical_json({"r": exponent} if pattern else {}),
+        "net_options": canonical_json(options),
         "width_exponent": exponent,
         "matched_to": matched_to,
         "optimizer": optimizer or "sgd",

@@ -11,14 +11,14 @@ import synthetic_tables as synthetic
 from synthetic_base import MATCHED, NUP, SEEDS, together
 
 CUBIC = "nup(r=3)"
-LAST_WIDTH = "nup_last_width(r=2)"
+LAST_WIDTH = "nup(r=2,scale=last)"
 #: −slope of log2 LR in log2 depth of the nets that only readings need.
 FURTHER_SLOPES = {
     CUBIC: 0.0,
     f"nup(r=1) matched to {NUP}": 0.5,
     f"{CUBIC} matched to {NUP}": 1.0,
     LAST_WIDTH: 1.0,
-    "nup_kernel_scale(r=2)": 0.0,
+    "nup(r=2,scale=kernel)": 0.0,
 }
 
 

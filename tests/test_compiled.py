@@ -33,7 +33,18 @@ SCHEDULES = {
     "taylor": (ScheduleSpec("taylor", {"c": 0.6}), None),
     "depthwise": (ScheduleSpec(gradient_scaling="depthwise"), 0.1),
     "sharpness+depthwise": (ScheduleSpec("sharpness", {"c": 1.9}, "depthwise"), None),
+    "equal": (ScheduleSpec(gradient_scaling="equal"), 0.1),
+    "taylor+per_sample": (ScheduleSpec("taylor", {"c": 0.6}, "per_sample"), None),
+    "sharpness+gram": (ScheduleSpec("sharpness", {"c": 1.5}, "gram"), None),
+    "polyak": (ScheduleSpec("polyak", {"c": 0.6}), None),
+    "polyak+per_sample": (ScheduleSpec("polyak", {"c": 0.6}, "per_sample"), None),
 }
+#: Each with the losses for which it is defined.
+DEFINED = [
+    (name, loss)
+    for name, (spec, _) in SCHEDULES.items()
+    for loss in schedules.SCHEDULES[spec.name].losses or ("mse", "cross_entropy")
+]
 
 
 def assert_same(specs, data):
@@ -58,8 +69,7 @@ def assert_same(specs, data):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(("schedule", "loss"), DEFINED)
 def test_schedules_losses_and_batches(schedule, loss, batch_size):
     spec, rate = SCHEDULES[schedule]
     specs = [
@@ -80,7 +90,7 @@ def test_schedules_losses_and_batches(schedule, loss, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
-@pytest.mark.parametrize("schedule", ["constant", "sharpness+depthwise"])
+@pytest.mark.parametrize("schedule", ["constant", "sharpness+depthwise", "sharpness+gram"])
 def test_what_torch_measures_beside_them(schedule, batch_size):
     """On cadences that meet one another and the kernels' own, and not."""
     spec, rate = SCHEDULES[schedule]
@@ -132,7 +142,23 @@ def test_networks(name, activation):
     assert records.runs["status"][0] == "ok"
 
 
-@pytest.mark.parametrize("schedule", ["constant", "sharpness", "taylor"])
+@pytest.mark.parametrize("scaling", ["equal", "per_sample", "gram"])
+@pytest.mark.parametrize("width", [2, 9])  # fewer units than samples, and more
+def test_scalings_of_residual_networks(scaling, width):
+    spec = problems.run(
+        parameterization="mup_residual",
+        depth=4,
+        width=width,
+        activation="relu",
+        schedule=ScheduleSpec("polyak", {"c": 0.3}, scaling),
+        learning_rate=None,
+        record=KERNELS,
+    )
+    records = assert_same([spec, replace(spec, seed=1)], problems.dataset())
+    assert (abs(records.layers["gradient_scale"] - 1) > 1e-3).any()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "sharpness", "taylor", "sharpness+gram"])
 def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
     """Room full of NaN: what is not written before it is read would spread it."""
 

@@ -5,6 +5,7 @@ import torch
 
 import references
 from nup.curvature.gauss_newton import gauss_newton_operator
+from nup.curvature.hessian import hessian_operator
 from nup.curvature.lanczos import follow, start_vectors, top_eigenpair
 from nup.curvature.spectral_norm import spectral_norm, stacked_spectral_norm
 from nup.data.datasets import load
@@ -72,6 +73,28 @@ def test_sharpness_is_the_dense_eigenvalue(name, phi, loss, n):
         expected = torch.linalg.eigvalsh(dense)[-1]
         torch.testing.assert_close(found.value[member], expected, rtol=1e-9, atol=0)
         assert float(found.residual[member]) <= 1e-6
+
+
+@pytest.mark.parametrize("curvature", [gauss_newton_operator, hessian_operator])
+def test_the_first_eigenvalue_is_the_largest_at_every_seed(curvature):
+    """From random vectors that may be all but orthogonal to its eigenvector."""
+    seeds, definite = list(range(200)), curvature is gauss_newton_operator
+    shape = parameterization("nup", depth=4, width=3, d_in=6, d_out=3)
+    weights = initial_weights(shape, seeds, dtype=torch.float64)
+    objective = Objective(Network(shape, activation("abs")), LOSSES["mse"](), *samples("mse", 8))
+    factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
+    operator = curvature(objective, weights, factors)
+    size = 3 * 8 if definite else shape.n_parameters
+    rows = torch.eye(size, dtype=torch.float64)[:, None].expand(-1, len(seeds), -1)
+    dense = torch.linalg.eigvalsh(torch.stack([operator(row) for row in rows], -1))[:, -1]
+    starts = start_vectors(seeds, size, weights[0])
+
+    def short(**how):
+        return 1 - follow(operator, starts, definite=definite, **how)[0].value / dense
+
+    assert short(first=True).abs().max() < 1e-4
+    if definite:  # to the tolerance of a warm start, another eigenvalue is met here and there
+        assert short(first=False).max() > 0.05
 
 
 def test_gradient_scaling_enters_the_preconditioner():

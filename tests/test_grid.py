@@ -51,7 +51,7 @@ def test_a_grid_is_the_product_of_its_axes(study_file):
     }
     assert {(run.width, run.base_width, run.matched_to) for run in runs} == {(8, 8, "")}
     assert runs[0].record["layers"] == 20
-    assert runs[0].options == {"r": 2.0}
+    assert runs[0].options == {"normalize": "input", "r": 2.0, "scale": "base"}
 
 
 def test_ids_do_not_depend_on_how_a_run_is_written_down(study_file):

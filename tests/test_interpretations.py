@@ -126,7 +126,7 @@ def test_absent_runs_are_not_run_and_named(catalogue, readings, depth):
         "none (kernel scale)": "not run",
     }
     missing = table[(table["verdict"] == "not run") & (table["criterion"] != "overall")]
-    assert "has no abs runs of nup_last_width(r=2)" in missing["reason"].iloc[0]
+    assert "has no abs runs of nup(r=2,scale=last)" in missing["reason"].iloc[0]
 
 
 def test_update_rules_are_nets_of_their_own(catalogue, readings, depth):

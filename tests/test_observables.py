@@ -12,14 +12,14 @@ import torch
 import problems
 import references
 from nup.curvature.ntk import kernel_alignment, neural_tangent_kernel
-from nup.networks.derivatives import Objective, backpropagate
+from nup.networks.derivatives import Objective, backpropagate, cotangents
 from nup.networks.losses import LOSSES
 from nup.training.backends.torch import dots
 from nup.training.context import ForwardPass
 from nup.training.loop import train
 from nup.training.observables import OBSERVABLES, columns
 from nup.training.observables.accuracy import held_out
-from nup.training.observables.features import quality
+from nup.training.observables.features import gram_ranks, quality
 from nup.training.scalings import SCALINGS, Signals
 from test_curvature import multipliers
 from test_ensemble import SEEDS, make, samples
@@ -54,6 +54,7 @@ def context_of(network, weights, displacement, inputs, **more):
         displacement=displacement,
         inputs={"probe": inputs},
         probe=ForwardPass(h, network.features(inputs, h)),
+        probe_cotangents=h,  # of some loss
         multipliers=multipliers(network.parameterization.lr_factors),
         **more,
     )
@@ -64,7 +65,7 @@ def measured(name, network, initial, weights, displacement, inputs, **more):
     start = context_of(network, initial, [0 * d for d in displacement], inputs, **more)
     memories = {name: OBSERVABLES[name].start(start)}
     now = context_of(network, weights, displacement, inputs, memories=memories, **more)
-    return OBSERVABLES[name].of_state(now)
+    return OBSERVABLES[name].rule(now)
 
 
 # -- motion ----------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def motion(updates, displacements, rate=1.0):
         counts=np.array([3] * u.shape[2]),
     )
     with np.errstate(all="ignore"):
-        return OBSERVABLES["steps"].per_step(sums), OBSERVABLES["layers"].per_step(sums)
+        return OBSERVABLES["steps"].rule(sums), OBSERVABLES["layers"].rule(sums)
 
 
 def test_motion_by_hand():
@@ -178,11 +179,6 @@ def test_depthwise_scales_cancel_the_powers(name, phi):
         close(found[i], expected)
 
 
-def test_a_layer_without_signal_has_no_gradient_to_scale():
-    silent = Signals([], [torch.zeros(1, 2, 3)], [torch.zeros(1, 2, 3)], (1.0,))
-    assert SCALINGS["depthwise"].rule(silent).tolist() == [[1.0]]
-
-
 # -- features and kernels --------------------------------------------------------------------------
 
 
@@ -199,6 +195,7 @@ def test_quality_of_features(name, phi):
         )
         hidden = [*(references.phi(h, network.activation) for h in hs[:-1]), outputs]
         close(found["soft_rank"][i], [references.soft_rank(x) for x in hidden])
+        close(found["cosine_rank"][i], [references.cosine_rank(x) for x in hidden])
         close(found["stable_rank"][i], [references.stable_rank(x) for x in hidden], 0.01)
         expected = [references.alignment(x @ x.T, targets) for x in hidden]
         close(found["alignment"][i], expected)
@@ -209,9 +206,30 @@ def test_ranks_of_known_features():
     orthogonal = torch.eye(4, 5, dtype=torch.float64)[None]
     copies = torch.ones(1, 4, 3, dtype=torch.float64)
     found = quality([orthogonal, copies], torch.eye(4, dtype=torch.float64))
-    for column in ("soft_rank", "stable_rank"):
+    for column in ("soft_rank", "cosine_rank", "stable_rank"):
         close(found[column][0], [4.0, 1.0], 1e-8)
     close(found["alignment"][0, 0], 1.0)
+
+
+def test_the_cosine_rank_does_not_weigh_samples_and_passes_over_dead_ones():
+    lengths = torch.tensor([1.0, 2.0, 5.0, 0.0], dtype=torch.float64)
+    found = quality([torch.diag(lengths)[None]], torch.eye(4, dtype=torch.float64))
+    close(found["cosine_rank"][0], [3.0], 1e-12)
+    close(found["soft_rank"][0], [(1 + 4 + 25) ** 2 / (1 + 16 + 625)], 1e-12)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("name", ["nup", "mup_residual"])
+def test_the_gram_rank_is_the_soft_rank_of_the_gradient(name, loss):
+    """tr(AB) = ‖∂L/∂W‖² and tr(ABAB) = ‖∂L/∂W (∂L/∂W)ᵀ‖², up to powers of β_k. [derived]"""
+    network, weights = make(name, "abs", width=12)
+    inputs, targets = samples(loss)
+    objective = Objective(network, LOSSES[loss](), inputs, targets)
+    passed = backpropagate(objective, weights)
+    features = network.features(inputs, passed.preactivations)
+    found = gram_ranks(features, cotangents(objective, weights))
+    for k, gradients in enumerate(passed.gradients):
+        close(found[:, k], [references.soft_rank(gradient) for gradient in gradients])
 
 
 def test_alignment_does_not_depend_on_scale_or_mean():

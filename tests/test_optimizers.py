@@ -224,7 +224,7 @@ def test_errors_say_what_is_allowed(name, options, message):
         ),
         (
             {"schedule": ScheduleSpec("sharpness", {"c": 2.0}), "learning_rate": None},
-            "schedule 'sharpness', which measures the curvature met by gradient descent, gives it",
+            "schedule 'sharpness', which measures what gradient descent meets, gives it",
         ),
         (
             {"schedule": ScheduleSpec("taylor", {"c": 2.0}), "learning_rate": None},

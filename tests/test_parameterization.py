@@ -1,12 +1,22 @@
 """Parameterizations against values derived by hand, and their errors."""
 
 import math
+from dataclasses import replace
+from itertools import product
 
 import pytest
 
 import nup
+import problems
 from nup.errors import UserError
-from nup.networks.parameterization import PARAMETERIZATIONS, matched_width, parameterization
+from nup.networks.parameterization import (
+    PARAMETERIZATIONS,
+    matched_width,
+    net_of,
+    parameterization,
+)
+from nup.phases.runs import run as phase_run
+from nup.specs import InitSpec, PhaseSpec
 
 # name, options, widths, γ, c_k, s_k and β_k for l = 4, m = 4, m_0 = 8, m_l = 2.
 HAND_DERIVED = [
@@ -34,8 +44,8 @@ HAND_DERIVED = [
         (1, 1, 1, 1),
     ),
     (
-        "nup_last_width",
-        {},
+        "nup",
+        {"scale": "last"},
         (8, 4, 16, 36, 2),
         1 / 6,
         (36 / 8, 36 / 4, 36 / 16, 1),
@@ -43,11 +53,49 @@ HAND_DERIVED = [
         (1, 1, 1, 1),
     ),
     (
-        "nup_kernel_scale",
-        {"r": 1},
+        "nup",
+        {"r": 1, "scale": "kernel"},
         (8, 4, 8, 12, 2),
         1,
         (1 / 8, 1 / 4, 1 / 8, 1 / 12),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
+    # The fair control: own width 4 matches a net of base width 9.
+    (
+        "nup",
+        {"r": 0, "base_width": 9},
+        (8, 4, 4, 4, 2),
+        1 / 3,
+        (9 / 8, 9 / 4, 9 / 4, 9 / 4),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
+    (
+        "nup",
+        {"r": 0, "scale": "own", "base_width": 9},
+        (8, 4, 4, 4, 2),
+        1 / 2,
+        (1 / 2, 1, 1, 1),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
+    # M·m/(m_{k-1} m_k) with 4·4² for the output size 2; M = 9, m = 4.
+    (
+        "nup",
+        {"normalize": "both", "base_width": 9},
+        (8, 4, 16, 36, 2),
+        1 / 3,
+        (9 / 8, 9 / 4 / 4, 9 / 16 / 9, 9 / 36 / 16),
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+    ),
+    (
+        "nup",
+        {"normalize": "both", "scale": "kernel", "r": 1},
+        (8, 4, 8, 12, 2),
+        1,
+        (1 / 8, 1 / 4 / 2, 1 / 8 / 3, 1 / 12 / 4),
         (0, 0, 0, 0),
         (1, 1, 1, 1),
     ),
@@ -70,27 +118,82 @@ def test_every_registered_name_has_a_row():
     assert set(PARAMETERIZATIONS) == {row[0] for row in HAND_DERIVED}
 
 
+def numbers(net):
+    return net.widths, net.output_multiplier, net.lr_factors, net.skip, net.branch_multipliers
+
+
+@pytest.mark.parametrize("normalize", ["input", "both"])
+@pytest.mark.parametrize(
+    ("scale", "base_width", "known"), [("own", 9, "mup"), ("base", 6, "mup"), ("kernel", 9, "ntp")]
+)
 @pytest.mark.parametrize("depth", [2, 5])
-def test_nup_with_exponent_zero_is_mup(depth):
-    shape = {"depth": depth, "width": 6, "d_in": 3, "d_out": 2}
-    nup0, mup = parameterization("nup", r=0, **shape), parameterization("mup", **shape)
-    assert (nup0.widths, nup0.output_multiplier, nup0.lr_factors) == (
-        mup.widths,
-        mup.output_multiplier,
-        mup.lr_factors,
-    )
+def test_constant_widths_are_known_parameterizations(depth, scale, base_width, known, normalize):
+    """Exactly, in every number; of constant widths both norms are one."""
+    shape = {"depth": depth, "width": 6, "d_in": 3, "d_out": 2, "base_width": base_width}
+    net = parameterization("nup", r=0, scale=scale, normalize=normalize, **shape)
+    assert numbers(net) == numbers(parameterization(known, **shape))
 
 
-@pytest.mark.parametrize("name", ["nup_last_width", "nup_kernel_scale"])
-def test_readings_of_the_update_have_the_ntk_of_nup_at_initialization(name):
+@pytest.mark.parametrize("normalize", ["input", "both"])
+def test_the_scale_and_the_base_width_leave_the_ntk_at_initialization(normalize):
     """The NTK weighs layer k by γ² c_k, and the widths are the same."""
-    shape = {"depth": 5, "width": 6, "d_in": 3, "d_out": 2, "r": 1.5}
-    net, nup = parameterization(name, **shape), parameterization("nup", **shape)
-    assert net.widths == nup.widths
-    weights = [
-        [each.output_multiplier**2 * factor for factor in each.lr_factors] for each in (net, nup)
+    shape = {"depth": 5, "width": 6, "d_in": 3, "d_out": 2, "r": 1.5, "normalize": normalize}
+    plain = parameterization("nup", **shape)
+    for scale, base_width in product(("base", "kernel", "last", "own"), (6, 11)):
+        net = parameterization("nup", scale=scale, base_width=base_width, **shape)
+        assert net.widths == plain.widths
+        weights = [
+            [each.output_multiplier**2 * c for c in each.lr_factors] for each in (net, plain)
+        ]
+        assert weights[0] == pytest.approx(weights[1], rel=1e-14)
+
+
+def test_labels_name_what_is_no_default():
+    shape = {"depth": 3, "width": 4, "d_in": 3, "d_out": 2}
+    labels = [
+        parameterization("nup", **shape, **options).label
+        for options in (
+            {},
+            {"r": 0.5, "scale": "base", "normalize": "input", "base_width": 9},
+            {"scale": "kernel"},
+            {"normalize": "both"},
+            {"normalize": "both", "scale": "own"},
+        )
     ]
-    assert weights[0] == pytest.approx(weights[1])
+    assert labels == [
+        "nup(r=2)",
+        "nup(r=0.5)",
+        "nup(r=2,scale=kernel)",
+        "nup(normalize=both,r=2)",
+        "nup(normalize=both,r=2,scale=own)",
+    ]
+
+
+def test_a_specification_hands_on_its_base_width():
+    """In every kind of specification; 0 is the net's own width."""
+    matched = problems.run(
+        parameterization="nup", options={"r": 0.0}, width=9, base_width=4, matched_to="nup(r=2)"
+    )
+    assert net_of(matched, 3, 2).output_multiplier == 1 / 2
+    assert net_of(replace(matched, base_width=0), 3, 2).output_multiplier == 1 / 3
+    shared = {
+        name: getattr(matched, name)
+        for name in (
+            "experiment",
+            "data",
+            "parameterization",
+            "options",
+            "depth",
+            "width",
+            "base_width",
+            "activation",
+            "seed",
+        )
+    }
+    initial = InitSpec(**shared, weight_variance=1.0)
+    phase = PhaseSpec(**shared, matched_to="nup(r=2)")
+    for spec in (initial, phase_run(phase, "whole")):
+        assert net_of(spec, 3, 2).output_multiplier == 1 / 2
 
 
 @pytest.mark.parametrize("depth", [2, 3, 6, 8])
@@ -127,14 +230,16 @@ def test_matched_width_stays_at_least_one():
         ({"depth": 2.0}, "depth must be a whole number ≥ 2, got 2.0"),
         ({"width": 0}, "width must be a whole number ≥ 1, got 0"),
         ({"d_out": 0}, "d_out must be a whole number ≥ 1, got 0"),
-        ({"s": 2}, "unknown option 's': parameterization 'nup' takes r"),
+        ({"s": 2}, "unknown option 's': parameterization 'nup' takes r, scale, normalize"),
+        ({"base_width": 0}, "base_width must be a whole number ≥ 1, got 0"),
+        (
+            {"scale": "mean"},
+            "option 'scale' of parameterization 'nup': expected one of base, kernel, last, own, "
+            "got 'mean'",
+        ),
         ({"name": "mup", "r": 2}, "unknown option 'r': parameterization 'mup' takes no options"),
         ({"r": -1}, "option 'r' of parameterization 'nup': expected a number ≥ 0, got -1"),
         ({"r": math.inf}, "option 'r' of parameterization 'nup': expected a number ≥ 0, got inf"),
-        (
-            {"name": "nup_last_width", "r": -1},
-            "option 'r' of parameterization 'nup_last_width': expected a number",
-        ),
     ],
 )
 def test_errors_say_what_is_allowed(arguments, message):

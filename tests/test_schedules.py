@@ -10,6 +10,7 @@ import torch
 import problems
 from nup.errors import UserError
 from nup.specs import ScheduleSpec
+from nup.study import quick_run
 from nup.training import schedules
 from nup.training.loop import train
 from nup.training.observables import cadences
@@ -72,6 +73,12 @@ def test_sharpness_and_taylor_by_hand():
     assert taylor(later).tolist() == [6.0, pytest.approx(0.2)]
 
 
+def test_polyak_by_hand():
+    moment = Moment(0, 1, torch.tensor([math.nan] * 2), {"c": torch.tensor([0.5, 2.0])})
+    moment.loss, moment.slope = torch.tensor([3.0, 3.0]), torch.tensor([4.0, 0.5])
+    assert SCHEDULES["polyak"].rule(moment).tolist() == [0.75, 24.0]
+
+
 @pytest.mark.parametrize("name", ["mup", "nup", "ntp"])
 @pytest.mark.parametrize("phi", ["abs", "relu"])
 def test_depthwise_scales_start_at_one_on_the_edge_of_chaos(name, phi):
@@ -125,6 +132,42 @@ def test_sharpness_holds_the_edge_at_c(loss, scaling):
         np.testing.assert_allclose(steps["edge"][:-1], c, rtol=1e-6)
         product = steps["learning_rate"][:-1] * steps["sharpness"][:-1]
         np.testing.assert_allclose(product, c, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("scaling", ["none", "depthwise", "equal"])
+@pytest.mark.parametrize("phi", ["linear", "abs"])
+def test_polyak_is_c_over_the_sharpness_where_one_mode_holds_the_residual(phi, scaling, compiled):
+    """One sample with one output has one mode."""
+    spec = problems.polyak(1.7, scaling, parameterization="nup", activation=phi, depth=4, steps=12)
+    steps = train([spec], problems.one_sample(d_in=3, target=1.0), compiled=compiled).steps
+    np.testing.assert_allclose(steps["edge"][:-1], 1.7, rtol=2e-6)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_polyak_is_beyond_c_where_many_modes_do(batch_size):
+    """−dL/dη = 2L·⟨r, M r⟩/‖r‖² is at most 2Lλ, on the samples of the step."""
+    spec = problems.polyak(0.5, steps=10, batch_size=batch_size)
+    steps = train([spec], problems.dataset()).steps
+    rate, loss, slope = (steps[name][:-1] for name in ("learning_rate", "loss", "taylor_1"))
+    np.testing.assert_allclose(rate, 0.5 * 2 * loss / -slope, rtol=2e-6)
+    if batch_size is None:
+        assert (steps["edge"][:-1] > 0.5).all()
+
+
+def test_polyak_is_refused_for_another_loss():
+    message = (
+        "schedule 'polyak' is defined for loss mse alone, got 'cross_entropy': "
+        "choose another schedule, such as sharpness or taylor, or that loss"
+    )
+    with pytest.raises(UserError) as caught:
+        schedules.check(ScheduleSpec("polyak", {"c": 1.0}), None, "cross_entropy")
+    assert str(caught.value) == message
+    with pytest.raises(UserError, match="is defined for loss mse alone"):
+        train([problems.polyak(1.0, loss="cross_entropy")], problems.dataset("classes"))
+    settings = [("schedule", {"name": "polyak", "c": 1.0}), ("loss", "cross_entropy")]
+    with pytest.raises(UserError, match="is defined for loss mse alone"):
+        quick_run.runs(settings)
 
 
 @pytest.mark.parametrize("c", [0.25, 0.5, 1.0])
@@ -188,12 +231,14 @@ def test_taylor_counts_its_fallbacks():
         (
             ScheduleSpec("step"),
             0.1,
-            "unknown schedule 'step': expected one of constant, cosine, sharpness, taylor, warmup",
+            "unknown schedule 'step': expected one of constant, cosine, polyak, "
+            "sharpness, taylor, warmup",
         ),
         (
             ScheduleSpec("constant", {}, "layerwise"),
             0.1,
-            "unknown gradient scaling 'layerwise': expected one of depthwise, none",
+            "unknown gradient scaling 'layerwise': expected one of depthwise, equal, "
+            "gram, none, per_sample",
         ),
         (
             ScheduleSpec("constant", {"c": 2.0}),
@@ -250,7 +295,7 @@ def test_taylor_counts_its_fallbacks():
 )
 def test_errors_say_what_is_allowed(spec, rate, message):
     with pytest.raises(UserError) as caught:
-        schedules.check(spec, rate)
+        schedules.check(spec, rate, "mse")
     assert str(caught.value) == message
 
 
@@ -259,7 +304,7 @@ def test_errors_say_what_is_allowed(spec, rate, message):
 def test_every_schedule_goes_with_every_scaling(name, scaling):
     requires = SCHEDULES[name].requires
     options = {"c": 2.0} if requires else {}
-    schedules.check(ScheduleSpec(name, options, scaling), None if requires else 0.1)
+    schedules.check(ScheduleSpec(name, options, scaling), None if requires else 0.1, "mse")
 
 
 def test_defaults_fill_in_what_a_member_leaves_out():

@@ -16,13 +16,25 @@ from nup.tables.schema import TABLES
 SHIPPED = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*/tables/*.parquet"))
 LATER = ("net", "net_options", "schedule_options", "optimizer_options", "data_options", "backend")
 
+
+def _nup(r: float, scale: str) -> str:
+    return f'{{"normalize":"input","r":{r},"scale":"{scale}"}}'
+
+
 #: Old columns of a run, and what follows from them.
 CASES = [
-    (("nup", 2.0, "", "sgd"), "nup(r=2)", '{"r":2.0}'),
+    (("nup", 2.0, "", "sgd"), "nup(r=2)", _nup(2.0, "base")),
     (("mup", 0.0, "nup(r=2)", "sgd"), "mup matched to nup(r=2)", "{}"),
-    (("nup_last_width", 2.0, "", "sgd"), "nup_last_width(r=2)", '{"r":2.0}'),
+    (("nup_last_width", 2.0, "", "sgd"), "nup(r=2,scale=last)", _nup(2.0, "last")),
+    (("nup_kernel_scale", 1.0, "", "sgd"), "nup(r=1,scale=kernel)", _nup(1.0, "kernel")),
+    # A net that matched another's size took its own width as scale.
+    (
+        ("nup", 1.0, "nup(r=2)", "sgd"),
+        "nup(r=1,scale=own) matched to nup(r=2)",
+        _nup(1.0, "own"),
+    ),
     (("sp", 0.0, "nup(r=2)", "adamw"), "sp+adamw matched to nup(r=2)", "{}"),
-    (("nup", 0.0, None, None), "nup(r=0)", '{"r":0.0}'),
+    (("nup", 0.0, None, None), "nup(r=0)", _nup(0.0, "base")),
 ]
 #: Name, c and scaling of an old schedule with its old label; the label now and the options.
 SCHEDULES = [
@@ -68,8 +80,10 @@ def test_nets_follow_from_the_old_columns(tmp_path):
     assert list(frame.columns) == list(TABLES["runs"])
     assert frame["net"].tolist() == [case[1] for case in CASES]
     assert frame["net_options"].tolist() == [case[2] for case in CASES]
+    assert set(frame["parameterization"]) == {"nup", "mup", "sp"}
     assert frame["optimizer_options"].tolist()[0] == "{}"
-    assert '"weight_decay":0.01' in frame["optimizer_options"].tolist()[3]
+    adamw = [case[0][3] == "adamw" for case in CASES].index(True)
+    assert '"weight_decay":0.01' in frame["optimizer_options"].tolist()[adamw]
     assert frame["data_options"].isna().all()
 
 

@@ -12,6 +12,10 @@ from nup.networks.mlp import generator
 
 #: Relative residual to which λ_t is found in training.
 TOLERANCE = 0.02
+#: That of the first λ_t of a run, and the vectors that its Krylov space has at least: a random
+#: start may have next to nothing of the top eigenvector. Then a small space meets another
+#: eigenvalue, and the residual, which says that some eigenvalue is near, does not tell.
+COLD_TOLERANCE, COLD_PRODUCTS = 1e-3, 16
 #: Vectors of a Krylov space at most.
 MOST_PRODUCTS = 24
 
@@ -41,13 +45,15 @@ def top_eigenpair(
     tolerance: float = 0.0,
     products: int = MOST_PRODUCTS,
     definite: bool = True,
+    least: int = 0,
 ) -> Eigenpair:
     """Largest algebraic eigenvalue of a symmetric operator from a Krylov space of ``start``.
 
     Rayleigh–Ritz on span{v, Mv, M²v, …}, grown until the relative residual is at most ``tolerance``
-    or M was applied ``products`` times; one application is a step of power iteration. Each member
-    keeps the pair at which it met the tolerance, so its value does not depend on the others. A
-    value is a lower bound of λ; some eigenvalue lies within the residual of it. The vector
+    or M was applied ``products`` times, and ``least`` times at least; one application is a step of
+    power iteration. Each member keeps the pair at which it met the tolerance, so its value does not
+    depend on the others. A value is a lower bound of λ; some eigenvalue lies within the residual of
+    it, which need not be the largest if ``start`` is all but orthogonal to that. The vector
     returned is a start for the next call: M times the Ritz vector, one step of power iteration
     ahead, where M is positive semi-definite (``definite``); else the Ritz vector itself, since M
     would turn it towards negative eigenvalues of large magnitude.
@@ -59,7 +65,8 @@ def top_eigenpair(
     for j in range(products):
         basis[:, j] = _normalized(_beside(vector, basis[:, :j]) if j else vector)
         vector = images[:, j] = operator(basis[:, j])
-        if (j % 2 == 1 and tolerance > 0) or j + 1 == products:
+        looked_at = j % 2 == 1 and j + 1 >= least and tolerance > 0
+        if looked_at or j + 1 == products:
             pair = _ritz(basis[:, : j + 1], images[:, : j + 1], definite)
             found = _merged(found, pair, tolerance)
             if bool((found.residual <= tolerance).all()):
@@ -122,7 +129,7 @@ def follow(
     starts: Tensor,
     first: bool,
     definite: bool = True,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     products: int = MOST_PRODUCTS,
 ) -> tuple[Eigenpair, Tensor]:
     """A top eigenvalue followed along training: the pair, and the start vectors that come next.
@@ -135,7 +142,9 @@ def follow(
     per cent (``tests/test_curvature.py`` shows it); hence a Krylov space grown to a residual.
     """
     start = starts[:, 0]
-    pair = top_eigenpair(operator, start, tolerance, min(products, start.shape[1]), definite)
+    usual, least = (COLD_TOLERANCE, COLD_PRODUCTS) if first else (TOLERANCE, 0)
+    tolerance, products = usual if tolerance is None else tolerance, min(products, start.shape[1])
+    pair = top_eigenpair(operator, start, tolerance, products, definite, least)
     finite = torch.isfinite(pair.vector).all(-1, keepdim=True)
     found = torch.where(finite, pair.vector, start)
     return pair, torch.stack([found if first else starts[:, 1], found], 1)

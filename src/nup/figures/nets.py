@@ -22,6 +22,7 @@ from nup.figures.style import (
     VERMILION,
     YELLOW,
 )
+from nup.specs import canonical_json
 
 
 class NetStyle(NamedTuple):
@@ -29,19 +30,31 @@ class NetStyle(NamedTuple):
 
     label: str
     color: Any
-    marker: str
+    marker: Any
     dashes: Any
     face: Any
 
 
+def _nup(r: float, normalize: str = "input", scale: str = "base") -> tuple[str, str, str]:
+    options = {"normalize": normalize, "r": float(r), "scale": scale}
+    return "nup", canonical_json(options), "sgd"
+
+
 #: Parameterization, its options and the optimizer → label, color and marker.
-_KNOWN: dict[tuple[str, str, str], tuple[str, Any, str]] = {
-    ("nup", '{"r":2.0}', "sgd"): ("νP (r = 2)", BLUE, "o"),
-    ("nup", '{"r":1.0}', "sgd"): ("νP (r = 1)", SKY, "P"),
-    ("nup", '{"r":3.0}', "sgd"): ("νP (r = 3)", "0.15", "h"),
-    ("nup", '{"r":0.0}', "sgd"): ("νP (r = 0)", PINK, "p"),
-    ("nup_last_width", '{"r":2.0}', "sgd"): ("νP (r = 2), last width", ORANGE, "<"),
-    ("nup_kernel_scale", '{"r":2.0}', "sgd"): ("νP (r = 2), kernel scale", BROWN, ">"),
+_KNOWN: dict[tuple[str, str, str], tuple[str, Any, Any]] = {
+    _nup(2): ("νP (r = 2)", BLUE, "o"),
+    _nup(1): ("νP (r = 1)", SKY, "P"),
+    _nup(3): ("νP (r = 3)", "0.15", "h"),
+    _nup(0): ("νP (r = 0)", PINK, "p"),
+    _nup(2, scale="last"): ("νP (r = 2), last width", ORANGE, "<"),
+    _nup(2, scale="kernel"): ("νP (r = 2), kernel scale", BROWN, ">"),
+    _nup(0, scale="kernel"): ("νP (r = 0), kernel scale", ORANGE, (6, 1, 0)),
+    _nup(2, normalize="both"): ("νP (r = 2), both norms", YELLOW, (4, 1, 0)),
+    _nup(2, normalize="both", scale="kernel"): (
+        "νP (r = 2), both norms, kernel scale",
+        PURPLE,
+        (4, 1, 45),
+    ),
     ("mup", "{}", "sgd"): ("μP", VERMILION, "s"),
     ("mup_inverse_depth", "{}", "sgd"): ("μP, LR/depth", GREEN, "^"),
     ("mup_residual", "{}", "sgd"): ("μP, residual", PURPLE, "D"),

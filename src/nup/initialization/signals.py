@@ -18,7 +18,7 @@ from nup.networks.activations import Activation, activation
 from nup.networks.derivatives import Objective, backpropagate
 from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, initial_weights
-from nup.networks.parameterization import Parameterization, parameterization
+from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import InitSpec, canonical_json
 
 #: Columns of the net's NTK, null in all other rows.
@@ -36,14 +36,7 @@ def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]
     # Nets that differ in the activation alone have the same weights: one after the other.
     for index in sorted(range(len(specs)), key=lambda index: _weights_key(specs[index])):
         spec = specs[index]
-        shape = parameterization(
-            spec.parameterization,
-            depth=spec.depth,
-            width=spec.width,
-            d_in=dataset.d_in,
-            d_out=dataset.d_out,
-            **spec.options,
-        )
+        shape = net_of(spec, dataset.d_in, dataset.d_out)
         network = Network(shape, activation(spec.activation))
         rows[index] = _rows(spec, network, weights.of(spec, shape), probe)
     columns: dict[str, list[Any]] = {}
@@ -118,7 +111,7 @@ def _rows(
         "net_options": canonical_json(shape.options),
         "width_exponent": shape.width_exponent,
         "depth": spec.depth,
-        "base_width": spec.width,
+        "base_width": spec.base_width or spec.width,
         "activation": phi.name,
         "delta_phi": phi.delta_phi,
         "weight_variance": spec.weight_variance,

@@ -42,11 +42,13 @@ def top_eigenvalue(  # noqa: C901 (one loop)
     krylov: Krylov,
     start: Array,
     tolerance: float,
+    least: int,
 ) -> tuple[float, float, int]:
     """λ of the Gauss–Newton matrix or the Hessian, its relative residual, the products it took.
 
     The rule is that of ``nup.curvature.lanczos.top_eigenpair``: a Krylov space of ``start``, looked
-    at after every second product, until the residual is at most ``tolerance`` or the space is full.
+    at after every second product, once it has ``least`` vectors, until the residual is at most
+    ``tolerance`` or the space is full.
     """
     products = krylov.basis.shape[0]
     projected, eps = np.zeros((products, products)), np.finfo(start.dtype).eps
@@ -77,7 +79,7 @@ def top_eigenvalue(  # noqa: C901 (one loop)
             below = elementwise.dot(krylov.images[i], vector)
             projected[i, j] = projected[j, i] = (above + below) / 2
         used = j + 1
-        if j % 2 == 0 and used < products:
+        if (j % 2 == 0 or used < least) and used < products:
             continue
         value, residual = _ritz(projected[:used, :used].copy(), krylov, used, not of_hessian)
         if residual <= tolerance:

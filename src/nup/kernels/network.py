@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nup.kernels import blas, elementwise
 from nup.kernels.elementwise import Array, Scalar, Slopes
-from nup.kernels.jit import jit
+from nup.kernels.jit import entry, jit
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -83,6 +83,20 @@ def forward(weights: Array, inputs: Array, shape: Shape, memory: Memory) -> None
             features = samples_of(memory.x, shape, k, n)
             sums = elementwise.activate(h.reshape(-1), features.reshape(-1), beta, shape.slopes)
             memory.squares[k, 0], memory.squares[k + 1, 1] = sums
+
+
+@entry
+def outputs(
+    weights: Array, inputs: Array, shape: Shape, memory: Memory, samples: int, out: Array
+) -> None:
+    """f = γ h_l of one network on ``inputs`` [·, m_0], at most ``samples`` of them at a time."""
+    for start in range(0, inputs.shape[0], samples):
+        chosen = inputs[start : start + samples]
+        n = chosen.shape[0]
+        forward(weights, chosen, shape, memory)
+        h = samples_of(memory.h, shape, shape.betas.size - 1, n)
+        elementwise.copy(out[start : start + n].reshape(-1), h.reshape(-1))
+        elementwise.scale(out[start : start + n].reshape(-1), shape.multiplier)
 
 
 @jit

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nup.kernels import elementwise, lanczos, losses
+from nup.kernels import elementwise, lanczos, losses, scalings, schedules
 from nup.kernels.elementwise import Array
 from nup.kernels.gauss_newton import Linearized, Room
 from nup.kernels.jit import entry, jit
@@ -23,9 +23,12 @@ from nup.kernels.network import (
     jets,
     samples_of,
 )
-from nup.kernels.schedules import BY_SHARPNESS, BY_TAYLOR, rate_by_taylor
+from nup.kernels.schedules import BY_SHARPNESS, BY_SLOPE, BY_TAYLOR
 
 Doubles = npt.NDArray[np.float64]
+
+#: Where ξ stands in ``Sums.layers``.
+XI = 4
 
 
 class Problem(NamedTuple):
@@ -35,11 +38,13 @@ class Problem(NamedTuple):
     targets: Array
     factors: Array  # c_k [l]
     classes: bool  # cross-entropy
-    depthwise: bool  # gradient scaling ξ
+    scaling: int  # of gradients, as in ``nup.kernels.scalings``
+    limit: float  # of ξ and of 1/ξ
     rule: int
     adaptive: bool  # AdamW
     moments: tuple[float, float, float, float]  # its β₁, β₂, ε and weight decay
     tolerance: float  # of λ_t
+    cold: tuple[float, int]  # that of the first one, and the vectors that it takes at least
     sharpness: Flags  # [T]: λ_t is due
     hessian: Flags  # [T]: the Hessian's top eigenvalue is due
     taylor: Flags  # [T]: T1 … T3 are due
@@ -53,6 +58,7 @@ class Run(NamedTuple):
     displacement: Array  # [N], W(t) − W(0)
     first: Array  # AdamW's moments [N], or [0]
     second: Array
+    initial: Array  # what the gradient scaling remembers of the first step [l], or [0]
     updates: int  # done before
     rates: Doubles  # η_t where given [T]
     batches: Integers  # indices of the samples of each step [T, batch size], or [T, 0]: all
@@ -114,11 +120,14 @@ def steps(  # noqa: C901 (a step, in its order)
         if not (np.isfinite(sums.loss[t]) and sums.loss[t] <= run.limit):
             return t
         backward(run.weights, inputs, shape, work.memory, work.gradient)
-        _scale_factors(problem, inputs.shape[0], shape, work, sums.layers[t])
+        first = t == 0 and np.isnan(run.previous)
+        _scale_factors(problem, run, inputs, first, shape, work, sums.layers[t])
         if problem.adaptive:
             _adapt(problem, run, t, shape, work)
         # Jets and Hessian want the cotangents, which the Gauss–Newton products overwrite.
         rate = run.rates[t]
+        if problem.rule == BY_SLOPE:
+            rate = schedules.rate_by_slope(run.c, sums.loss[t], work.gradient, work.scales, shape)
         by_taylor = problem.rule == BY_TAYLOR and not final
         if problem.taylor[t] or by_taylor:
             order = 3 if problem.taylor[t] else 2
@@ -127,8 +136,7 @@ def steps(  # noqa: C901 (a step, in its order)
                 sums.taylor[t] = coefficients[:3]
             if by_taylor:
                 sums.fallback[t] = coefficients[1] <= 0
-                rate = rate_by_taylor(run.c, coefficients, previous)
-        first = t == 0 and np.isnan(run.previous)
+                rate = schedules.rate_by_taylor(run.c, coefficients, previous)
         if problem.hessian[t]:
             _curvature(problem, run, True, minibatch, first, shape, sums.hessian[t], work)
         if problem.sharpness[t]:
@@ -144,20 +152,6 @@ def steps(  # noqa: C901 (a step, in its order)
         previous = rate
         _update(run, rate, shape, work, sums.layers[t])
     return count
-
-
-@entry
-def outputs(
-    weights: Array, inputs: Array, shape: Shape, memory: Memory, samples: int, out: Array
-) -> None:
-    """f = γ h_l of one network on ``inputs`` [·, m_0], at most ``samples`` of them at a time."""
-    for start in range(0, inputs.shape[0], samples):
-        chosen = inputs[start : start + samples]
-        n = chosen.shape[0]
-        forward(weights, chosen, shape, memory)
-        h = samples_of(memory.h, shape, shape.betas.size - 1, n)
-        elementwise.copy(out[start : start + n].reshape(-1), h.reshape(-1))
-        elementwise.scale(out[start : start + n].reshape(-1), shape.multiplier)
 
 
 @jit
@@ -180,20 +174,25 @@ def _loss(targets: Array, classes: bool, shape: Shape, work: Workspace) -> float
 
 @jit
 def _scale_factors(
-    problem: Problem, n: int, shape: Shape, work: Workspace, layers: Doubles
+    problem: Problem,
+    run: Run,
+    inputs: Array,
+    first: bool,
+    shape: Shape,
+    work: Workspace,
+    layers: Doubles,
 ) -> None:
-    """c_k ξ_k with ξ_k = 1/(F_{k-1} B_k), as in ``nup.training.scalings.depthwise``."""
-    squares, depth = work.memory.squares, shape.betas.size
-    for k in range(depth):
-        xi = 1.0
-        if problem.depthwise:
-            power = squares[k, 1] / (n * shape.widths[k])
-            xi = 1.0 / (power * squares[k, 2] / squares[depth - 1, 2])
-            if not np.isfinite(xi):  # a layer without signal has no gradient to scale
-                xi = 1.0
-        layers[k, 0] = squares[k, 0]
-        layers[k, 4] = xi
-        work.factors[k] = problem.factors[k] * xi
+    """c_k ξ_k, and what gives U_k from what the backward pass left in ``gradient``."""
+    memory, xi = work.memory, layers[:, XI]
+    scalings.scales(
+        problem.scaling, inputs, problem.factors, work.gradient, shape, memory, work.room.grams, xi
+    )
+    if run.initial.size:
+        scalings.since_first(run.initial, first, xi)
+    for k in range(shape.betas.size):
+        layers[k, 0] = memory.squares[k, 0]
+        xi[k] = scalings.clipped(xi[k], problem.limit)
+        work.factors[k] = problem.factors[k] * xi[k]
         work.scales[k] = work.factors[k] * shape.betas[k]
 
 
@@ -268,12 +267,13 @@ def _curvature(
         _loss(problem.targets, problem.classes, shape, work)
         if of_hessian:
             cotangents(run.weights, problem.inputs.shape[0], shape, work.memory)
+    tolerance, least = problem.cold if first else (problem.tolerance, 0)
     krylov, starts = work.outputs, run.sharpness
     if of_hessian:
         krylov, starts = work.weights, run.hessian
     at = Linearized(run.weights, problem.inputs, work.factors, problem.classes, work.p)
     found[0], found[1], found[2] = lanczos.top_eigenvalue(
-        at, of_hessian, shape, work.memory, work.room, krylov, starts[0], problem.tolerance
+        at, of_hessian, shape, work.memory, work.room, krylov, starts[0], tolerance, least
     )
     if elementwise.all_finite(krylov.found):
         elementwise.copy(starts[0], krylov.found if first else starts[1])

@@ -68,6 +68,18 @@ def backpropagate(
     return Pass(loss.detach(), found[:depth], preactivations, found[depth:])
 
 
+def cotangents(objective: Objective, weights: Sequence[Tensor]) -> list[Tensor]:
+    """∂L/∂h_k of every layer, without the gradient in the weights. Each [E, n, m_k]"""
+    network = objective.network
+    with torch.enable_grad():
+        h = network.preactivations(
+            [weight.detach().requires_grad_() for weight in weights], objective.inputs
+        )
+        outputs = network.parameterization.output_multiplier * h[-1]
+        loss = objective.loss.value(outputs, objective.targets)
+        return list(torch.autograd.grad(loss.sum(), h))
+
+
 def linearize(
     function: Callable[[list[Tensor]], Tensor], at: list[Tensor]
 ) -> tuple[Tensor, Callable[[Tensor], list[Tensor]], Callable[[list[Tensor]], Tensor]]:

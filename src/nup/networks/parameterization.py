@@ -14,6 +14,7 @@ from typing import Any
 
 from nup.errors import UserError
 from nup.registry import Entry, Option, Registry, Value
+from nup.specs import InitSpec, RunSpec
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,13 @@ Rule = Callable[..., Parameterization]
 
 @dataclass(frozen=True)
 class ParameterizationEntry(Entry):
-    """A registered rule ``(depth, width, d_in, d_out, **options) -> Parameterization``."""
+    """A registered rule ``(depth, width, d_in, d_out, **options) -> Parameterization``.
+
+    With ``takes_base_width`` the rule is given the keyword ``base_width`` too.
+    """
 
     rule: Rule = field(kw_only=True)
-
-    @property
-    def summary(self) -> str:
-        """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0]
+    takes_base_width: bool = field(default=False, kw_only=True)
 
 
 PARAMETERIZATIONS: Registry[ParameterizationEntry] = Registry(
@@ -87,30 +87,34 @@ PARAMETERIZATIONS: Registry[ParameterizationEntry] = Registry(
 )
 
 
-def register(**options: Option) -> Callable[[Rule], Rule]:
+def register(*, takes_base_width: bool = False, **options: Option) -> Callable[[Rule], Rule]:
     """Register the decorated rule under its own name, with the ``options`` that it takes."""
-
-    def decorate(rule: Rule) -> Rule:
-        PARAMETERIZATIONS.add(
-            ParameterizationEntry(rule.__name__, options=options, module=rule.__module__, rule=rule)
-        )
-        return rule
-
-    return decorate
+    return PARAMETERIZATIONS.decorator(
+        ParameterizationEntry, options=options, takes_base_width=takes_base_width
+    )
 
 
 def parameterization(
-    name: str, *, depth: int, width: int, d_in: int, d_out: int, **options: Any
+    name: str,
+    *,
+    depth: int,
+    width: int,
+    d_in: int,
+    d_out: int,
+    base_width: int | None = None,
+    **options: Any,
 ) -> Parameterization:
     """Resolve parameterization ``name`` for a network of ``depth`` weight matrices.
 
     Args:
         name: of the registry: ``sp``, ``ntp``, ``mup``, ``nup``, …
         depth: l ≥ 2.
-        width: base width m ≥ 1.
+        width: the net's own width m ≥ 1, from which its widths follow.
         d_in: input size m_0 ≥ 1.
         d_out: output size m_l ≥ 1.
-        options: those of the parameterization: ``r`` ≥ 0 for ``nup``.
+        base_width: width ≥ 1 of the grid cell, where the net's own was chosen to match the size of
+            another net; else the same as ``width``.
+        options: those of the parameterization: ``r``, ``scale`` and ``normalize`` for ``nup``.
 
     Returns:
         Widths, multipliers and factors of every layer.
@@ -125,29 +129,48 @@ def parameterization(
     (0.25, 1.0, 0.25, 0.1111111111111111)
     """
     entry = PARAMETERIZATIONS[name]
+    base_width = width if base_width is None else base_width
     for label, value, least in [
         ("depth", depth, 2),
         ("width", width, 1),
+        ("base_width", base_width, 1),
         ("d_in", d_in, 1),
         ("d_out", d_out, 1),
     ]:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{label} must be a whole number ≥ {least}, got {value!r}")
     resolved = PARAMETERIZATIONS.resolve(name, options)
-    found = entry.rule(depth, width, d_in, d_out, **resolved)
+    cell = {"base_width": base_width} if entry.takes_base_width else {}
+    found = entry.rule(depth, width, d_in, d_out, **cell, **resolved)
     return replace(found, name=name, options=resolved)
 
 
-def matched_width(target: Parameterization, name: str, **options: Any) -> int:
+def net_of(spec: RunSpec | InitSpec, d_in: int, d_out: int) -> Parameterization:
+    """The resolved parameterization of a specification, on data of these sizes."""
+    return parameterization(
+        spec.parameterization,
+        depth=spec.depth,
+        width=spec.width,
+        d_in=d_in,
+        d_out=d_out,
+        base_width=spec.base_width or None,
+        **spec.options,
+    )
+
+
+def matched_width(
+    target: Parameterization, name: str, base_width: int | None = None, **options: Any
+) -> int:
     """Width at which ``name`` has the number of parameters nearest to ``target``'s.
 
-    Depth, input and output sizes are the target's. Counts grow with width, so bisection finds it;
-    of two equally near widths the smaller is taken.
+    Depth, input and output sizes are the target's, ``base_width`` is that of the grid cell. Counts
+    grow with width, so bisection finds it; of two equally near widths the smaller is taken.
     """
     shape = {"depth": target.depth, "d_in": target.widths[0], "d_out": target.widths[-1]}
+    given = {**shape, "base_width": base_width, **options}
 
     def count(width: int) -> int:
-        return parameterization(name, width=width, **shape, **options).n_parameters
+        return parameterization(name, width=width, **given).n_parameters
 
     low, high = 1, 1
     while count(high) < target.n_parameters:

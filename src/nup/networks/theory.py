@@ -153,13 +153,22 @@ class TwoLayerLinear:
         return states
 
 
-def first_update_law(layer: int, width_exponent: float) -> float:
-    """First motion ‖ΔW_k x_{k−1}‖/(η‖h_k‖) → k^{−r/2} for 1 ≤ k < l. [derived]
+def first_update_law(net: Parameterization, layer: int) -> float:
+    """First motion ‖ΔW_k x_{k−1}‖/(η‖h_k‖) of νP → √(M/m)·k^{−r/2} for 1 ≤ k < l. [derived]
 
-    Per unit of |∂L/∂f|. For one sample and one output, as the base width grows:
-    ΔW_k x_{k−1} = η m δ_k with ‖δ_k‖ → 1/√m for every width pattern, while ‖h_k‖ → √(m k^r).
+    Per unit of |∂L/∂f|, for one sample and one output, as the base width grows: ΔW_k x_{k−1} =
+    η c_k m_{k−1} δ_k with ‖δ_k‖ → γ = M^{−1/2} for every width pattern, while ‖h_k‖ → √(m k^r).
+    With ``normalize: both``, c_k holds m/m_k = k^{−r} besides: √(M/m)·k^{−3r/2}.
 
-    >>> first_update_law(4, 0.0), first_update_law(4, 2.0)
-    (1.0, 0.25)
+    >>> from nup.networks.parameterization import parameterization
+    >>> shape = {"depth": 6, "width": 8, "d_in": 4, "d_out": 1}
+    >>> first_update_law(parameterization("nup", r=2, **shape), 4)
+    0.25
+    >>> first_update_law(parameterization("nup", r=2, normalize="both", **shape), 4)
+    0.015625
+    >>> first_update_law(parameterization("nup", r=2, base_width=2, **shape), 4)
+    0.125
     """
-    return float(layer) ** (-width_exponent / 2)
+    power = 3 if net.options.get("normalize") == "both" else 1
+    scale = net.output_multiplier**-2 / net.widths[1]  # M/m
+    return float(scale**0.5 * layer ** (-power * net.width_exponent / 2))

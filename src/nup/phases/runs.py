@@ -38,6 +38,7 @@ def run(spec: PhaseSpec, kind: Kind, learning_rate: float = STILL) -> RunSpec:
         seed=spec.seed,
         steps=steps,
         options=spec.options,
+        base_width=spec.base_width,
         weight_variance=spec.weight_variance,
         loss=spec.loss,
         dtype=spec.dtype,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
@@ -74,19 +74,24 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered thing. ``module`` is the Python module that defines it."""
+    """A registered thing.
+
+    ``rule`` is the function that defines it, ``module`` the Python module that it is from.
+    """
 
     name: str
     options: Mapping[str, Option] = field(default_factory=dict, kw_only=True)
     module: str = field(default="", kw_only=True)
+    rule: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     @property
     def summary(self) -> str:
-        """First line of what documents it; for generated tables."""
-        return ""
+        """First line of the rule's documentation; for generated tables."""
+        return (self.rule.__doc__ or "").partition("\n")[0] if self.rule else ""
 
 
 E = TypeVar("E", bound=Entry)
+Rule = TypeVar("Rule", bound=Callable[..., Any])
 
 
 class Registry(Mapping[str, E], Generic[E]):
@@ -123,6 +128,20 @@ class Registry(Mapping[str, E], Generic[E]):
             )
         self._entries[entry.name] = entry
         return entry
+
+    def decorator(self, make: Callable[..., E], **declared: Any) -> Callable[[Rule], Rule]:
+        """A decorator that registers a function under its own name.
+
+        Args:
+            make: the entry's class; it is given the name, the module, the ``rule`` and the rest.
+            declared: the entry's other fields.
+        """
+
+        def decorate(rule: Rule) -> Rule:
+            self.add(make(rule.__name__, module=rule.__module__, rule=rule, **declared))
+            return rule
+
+        return decorate
 
     def __getitem__(self, name: str) -> E:
         """The entry.

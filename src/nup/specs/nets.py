@@ -12,7 +12,10 @@ from nup.specs.parts import DataSpec
 
 @dataclass(frozen=True)
 class InitSpec(Specification):
-    """One net measured at its initialization, without training; with its NTK if ``kernel``."""
+    """One net measured at its initialization, without training; with its NTK if ``kernel``.
+
+    ``base_width`` is the width of the grid cell, as in ``RunSpec``; 0 is the net's own.
+    """
 
     NESTED: ClassVar[Mapping[str, Any]] = {"data": DataSpec}
 
@@ -25,6 +28,7 @@ class InitSpec(Specification):
     weight_variance: float
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    base_width: int = 0
     kernel: bool = False
     plugins: Mapping[str, str] = field(default_factory=dict)
 

@@ -40,6 +40,7 @@ class Cell:
             "options": dict(self.net.options),
             "depth": self.net.depth,
             "width": self.width,
+            "base_width": self.base_width,
             "activation": self.activation,
             "weight_variance": self.weight_variance,
         }
@@ -60,7 +61,7 @@ def cells(settings: Shapes, path: str | Path) -> list[Cell]:
         ):
             sizes = {"depth": depth, "d_in": d_in, "d_out": d_out}
             width, matched_to = _width(entry.name, options, base, target, sizes)
-            net = parameterization(entry.name, width=width, **sizes, **options)
+            net = parameterization(entry.name, width=width, base_width=base, **sizes, **options)
             found += [
                 Cell(spec, net, entry, width, base, matched_to, phi, variance)
                 for phi, variance in product(names, settings.weight_variance)
@@ -75,7 +76,7 @@ def _width(
     if target is None:
         return base, ""
     model = parameterization(target.name, width=base, **sizes, **target.options)
-    return matched_width(model, name, **options), model.label
+    return matched_width(model, name, base_width=base, **options), model.label
 
 
 def combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:

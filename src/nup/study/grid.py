@@ -111,7 +111,6 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             experiment=name,
             **cell.shared,
             seed=seed,
-            base_width=cell.base_width,
             matched_to=cell.matched_to,
             steps=settings.steps,
             early=settings.early,
@@ -150,7 +149,6 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
                 optimizer=optimizer,
                 learning_rate=rate,
                 seed=seed,
-                base_width=cell.base_width,
                 matched_to=cell.matched_to,
             )
             optimizers.check(spec, cell.net.lr_factors)
@@ -190,12 +188,13 @@ def _rates(
 
     A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
     """
+    assert settings.loss
     inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
     if not SCHEDULES[spec.name].takes_learning_rate:
         inherited = None
     rates: Sequence[float | None] = entry.learning_rate or inherited or [None]
     for rate in rates:
-        schedules.check(spec, rate)
+        schedules.check(spec, rate, settings.loss)
     return rates
 
 

@@ -1,13 +1,15 @@
 """Older tables read as today's: columns that came later are derived where possible, else null.
 
 Tables that earlier versions wrote lack the columns ``net``, ``net_options``, ``schedule_options``,
-``optimizer_options``, ``data_options`` and ``backend``, have a column ``schedule_c``, and label a
-schedule ``sharpness(2.5)``. The derivations below hold for what those versions could train, so they
-name their parameterizations and schedules and never change.
+``optimizer_options``, ``data_options`` and ``backend``, have a column ``schedule_c``, label a
+schedule ``sharpness(2.5)``, and name two readings of νP as parameterizations of their own. The
+derivations below hold for what those versions could train, so they name their parameterizations and
+schedules and never change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nup.specs.identity import canonical_json
@@ -16,8 +18,9 @@ from nup.tables.schema import REQUIRED, TABLES
 if TYPE_CHECKING:
     import pyarrow
 
-#: Parameterizations that had one option: the exponent r of their width pattern.
-_WITH_EXPONENT = ("nup", "nup_last_width", "nup_kernel_scale")
+#: Parameterizations that had one option, the exponent r of their width pattern, with the scale that
+#: made them three. A net that matches the size of another had its own width as scale.
+_SCALES = {"nup": "base", "nup_last_width": "last", "nup_kernel_scale": "kernel"}
 #: Schedules that had one option, c, or none.
 _WITH_C, _WITHOUT_OPTIONS = ("sharpness", "taylor"), ("constant",)
 #: Options of AdamW where none were given.
@@ -80,15 +83,14 @@ def _derived(table: pyarrow.Table) -> dict[str, list[str | None]]:
         return table[label].to_pylist() if present else [default] * table.num_rows
 
     names, exponents = column("parameterization", ""), column("width_exponent", None)
-    optimizers = column("optimizer", "sgd")
-    patterns = [
-        exponent if name in _WITH_EXPONENT else None
-        for name, exponent in zip(names, exponents, strict=True)
-    ]
-    nets = zip(names, patterns, optimizers, column("matched_to", ""), strict=True)
+    optimizers, matches = column("optimizer", "sgd"), column("matched_to", "")
+    options = [_net_options(*row) for row in zip(names, exponents, matches, strict=True)]
+    names = ["nup" if name in _SCALES else name for name in names]
+    nets = zip(names, options, optimizers, matches, strict=True)
     found: dict[str, list[str | None]] = {
+        "parameterization": names,
         "net": [_net(*row) for row in nets],
-        "net_options": [_json({} if r is None else {"r": float(r)}) for r in patterns],
+        "net_options": [_json(each) for each in options],
     }
     if "schedule_name" in table.column_names:
         constants = column("schedule_c", None)
@@ -107,9 +109,21 @@ def _derived(table: pyarrow.Table) -> dict[str, list[str | None]]:
     return found
 
 
-def _net(name: str, exponent: float | None, optimizer: str | None, matched_to: str | None) -> str:
-    """``nup(r=2)``, ``sp+adamw matched to nup(r=2)``."""
-    pattern = "" if exponent is None else f"(r={exponent:g})"
+def _net_options(name: str, exponent: float | None, matched_to: str | None) -> dict[str, Any]:
+    """Every option of a net's parameterization, as today's family of readings names them."""
+    if name not in _SCALES or exponent is None:
+        return {}
+    scale = "own" if name == "nup" and matched_to else _SCALES[name]
+    return {"normalize": "input", "r": float(exponent), "scale": scale}
+
+
+def _net(
+    name: str, options: Mapping[str, Any], optimizer: str | None, matched_to: str | None
+) -> str:
+    """``nup(r=2)``, ``nup(r=2,scale=last)``, ``sp+adamw matched to nup(r=2)``."""
+    shown = [f"r={options['r']:g}"] if options else []
+    shown += [f"scale={options['scale']}"] if options.get("scale", "base") != "base" else []
+    pattern = f"({','.join(shown)})" if shown else ""
     trained = "" if optimizer in (None, "", "sgd") else f"+{optimizer}"
     match = f" matched to {matched_to}" if matched_to else ""
     return f"{name}{pattern}{trained}{match}"

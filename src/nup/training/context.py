@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nup.networks.derivatives import Objective, cotangents
 from nup.networks.losses import Loss
 from nup.networks.mlp import Network
 from nup.training.backends import Backend
@@ -82,6 +83,12 @@ class Context:
         inputs = self.inputs["probe"]
         h = self.network.preactivations(self.weights, inputs)
         return ForwardPass(h, self.network.features(inputs, h))
+
+    @cached_property
+    def probe_cotangents(self) -> list[Tensor]:
+        """∂L/∂h_1 … ∂L/∂h_l of the loss on the probe set. Each [E, n, m_k]"""
+        inputs, targets = self.inputs["probe"], self.targets["probe"]
+        return cotangents(Objective(self.network, self.loss, inputs, targets), self.weights)
 
     def outputs(self, split: str) -> Tensor:
         """f on a split. [E, n, m_l]"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from nup.data import datasets
-from nup.networks.parameterization import Parameterization, parameterization
+from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import RunSpec
 from nup.training.observables import OBSERVABLES, cadence
 from nup.training.optimizers import OPTIMIZERS
@@ -51,14 +51,7 @@ class RunCost:
 def network(spec: RunSpec) -> Parameterization:
     """The resolved parameterization of a run, whose input and output sizes its data set gives."""
     d_in, d_out = datasets.dimensions(spec.data)
-    return parameterization(
-        spec.parameterization,
-        depth=spec.depth,
-        width=spec.width,
-        d_in=d_in,
-        d_out=d_out,
-        **spec.options,
-    )
+    return net_of(spec, d_in, d_out)
 
 
 def run_cost(spec: RunSpec) -> RunCost:

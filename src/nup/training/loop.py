@@ -159,7 +159,7 @@ class _Training:
 
     @property
     def _states(self) -> list[Observable]:
-        return [each for each in self._observables if each.of_state is not None]
+        return [each for each in self._observables if not each.per_step]
 
     def _due(self, observable: Observable, step: int) -> bool:
         return due(cadence(self._stack.spec, observable.name), step, self._steps)
@@ -182,8 +182,7 @@ class _Training:
         context = self._context(state, first, segment.batches[:, 0].to(state.members))
         found: dict[str, Mapping[str, Any]] = {}
         for each in measuring:
-            assert each.of_state is not None
             if first == 0 and each.start is not None:
                 context.memories[each.name] = each.start(context)
-            found[each.name] = each.of_state(context)
+            found[each.name] = each.rule(context)
         return found, state._replace(memories=context.memories)

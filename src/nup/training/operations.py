@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nup.networks.parameterization import Parameterization
 from nup.specs import RunSpec
+from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES, SHARPNESS, TAYLOR
 
 Array = npt.NDArray[Any]
@@ -101,7 +102,9 @@ def spent(
     """
     requires = SCHEDULES[spec.schedule.name].requires
     batch = spec.batch_size or samples
-    update = gradient(net, batch) + (jets(net, batch) if requires == TAYLOR else 0.0)
+    scaled = SCALINGS[spec.schedule.gradient_scaling].operations
+    update = gradient(net, batch) + (scaled(net.widths, batch) if scaled else 0.0)
+    update += jets(net, batch) if requires == TAYLOR else 0.0
     measured: Array = np.zeros_like(products)
     if requires == SHARPNESS:
         again = forward(net, samples) if spec.batch_size is not None else 0.0

@@ -100,10 +100,10 @@ class Recorder:
                 for name, tensor in measured.items()
             }
             self._fill(members, steps[:1], found, sums.rate, observable.edges)
-        if observable.per_step is None or not (every or observable.always):
+        if not observable.per_step or not (every or observable.always):
             return
         with np.errstate(all="ignore"):
-            found = dict(observable.per_step(sums))
+            found = dict(observable.rule(sums))
         if not observable.always:
             kept = [t for t, step in enumerate(steps) if due(every, step, self._steps)]
             steps = [steps[t] for t in kept]

@@ -16,13 +16,13 @@ from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, Pass, backpropagate
 from nup.networks.losses import LOSSES, Loss
 from nup.networks.mlp import Network, initial_parameters, layer_views
-from nup.networks.parameterization import parameterization
+from nup.networks.parameterization import net_of
 from nup.specs import RunSpec
 from nup.training import optimizers
 from nup.training.batches import TrainingData
 from nup.training.observables import HESSIAN, recorded
 from nup.training.optimizers import OPTIMIZERS, Optimizer
-from nup.training.scalings import COTANGENTS, SCALINGS, Scaling, Signals
+from nup.training.scalings import COTANGENTS, SCALINGS, Scaling, Signals, clipped
 from nup.training.schedules import SCHEDULES, Schedule, check, member_options
 from nup.training.state import State
 
@@ -68,7 +68,7 @@ class Stack:
             return passed.loss.new_ones(len(passed.loss), self.network.depth)
         signals = self._signals(passed, inputs)
         signals.initial = self.scaling_memory(passed, inputs) if step == 0 else state.scaling
-        return self.scaling.rule(signals)
+        return clipped(self.scaling.rule(signals))
 
     def scaling_memory(self, passed: Pass, inputs: Tensor) -> object:
         """What the gradient scaling remembers of the first step."""
@@ -91,15 +91,8 @@ def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack
     """
     spec = specs[0]
     for each in specs:
-        check(each.schedule, each.learning_rate)
-    shape = parameterization(
-        spec.parameterization,
-        depth=spec.depth,
-        width=spec.width,
-        d_in=dataset.d_in,
-        d_out=dataset.d_out,
-        **spec.options,
-    )
+        check(each.schedule, each.learning_rate, each.loss)
+    shape = net_of(spec, dataset.d_in, dataset.d_out)
     network = Network(shape, activation(spec.activation))
     if spec.dtype not in DTYPES:
         raise UserError(f"unknown dtype {spec.dtype!r}: expected float32 or float64")

@@ -1,6 +1,7 @@
-"""The Normalized Update Parameterization νP: widths m_k = round(m·k^r), updates over input norms.
+"""The Normalized Update Parameterization νP: growing widths, and updates over squared norms.
 
-Its readings differ in the scale M of γ = M^{-1/2} and c_k = M/m_{k-1}.
+One family for all readings: which norms divide an update, and the scale M by which the output is
+divided and the updates are multiplied.
 """
 
 from __future__ import annotations
@@ -8,46 +9,51 @@ from __future__ import annotations
 from nup.networks.parameterization import Parameterization, normalized_factors, register
 from nup.registry import Option
 
-_R = Option(2.0, low=0.0, shown=True, meaning="r of the width pattern m_k = round(m·k^r)")
+_WIDTHS = "m_k = round(m·k^r)"
 
 
-@register(r=_R)
-def nup(depth: int, width: int, d_in: int, d_out: int, r: float) -> Parameterization:
-    """νP: hidden widths m_k = round(m·k^r), γ = 1/√m, c_k = m/m_{k-1}. [operational]
+@register(
+    takes_base_width=True,
+    r=Option(2.0, low=0.0, shown=True, meaning=f"exponent of the width pattern {_WIDTHS}"),
+    scale=Option(
+        "base",
+        str,
+        choices=("base", "kernel", "last", "own"),
+        meaning="M: base width of the grid cell, 1, last hidden width, or the net's own width",
+    ),
+    normalize=Option(
+        "input",
+        str,
+        choices=("input", "both"),
+        meaning="c_k = M/m_{k-1}, or M·m/(m_{k-1} m_k), where m·l^r stands for m_l",
+    ),
+)
+def nup(
+    depth: int,
+    width: int,
+    d_in: int,
+    d_out: int,
+    base_width: int,
+    r: float,
+    scale: str,
+    normalize: str,
+) -> Parameterization:
+    """νP: m_k = round(m·k^r), γ = M^{-1/2}, c_k = M/m_{k-1} or M·m/(m_{k-1} m_k). [operational]
 
-    The polynomial width pattern is [v2]/[comp], with r = 2 theirs; "normalized update" is read as
-    dividing every update by the squared norm of its layer's input. With r = 0 this is μP exactly.
+    The polynomial width pattern is [v2]/[comp], with r = 2 theirs. "Normalized update" is read as
+    dividing every update by the squared norm of its layer's input (``normalize: input``), or by
+    those of its input and its output (``both``). M is a reading too: ``base`` is the mean-field
+    scale of the base width, which all nets of a grid cell share whatever their own width;
+    ``own`` that of the net's own width, and μP for r = 0; ``kernel`` leaves the scale out, and is
+    ``ntp`` for r = 0; ``last`` takes the last hidden width. M does not change the NTK at
+    initialization [derived].
     """
-    return _normalized(_growing_widths(depth, width, d_in, d_out, r), width, r)
-
-
-@register(r=_R)
-def nup_last_width(depth: int, width: int, d_in: int, d_out: int, r: float) -> Parameterization:
-    """νP read with the last hidden width: γ = 1/√m_{l-1}, c_k = m_{l-1}/m_{k-1}. [operational]
-
-    The NTK at initialization is that of ``nup`` [derived]; the output starts smaller, so that the
-    features move more for the same change of the output.
-    """
-    widths = _growing_widths(depth, width, d_in, d_out, r)
-    return _normalized(widths, widths[-2], r)
-
-
-@register(r=_R)
-def nup_kernel_scale(depth: int, width: int, d_in: int, d_out: int, r: float) -> Parameterization:
-    """νP read without mean-field scale: γ = 1, c_k = 1/m_{k-1}, as ``ntp``. [operational]
-
-    The NTK at initialization is that of ``nup`` [derived]; the output starts larger, so that the
-    features move less for the same change of the output.
-    """
-    return _normalized(_growing_widths(depth, width, d_in, d_out, r), 1, r)
-
-
-def _growing_widths(depth: int, width: int, d_in: int, d_out: int, r: float) -> tuple[int, ...]:
-    """Hidden widths m_k = round(m·k^r) between those of input and output."""
-    return (d_in, *(round(width * layer**r) for layer in range(1, depth)), d_out)
-
-
-def _normalized(widths: tuple[int, ...], scale: int, r: float) -> Parameterization:
-    """γ = M^{-1/2} and c_k = M/m_{k-1} with the width M that sets the ``scale``."""
-    factors = normalized_factors(widths, scale)
-    return Parameterization(widths, scale**-0.5, factors, width_exponent=r)
+    widths = (d_in, *(round(width * layer**r) for layer in range(1, depth)), d_out)
+    M = {"base": base_width, "kernel": 1, "last": widths[-2], "own": width}[scale]
+    factors = normalized_factors(widths, M)
+    if normalize == "both":
+        # m is the net's own width, as in the pattern: the factor m/m_k is k^{-r} in every net.
+        # The output size is the data's, so the pattern's next width takes its place.
+        outputs = (*widths[1:-1], width * depth**r)
+        factors = tuple(c * width / out for c, out in zip(factors, outputs, strict=True))
+    return Parameterization(widths, M**-0.5, factors, width_exponent=r)

@@ -15,19 +15,20 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from nup.curvature.lanczos import MOST_PRODUCTS, TOLERANCE
-from nup.kernels import steps
+from nup.curvature.lanczos import COLD_PRODUCTS, COLD_TOLERANCE, MOST_PRODUCTS, TOLERANCE
+from nup.kernels import network, scalings, steps
 from nup.kernels.blas import rows_per_call
 from nup.kernels.elementwise import Slopes
 from nup.kernels.gauss_newton import Room
 from nup.kernels.lanczos import Krylov
 from nup.kernels.network import Memory, Shape
-from nup.kernels.schedules import BY_SHARPNESS, BY_TAYLOR, GIVEN
+from nup.kernels.schedules import BY_SHARPNESS, BY_SLOPE, BY_TAYLOR, GIVEN
 from nup.kernels.steps import Problem, Run, Workspace
 from nup.networks.mlp import Network
 from nup.training.backends import Segment, Sums
 from nup.training.backends.scope import LOSSES
-from nup.training.schedules import SHARPNESS, TAYLOR, Moment
+from nup.training.scalings import LIMIT
+from nup.training.schedules import SHARPNESS, SLOPE, TAYLOR, Moment
 from nup.training.stack import Stack
 from nup.training.state import State
 
@@ -35,7 +36,15 @@ Array = npt.NDArray[Any]
 T = TypeVar("T")
 
 #: The kernels' rules for schedules, by what these require.
-_RULES = {"": GIVEN, SHARPNESS: BY_SHARPNESS, TAYLOR: BY_TAYLOR}
+_RULES = {"": GIVEN, SHARPNESS: BY_SHARPNESS, TAYLOR: BY_TAYLOR, SLOPE: BY_SLOPE}
+#: Those for gradient scalings, by name.
+_SCALINGS = {
+    "none": scalings.NONE,
+    "depthwise": scalings.DEPTHWISE,
+    "equal": scalings.EQUAL,
+    "per_sample": scalings.PER_SAMPLE,
+    "gram": scalings.GRAM,
+}
 
 
 class NumbaBackend:
@@ -78,6 +87,7 @@ class NumbaBackend:
         ]
         batches = segment.batches.numpy()
         c = state.options.get("c", state.previous).numpy()
+        state, initial = self._remembered(state, segment)
 
         def train(member: int, workspace: Workspace) -> int:
             run = Run(
@@ -85,6 +95,7 @@ class NumbaBackend:
                 displacement=displacement[member],
                 first=first[member],
                 second=second[member],
+                initial=initial[member],
                 updates=segment.steps.start,
                 rates=rates[member],
                 batches=batches[member],
@@ -117,10 +128,19 @@ class NumbaBackend:
 
         def evaluate(member: int, workspace: Workspace) -> None:
             memory = workspace.memory
-            steps.outputs(arrays[member], at, self._shape, memory, samples, out[member])
+            network.outputs(arrays[member], at, self._shape, memory, samples, out[member])
 
         self._for_each(members, evaluate)
         return found
+
+    def _remembered(self, state: State, segment: Segment) -> tuple[State, Array]:
+        """What the gradient scaling remembers of the first step, which fills it in. [E, l or 0]"""
+        members, depth = len(state.members), len(self._shape.betas)
+        if self._stack.scaling.start is None:
+            return state, state.parameters.new_empty(members, 0).numpy()
+        if segment.steps.start == 0:
+            state = state._replace(scaling=state.parameters.new_zeros(members, depth))
+        return state, state.scaling.numpy()
 
     def _problem(self, segment: Segment) -> Problem:
         spec, dtype = self._stack.spec, self._inputs.dtype.type
@@ -133,11 +153,13 @@ class NumbaBackend:
             targets=self._targets,
             factors=np.array(self._stack.network.parameterization.lr_factors, dtype),
             classes=LOSSES[spec.loss],
-            depthwise=spec.schedule.gradient_scaling == "depthwise",
+            scaling=_SCALINGS[spec.schedule.gradient_scaling],
+            limit=LIMIT,
             rule=_RULES[self._stack.schedule.requires],
             adaptive=adaptive,
             moments=(beta1, beta2, eps, decay),
             tolerance=TOLERANCE,
+            cold=(COLD_TOLERANCE, COLD_PRODUCTS),
             sharpness=segment.sharpness,
             hessian=segment.hessian,
             taylor=segment.taylor,

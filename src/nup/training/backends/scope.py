@@ -7,8 +7,8 @@ from nup.training.schedules import SCHEDULES
 
 #: What the kernels have rules for, by name: no plug-in can take these (registries refuse that).
 LOSSES = {"mse": False, "cross_entropy": True}  # whether targets are classes
-MEASURING = ("sharpness", "taylor")
-SCALINGS = ("none", "depthwise")
+MEASURING = ("sharpness", "taylor", "polyak")
+SCALINGS = ("none", "depthwise", "equal", "per_sample", "gram")
 OPTIMIZERS = ("sgd", "adamw")
 
 

@@ -16,7 +16,7 @@ from nup.curvature.lanczos import Operator, follow
 from nup.networks.derivatives import Objective, linearized_curvature, taylor
 from nup.training.backends import Segment, Sums
 from nup.training.observables import HESSIAN, SHARPNESS
-from nup.training.schedules import TAYLOR, Moment
+from nup.training.schedules import SLOPE, TAYLOR, Moment
 from nup.training.stack import Stack
 from nup.training.state import State
 
@@ -61,10 +61,13 @@ class TorchBackend:
                 stack.spec.steps,
                 state.learning_rate,
                 state.options,
-                None if known is None else known[:, 0],
-                coefficients,
-                None if step == 0 else state.previous,
+                sharpness=None if known is None else known[:, 0],
+                taylor=coefficients,
+                previous=None if step == 0 else state.previous,
             )
+            if stack.schedule.requires == SLOPE:
+                squares = dots(passed.gradients, passed.gradients)
+                moment.loss, moment.slope = passed.loss, (multipliers * squares).sum(-1)
             rate = stack.schedule.rule(moment)
             if stack.schedule.requires == TAYLOR and coefficients is not None:
                 found["fallback"] = coefficients[1] <= 0

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nup.registry import Entry, Registry
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from torch import Tensor
 
     from nup.specs import RunSpec
-    from nup.training.backends import Sums
 
     Array = npt.NDArray[np.float64]
 
@@ -72,8 +70,8 @@ class Observable(Entry):
     Args:
         cadence: every how many steps it is recorded where a study says nothing; 0 is never.
         steps, layers: its columns of either table.
-        per_step: values [E, T] of ``steps`` and [E, T, l] of ``layers``, from sums of T steps.
-        of_state: values [E] and [E, l] of a state, from its ``nup.training.context.Context``.
+        rule: values [E] and [E, l] of a state, from its ``nup.training.context.Context``; or
+            ``per_step`` values [E, T] and [E, T, l], from the ``Sums`` of T steps.
         requires: what a backend measures for it: ``sharpness``, ``hessian`` or ``taylor``.
         start: what it remembers of the initial state: tensors, in any nesting, with leading axis E.
         always: its columns stand in every row, where they are known.
@@ -85,8 +83,8 @@ class Observable(Entry):
     cadence: int = field(default=0, kw_only=True)
     steps: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
     layers: Mapping[str, Column] = field(default_factory=dict, kw_only=True)
-    per_step: Callable[[Sums], Mapping[str, Array]] | None = field(default=None, kw_only=True)
-    of_state: Callable[[Any], Mapping[str, Tensor]] | None = field(default=None, kw_only=True)
+    rule: Callable[[Any], Mapping[str, Any]] = field(kw_only=True)
+    per_step: bool = field(default=False, kw_only=True)
     requires: str = field(default="", kw_only=True)
     start: Callable[[Any], Any] | None = field(default=None, kw_only=True)
     always: bool = field(default=False, kw_only=True)
@@ -95,11 +93,6 @@ class Observable(Entry):
     used: Callable[[Sizes], float] | None = field(default=None, kw_only=True)
     passes: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
-    @property
-    def summary(self) -> str:
-        """First line of what documents how it is found."""
-        return ((self.per_step or self.of_state).__doc__ or "").partition("\n")[0]
-
     def columns(self, table: str) -> Mapping[str, Column]:
         """Its columns of the table ``steps`` or ``layers``."""
         return self.steps if table == "steps" else self.layers
@@ -107,7 +100,7 @@ class Observable(Entry):
 
 OBSERVABLES: Registry[Observable] = Registry("observable", __name__)
 
-Function = Callable[..., Mapping[str, Any]]
+Function = TypeVar("Function", bound=Callable[..., Mapping[str, Any]])
 
 
 def register(*, per_step: bool = False, **declared: Any) -> Callable[[Function], Function]:
@@ -115,13 +108,7 @@ def register(*, per_step: bool = False, **declared: Any) -> Callable[[Function],
 
     It is given a ``Context`` and returns values of a state; with ``per_step``, sums of steps.
     """
-
-    def decorate(function: Function) -> Function:
-        declared["per_step" if per_step else "of_state"] = function
-        OBSERVABLES.add(Observable(function.__name__, module=function.__module__, **declared))
-        return function
-
-    return decorate
+    return OBSERVABLES.decorator(Observable, per_step=per_step, **declared)
 
 
 def cadences(given: Mapping[str, int] | None = None, /, **named: int) -> dict[str, int]:

@@ -58,11 +58,6 @@ class Optimizer(Entry):
     moments: int = field(default=0, kw_only=True)
     rescales: bool = field(default=False, kw_only=True)
 
-    @property
-    def summary(self) -> str:
-        """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0]
-
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", __name__)
 
@@ -71,21 +66,7 @@ def register(
     *, moments: int = 0, rescales: bool = False, **options: Option
 ) -> Callable[[Rule], Rule]:
     """Register the decorated rule under its own name, with the ``options`` that it takes."""
-
-    def decorate(rule: Rule) -> Rule:
-        OPTIMIZERS.add(
-            Optimizer(
-                rule.__name__,
-                options=options,
-                module=rule.__module__,
-                rule=rule,
-                moments=moments,
-                rescales=rescales,
-            )
-        )
-        return rule
-
-    return decorate
+    return OPTIMIZERS.decorator(Optimizer, options=options, moments=moments, rescales=rescales)
 
 
 def resolve(name: str, options: Mapping[str, Any]) -> OptimizerSpec:
@@ -130,8 +111,8 @@ def check(spec: RunSpec, lr_factors: Sequence[float]) -> None:
         )
     if SCHEDULES[schedule.name].requires:
         raise UserError(
-            f"{why} schedule {schedule.name!r}, which measures the curvature met by gradient "
-            "descent, gives it no rate: use one that is given its rate, or optimizer 'sgd'"
+            f"{why} schedule {schedule.name!r}, which measures what gradient "
+            "descent meets, gives it no rate: use one that is given its rate, or optimizer 'sgd'"
         )
     eigenvalues = [
         each.name for each in recorded(spec) if each.requires in ("sharpness", "hessian")

@@ -1,12 +1,13 @@
 """Gradient scalings: from the signals of a step to ξ_k, for all members of a stack.
 
 Training forms U_k = c_k ξ_k ∂L/∂W_k. Each scaling is one module of this package, or part of a
-plug-in: a rule, the signals that it requires, and what it remembers of the first step.
+plug-in: a rule, the signals that it requires, and what it remembers of the first step. What a rule
+returns is clipped, by one rule for all (``clipped``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,21 @@ class Signals:
 
 Rule = Callable[[Signals], "Tensor"]
 
+#: ξ stays between this and its inverse: generous, so that only a layer whose signal all but
+#: vanishes or explodes meets it. [operational]
+LIMIT = 2.0**20
+
+
+def clipped(scales: Tensor) -> Tensor:
+    """ξ as it is used: within 1/``LIMIT`` and ``LIMIT``, and 1 where it is no positive number.
+
+    A layer without signal has ratios such as 0/0, and no gradient to scale. [operational]
+    """
+    import torch
+
+    usable = torch.isfinite(scales) & (scales > 0)
+    return torch.where(usable, scales.clamp(1 / LIMIT, LIMIT), torch.ones_like(scales))
+
 
 @dataclass(frozen=True)
 class Scaling(Entry):
@@ -47,16 +63,18 @@ class Scaling(Entry):
         rule: ξ [E, l] from signals; None: ξ is 1.
         requires: of ``features`` and ``cotangents`` those that it looks at.
         start: what it remembers of the signals of the first step: tensors with leading axis E.
+        operations: of its products of matrices in a step, from widths m_0 … m_l and samples.
     """
 
     rule: Rule | None = field(kw_only=True)
     requires: tuple[str, ...] = field(default=(), kw_only=True)
     start: Callable[[Signals], Any] | None = field(default=None, kw_only=True)
+    operations: Callable[[Sequence[int], int], float] | None = field(default=None, kw_only=True)
 
     @property
     def summary(self) -> str:
         """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0] if self.rule else "ξ = 1."
+        return super().summary or "ξ = 1."
 
 
 SCALINGS: Registry[Scaling] = Registry("gradient scaling", __name__)
@@ -66,27 +84,16 @@ def register(
     *,
     requires: tuple[str, ...] = (),
     start: Callable[[Signals], Any] | None = None,
+    operations: Callable[[Sequence[int], int], float] | None = None,
     **options: Option,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated rule under its own name.
 
     ``requires`` names the signals that it looks at beside the gradients: ``features``,
-    ``cotangents``.
+    ``cotangents``; ``start`` and ``operations`` are those of ``Scaling``.
     """
     if unknown := set(requires) - {FEATURES, COTANGENTS}:
         raise ValueError(f"requires: expected 'features' or 'cotangents', got {sorted(unknown)}")
-
-    def decorate(rule: Rule) -> Rule:
-        SCALINGS.add(
-            Scaling(
-                rule.__name__,
-                options=options,
-                module=rule.__module__,
-                rule=rule,
-                requires=requires,
-                start=start,
-            )
-        )
-        return rule
-
-    return decorate
+    return SCALINGS.decorator(
+        Scaling, options=options, requires=requires, start=start, operations=operations
+    )

@@ -21,6 +21,4 @@ def depthwise(signals: Signals) -> Tensor:
 
     forward = torch.stack([x.square().mean((-2, -1)) for x in signals.features], -1)  # [E, l]
     backward = torch.stack([d.square().sum((-2, -1)) for d in signals.cotangents], -1)
-    scale = 1.0 / (forward * (backward / backward[:, -1:]))
-    # A layer without signal has no gradient to scale.
-    return torch.nan_to_num(scale, nan=1.0, posinf=1.0)
+    return 1.0 / (forward * (backward / backward[:, -1:]))

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: What a schedule may require to be measured before each step.
-SHARPNESS, TAYLOR = "sharpness", "taylor"
+SHARPNESS, TAYLOR, SLOPE = "sharpness", "taylor", "slope"
 
 
 @dataclass
 class Moment:
     """What a schedule may look at in one step, for all members.
 
-    ``options`` holds each option of the schedule as a tensor [E]; ``sharpness`` is λ_t [E] and
-    ``taylor`` the coefficients (T1, T2, T2 without the curvature of the network) [E], present only
-    if the schedule requires them; ``previous`` is η_{t−1} [E], None at the first step.
+    ``options`` holds each option of the schedule as a tensor [E]; ``previous`` is η_{t−1} [E], None
+    at the first step. What the schedule requires is present: ``sharpness``, λ_t [E]; ``taylor``,
+    the coefficients (T1, T2, T2 without the curvature of the network) [E]; for ``slope``, the
+    ``loss`` L_t of the step's batch [E] and its ``slope`` Σ_k c_k ξ_k ‖∂L/∂W_k‖² [E].
     """
 
     step: int
@@ -38,6 +39,8 @@ class Moment:
     options: Mapping[str, Tensor]
     sharpness: Tensor | None = None
     taylor: tuple[Tensor, Tensor, Tensor] | None = None
+    loss: Tensor | None = None
+    slope: Tensor | None = None
     previous: Tensor | None = None
 
 
@@ -49,47 +52,39 @@ class Schedule(Entry):
     """A registered schedule: its rule, and what it requires: nothing, or one of the above.
 
     ``takes_learning_rate`` says whether η is given; else the schedule finds it by itself.
+    ``losses`` are those for which it is defined; all if empty.
     """
 
     rule: Rule = field(kw_only=True)
     requires: str = field(default="", kw_only=True)
     takes_learning_rate: bool = field(default=True, kw_only=True)
-
-    @property
-    def summary(self) -> str:
-        """First line of the rule's documentation."""
-        return (self.rule.__doc__ or "").partition("\n")[0]
+    losses: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 SCHEDULES: Registry[Schedule] = Registry("schedule", __name__)
 
 
 def register(
-    *, requires: str = "", takes_learning_rate: bool | None = None, **options: Option
+    *,
+    requires: str = "",
+    takes_learning_rate: bool | None = None,
+    losses: tuple[str, ...] = (),
+    **options: Option,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated rule under its own name, with the ``options`` that it takes.
 
-    ``requires`` is ``""``, ``"sharpness"`` or ``"taylor"``. A schedule that measures finds its own
-    rate, unless ``takes_learning_rate`` says otherwise.
+    ``requires`` is ``""``, ``"sharpness"``, ``"taylor"`` or ``"slope"``. A schedule that measures
+    finds its own rate, unless ``takes_learning_rate`` says otherwise. ``losses`` are those for
+    which it is defined; all if empty.
     """
-    if requires not in ("", SHARPNESS, TAYLOR):
-        raise ValueError(f"requires: expected '', 'sharpness' or 'taylor', got {requires!r}")
-    takes = not requires if takes_learning_rate is None else takes_learning_rate
-
-    def decorate(rule: Rule) -> Rule:
-        SCHEDULES.add(
-            Schedule(
-                rule.__name__,
-                options=options,
-                module=rule.__module__,
-                rule=rule,
-                requires=requires,
-                takes_learning_rate=takes,
-            )
+    if requires not in ("", SHARPNESS, TAYLOR, SLOPE):
+        raise ValueError(
+            f"requires: expected '', 'sharpness', 'taylor' or 'slope', got {requires!r}"
         )
-        return rule
-
-    return decorate
+    takes = not requires if takes_learning_rate is None else takes_learning_rate
+    return SCHEDULES.decorator(
+        Schedule, options=options, requires=requires, takes_learning_rate=takes, losses=losses
+    )
 
 
 def label(spec: ScheduleSpec) -> str:
@@ -121,10 +116,15 @@ def resolve(spec: ScheduleSpec) -> ScheduleSpec:
     )
 
 
-def check(spec: ScheduleSpec, learning_rate: float | None) -> None:
-    """Raise ``UserError`` if ``spec`` is no schedule, or does not go with ``learning_rate``."""
+def check(spec: ScheduleSpec, learning_rate: float | None, loss: str) -> None:
+    """Raise ``UserError`` if ``spec`` is no schedule, or does not go with rate or loss."""
     resolve(spec)
     schedule = SCHEDULES[spec.name]
+    if schedule.losses and loss not in schedule.losses:
+        raise UserError(
+            f"schedule {spec.name!r} is defined for loss {' and '.join(schedule.losses)} alone, "
+            f"got {loss!r}: choose another schedule, such as sharpness or taylor, or that loss"
+        )
     if schedule.takes_learning_rate and learning_rate is None:
         raise UserError(f"schedule {spec.name!r} needs a learning rate, got none")
     if not schedule.takes_learning_rate and learning_rate is not None:
