@@ -37,8 +37,7 @@ def measure(
     """Columns of the table ``phases`` but those of the net, one row per specification and line.
 
     Specifications may come in any order, and share their ``data`` but for its seed. A net's
-    numbers do not depend on the
-    others beyond the rounding of batched products.
+    numbers do not depend on the others beyond the rounding of batched products.
     """
     columns: dict[str, list[Any]] = {}
     ordered = sorted(specs, key=lambda spec: (spec.cell_key, spec.seed))
