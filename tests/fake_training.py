@@ -42,7 +42,7 @@ class FakeTraining:
         self.calls: list[list[str]] = []
         self._fail_at_call = fail_at_call
 
-    def __call__(self, specs, dataset, device="cpu", progress=None, compiled=True):
+    def __call__(self, specs, dataset, device="cpu", progress=None, compiled=True, known=None):
         if len(self.calls) == self._fail_at_call:
             raise RuntimeError("interrupted")
         ids = [spec.id for spec in specs]
@@ -57,6 +57,9 @@ class FakeTraining:
             "last_step": [specs[0].steps] * len(ids),
             "reason": [""] * len(ids),
             "stable": np.ones(len(ids), dtype=bool),
+            "learning_rate": [
+                np.nan if spec.learning_rate is None else spec.learning_rate for spec in specs
+            ],
             "curvature_fallbacks": np.zeros(len(ids), dtype=int),
             **{name: np.array([spec.seed for spec in specs], dtype=float) for name in summary},
         }

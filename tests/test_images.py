@@ -1,6 +1,7 @@
 """Image benchmarks: their formats, their original test sets, and a real one where installed."""
 
 import gzip
+import hashlib
 import re
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 import image_files
 from nup.data import datasets, downloads, images, sources
+from nup.data.downloads import File
 from nup.data.sources import SOURCES, Samples, Shape
 from nup.data.sources.benchmarks import register_images
 from nup.errors import UserError
@@ -169,6 +171,43 @@ def test_other_sizes_than_registered_are_refused(own):
         UserError, match=r"expected 91 images of 12 values .* \(90, 12\) and \(90,\)"
     ):
         images.load(image_set)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_idx_files_count_by_their_contents(own, packed):
+    """Compressed again or not compressed at all, under either name."""
+    image_set = image_files.idx_set(own)
+    expected = images.load(image_set)
+    files = []
+    for number, file in enumerate(image_set.files):
+        path = own / "tiny" / file.name
+        held = gzip.decompress(path.read_bytes())
+        files.append(File(f"{file.name}.gz", file.sha256, (), hashlib.sha256(held).hexdigest()))
+        path.unlink()
+        place = path.with_name(files[-1].names[number % 2])
+        place.write_bytes(gzip.compress(held, mtime=1) if packed else held)
+    again = replace(image_set, files=tuple(files))
+    for found, wanted in zip(images.load(again), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    place.write_bytes(held[:-1])
+    with pytest.raises(
+        UserError, match=r"with contents with SHA-256 \w+, got \d+ bytes with contents"
+    ):
+        images.load(again)
+
+
+def test_the_original_mnist():
+    """As an npm package and servers have it; .ci/run puts it into the cache."""
+    files = images.MNIST.files
+    if not all(downloads.find(file, "mnist") for file in files):
+        pytest.skip("the files of MNIST are not on this machine, see docs/data.md")
+    pool, labels = images.load(images.MNIST)
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    np.testing.assert_array_equal(np.bincount(labels[:60000]), counts)
+    assert labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
+    # Mean and deviation of the training pixels, well known from their normalization.
+    assert pool[:60000].mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+    assert pool[:60000].std() / 255 == pytest.approx(0.3081, abs=5e-5)
 
 
 # Debian's package holds the real Fashion-MNIST: where it is installed, it is tested too.

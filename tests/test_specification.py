@@ -53,7 +53,7 @@ def test_round_trip_through_json():
 
 CHANGES = {
     "experiment": "width",
-    "data": DataSpec("digits", n_train=128, seed=1),
+    "data": DataSpec("digits", n_train=128, seed=1),  # another split
     "parameterization": "mup",
     "depth": 5,
     "width": 17,
@@ -72,8 +72,9 @@ CHANGES = {
     "record": cadences(steps=2),
     "optimizer": OptimizerSpec("adamw", {"beta1": 0.8}),
     "plugins": {"schedule mine": "0123456789ab"},
+    "edge": 2.0,
 }
-STACKS = {"learning_rate", "seed"}
+STACKS = {"learning_rate", "edge", "seed", "data"}
 
 
 def test_every_field_is_tried():

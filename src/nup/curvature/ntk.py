@@ -15,11 +15,11 @@ def neural_tangent_kernel(
 ) -> Tensor:
     """Σ_k c_k ξ_k ⟨∂f/∂W_k(i), ∂f/∂W_k(j)⟩ averaged over outputs. [E, n, n]
 
-    ``inputs`` [n, m_0]; ``multipliers`` are c_k ξ_k [E, l] or [1, l]. Since
+    ``inputs`` [n, m_0] or [E, n, m_0]; ``multipliers`` are c_k ξ_k [E, l] or [1, l]. Since
     ∂f_o/∂W_k(i) = β_k δ_k^o(i) x_{k-1}(i)ᵀ with δ_k^o = ∂f_o/∂h_k, the products of layer k are
     those of the inputs x_{k-1} times those of the δ_k^o.
     """
-    members, samples = len(weights[0]), len(inputs)
+    members, samples = len(weights[0]), inputs.shape[-2]
     shape = network.parameterization
     with torch.enable_grad():
         h = network.preactivations([w.detach().requires_grad_() for w in weights], inputs)

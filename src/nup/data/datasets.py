@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,30 @@ class Dataset:
         return digest(self)
 
 
-def resolve(spec: DataSpec) -> DataSpec:
+class Loader:
+    """Loads data sets, and keeps those of the last call: consecutive blocks share most of theirs.
+
+    What is dear, the files or the making of a pool, sources keep by themselves.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Dataset] = {}
+
+    def by_seed(self, specs: Iterable[DataSpec]) -> dict[int, Dataset]:
+        """Data sets that differ in their seeds alone, by seed."""
+        wanted = {spec.seed: spec for spec in specs}
+        keys = {seed: canonical_json(asdict(spec)) for seed, spec in wanted.items()}
+        self._kept = {key: self._kept[key] for key in keys.values() if key in self._kept}
+        for seed, key in keys.items():
+            if key not in self._kept:
+                self._kept[key] = load(wanted[seed])
+        return {seed: self._kept[key] for seed, key in keys.items()}
+
+
+Spec = TypeVar("Spec", bound=DataSpec)
+
+
+def resolve(spec: Spec) -> Spec:
     """The same data set with every option, and the digest of the user's files that it is read from.
 
     Raises:
@@ -69,6 +93,12 @@ def dimensions(spec: DataSpec) -> tuple[int, int]:
     """
     shape = _shape(resolve(spec))
     return shape.d_in, shape.d_out
+
+
+def pool_bytes(spec: DataSpec) -> float:
+    """Bytes of the samples that its source holds, all of them."""
+    shape = _shape(resolve(spec))
+    return float(shape.item * shape.size * shape.d_in)
 
 
 def check(spec: DataSpec) -> None:

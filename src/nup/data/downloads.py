@@ -27,14 +27,28 @@ TIMEOUT_S = 30
 class File:
     """A published file: its name, SHA-256 and addresses.
 
-    ``contents`` is, if given, the SHA-256 of what a gzip file holds: a file that was compressed
-    again, or lost the name in its header, is then as good as the published one.
+    ``contents`` is, if given, the SHA-256 of what a gzip file holds. Then that alone decides what
+    is accepted on this machine: any gzip of the same contents, or the contents themselves, in a
+    file with or without ``.gz`` at the end of its name. ``sha256`` is that of a download.
     """
 
     name: str
     sha256: str
     urls: tuple[str, ...]
     contents: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Under which names it is looked for."""
+        bare = self.name.removesuffix(".gz")
+        return (self.name, bare) if self.contents and bare != self.name else (self.name,)
+
+    @property
+    def expected(self) -> str:
+        """What is pinned, in words."""
+        return (
+            f"contents with SHA-256 {self.contents}" if self.contents else f"SHA-256 {self.sha256}"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,14 +66,33 @@ def fetch(file: File, data_set: str, package: Package | None = None) -> Path:
         UserError: ``NUP_DATA`` is not a folder, a file found has another checksum, or no server
             has the pinned file.
     """
+    return find(file, data_set, package) or _download(file, data_set, package)
+
+
+def find(file: File, data_set: str, package: Package | None = None) -> Path | None:
+    """Path of a file of a data set on this machine; None if it is nowhere.
+
+    A spoiled file in the cache counts as none, since a download mends it.
+
+    Raises:
+        UserError: ``NUP_DATA`` is not a folder, or a file found has another checksum.
+    """
     own = user_folder()
-    found = [own / data_set / file.name] if own else []
-    found += [package.folder / file.name] if package else []
-    for path in found:
+    folders = [own / data_set] if own else []
+    folders += [package.folder] if package else []
+    for path in (folder / name for folder in folders for name in file.names):
         if path.is_file():
-            _verify(path, file, data_set)
+            got = _mismatch(path, file)
+            if got:
+                raise UserError(
+                    f"{path}: expected the original file of data set {data_set!r} with "
+                    f"{file.expected}, got {path.stat().st_size} bytes with {got}; remove it, or "
+                    f"put the original into the folder {data_set}/ of the folder that {VARIABLE} "
+                    "names"
+                )
             return path
-    return _download(file, data_set, package)
+    cached = (cache_folder() / data_set / name for name in file.names)
+    return next((path for path in cached if path.is_file() and not _mismatch(path, file)), None)
 
 
 def user_folder() -> Path | None:
@@ -87,27 +120,27 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("nup"))
 
 
-def _verify(path: Path, file: File, data_set: str) -> None:
-    """Refuse a file that is not the published one."""
-    import pooch
-
-    got = pooch.file_hash(str(path))
-    if got == file.sha256 or (file.contents and _contents(path) == file.contents):
-        return
-    raise UserError(
-        f"{path}: expected the original file of data set {data_set!r} with SHA-256 {file.sha256}, "
-        f"got {path.stat().st_size} bytes with SHA-256 {got}; remove it, or put the original into "
-        f"the folder {data_set}/ of the folder that {VARIABLE} names"
-    )
-
-
-def _contents(path: Path) -> str:
-    """SHA-256 of what a gzip file holds; empty if it is truncated or no gzip file."""
+def _mismatch(path: Path, file: File) -> str:
+    """The checksum of a file that is not the published one, in words; empty if it is."""
+    if not file.contents:
+        with path.open("rb") as opened:
+            got = hashlib.file_digest(opened, "sha256").hexdigest()
+        return "" if got == file.sha256 else f"SHA-256 {got}"
     try:
-        with gzip.open(path) as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except (OSError, EOFError, zlib.error):
-        return ""
+        got = hashlib.sha256(contents(path)).hexdigest()
+    except (OSError, EOFError, zlib.error) as error:
+        return f"contents that cannot be read ({error})"
+    return "" if got == file.contents else f"contents with SHA-256 {got}"
+
+
+def contents(path: Path) -> bytes:
+    """What a file holds, uncompressed if it is a gzip file.
+
+    Raises:
+        OSError, EOFError, zlib.error: it is a gzip file and damaged.
+    """
+    held = path.read_bytes()
+    return gzip.decompress(held) if held[:2] == b"\x1f\x8b" else held
 
 
 def _download(file: File, data_set: str, package: Package | None) -> Path:
@@ -132,7 +165,7 @@ def _download(file: File, data_set: str, package: Package | None) -> Path:
             return Path(path)
     installed = f", or install the Debian package {package.name}" if package else ""
     raise UserError(
-        f"data set {data_set!r}: expected its file {file.name} with SHA-256 {file.sha256} on this "
+        f"data set {data_set!r}: expected its file {file.name} with {file.expected} on this "
         "machine or from a server, got neither:\n"
         + "\n".join(failures)
         + f"\ndownload it elsewhere, put it into a folder {data_set}/ and name the folder around "

@@ -1,13 +1,15 @@
 """Image benchmarks: Fashion-MNIST, MNIST and CIFAR-10, read from the files as published.
 
-The pinned SHA-256 are those of TensorFlow Datasets (``url_checksums/`` in its repository
-``tensorflow/datasets``). Those of Fashion-MNIST were also derived from Debian's package: with name
-and time put back into their gzip headers, its files have exactly these checksums.
+The pinned SHA-256 of downloads are those of TensorFlow Datasets (``url_checksums/`` in its
+repository ``tensorflow/datasets``). Of idx files the contents are pinned too, and they alone count
+where a file lies on this machine already. Those of MNIST are of files with the MD5 that are
+published for the uncompressed originals; those of Fashion-MNIST are of Debian's package, whose
+files have exactly the checksums of the downloads once name and time are put back into their gzip
+headers.
 """
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nup.data import downloads
 from nup.data.downloads import File, Package, fetch
 from nup.errors import UserError
 
@@ -74,7 +77,7 @@ def read_idx_pairs(paths: Sequence[Path]) -> tuple[ByteArray, ByteArray]:
 
 
 def read_idx(path: Path) -> ByteArray:
-    """The array of bytes in a gzipped idx file.
+    """The array of bytes in an idx file, gzipped or not.
 
     The format: two zeros, type 8 (unsigned byte), number of dimensions; sizes as big-endian 32-bit
     integers; then the values, last index fastest.
@@ -82,8 +85,7 @@ def read_idx(path: Path) -> ByteArray:
     Raises:
         UserError: the file holds something else, or less or more values than its sizes say.
     """
-    with gzip.open(path) as opened:
-        contents = opened.read()
+    contents = downloads.contents(path)
     if contents[:3] != b"\x00\x00\x08" or len(contents) < 4 + 4 * contents[3]:
         raise UserError(
             f"{path}: expected an idx file of unsigned bytes, which begins 00 00 08, got "
@@ -126,7 +128,7 @@ def read_cifar10(paths: Sequence[Path]) -> tuple[ByteArray, ByteArray]:
 
 
 def _idx_files(
-    mirrors: Sequence[str], sha256: Sequence[str], contents: Sequence[str] = ("",) * 4
+    mirrors: Sequence[str], sha256: Sequence[str], contents: Sequence[str]
 ) -> tuple[File, ...]:
     """The four files of a benchmark in the format of MNIST: images, labels; train, then test."""
     names = [
@@ -154,7 +156,6 @@ FASHION_MNIST = ImageSet(
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
-        # Computed from Debian's package.
         (
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -181,6 +182,12 @@ MNIST = ImageSet(
             "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+        (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
     ),
     read_idx_pairs,

@@ -25,7 +25,7 @@ def of_run(spec: RunSpec, net: Parameterization) -> dict[str, Any]:
         "optimizer": optimizer,
         "optimizer_options": canonical_json(spec.optimizer.options),
         "data_options": canonical_json(spec.data.options),
-        "learning_rate": spec.learning_rate,
+        "edge": spec.edge,
         "steps": spec.steps,
     }
 

@@ -6,16 +6,15 @@ import importlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from nup.data.datasets import Loader
 from nup.errors import UserError
 from nup.jobs import memory, provenance
 from nup.registry import plugin_files
-from nup.specs import InitSpec, PhaseSpec, canonical_json
 from nup.tables import store
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from nup.training.recorder import Records
 
 Tables = dict[str, "pyarrow.Table"]
-Net = TypeVar("Net", InitSpec, PhaseSpec)
 
 log = logging.getLogger("nup")
 
@@ -36,7 +34,9 @@ class Session:
 
     Without ``checkpoints`` or a ``job`` nothing is kept. Blocks are cut so that the process holds
     at most ``memory_mb``, if given. ``compiled`` lets compiled kernels take the steps that they
-    know. ``train`` is ``nup.training.loop.train`` unless another is given.
+    know. ``train`` is ``nup.training.loop.train`` unless another is given. ``loader`` keeps data
+    sets from block to block, and ``initial_sharpness`` λ_0 of the nets whose rates are in units of
+    the edge.
     """
 
     job: str = ""
@@ -46,6 +46,8 @@ class Session:
     train: Callable[..., Records] | None = None
     memory_mb: float | None = None
     compiled: bool = True
+    loader: Loader = field(default_factory=Loader)
+    initial_sharpness: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -108,12 +110,3 @@ def _check_plugins(job: Job[Any]) -> None:
                 f"job {job.id}: expected {entry!r} from a plug-in with digest {digest}, got "
                 f"{got or 'no plug-in'}; name its file by --plugin, or plan again if it has changed"
             )
-
-
-def by_data(nets: Sequence[Net]) -> list[list[Net]]:
-    """The nets of each data set."""
-
-    def key(net: Net) -> str:
-        return canonical_json(asdict(net.data))
-
-    return [list(group) for _, group in groupby(sorted(nets, key=key), key=key)]

@@ -61,7 +61,7 @@ class Kind(Generic[S]):
 
     def seconds(self, specs: Iterable[S], gflops: float) -> float:
         """Estimated time on one core that delivers ``gflops``, without the start of a process."""
-        return sum(costs.seconds(block, gflops) for block in costs.blocks(self.runs(specs)))
+        return costs.total_seconds(costs.blocks(self.runs(specs)), gflops)
 
     def code_digest(self, specs: Iterable[S]) -> str:
         """Digest of the code that computes the specifications."""

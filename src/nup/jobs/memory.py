@@ -121,7 +121,9 @@ def sizes_of(spec: RunSpec) -> Sizes:
 
 
 def _requires(spec: RunSpec, what: str) -> bool:
-    """Whether the schedule or an observable requires this to be measured."""
+    """Whether the rate, the schedule or an observable requires this to be measured."""
+    if what == SHARPNESS and spec.edge is not None:
+        return True
     asked = [SCHEDULES[spec.schedule.name].requires, *(each.requires for each in recorded(spec))]
     return what in asked
 
@@ -162,11 +164,16 @@ def job_bytes(blocks: Blocks) -> float:
     """Predicted peak memory of a process that trains these blocks one after the other."""
     peak = done = 0.0
     for block in blocks:
-        spec = block[0]
-        held = data_bytes(spec) + work_bytes(spec) + len(block) * run_bytes(spec)
-        peak = max(peak, done + held)
+        peak = max(peak, done + block_bytes(block))
         done += _table_bytes([block])
     return START_BYTES + max(peak, TABLE_COPIES * done)
+
+
+def block_bytes(block: Sequence[RunSpec]) -> float:
+    """Bytes that a block holds while it trains: its data, room to work in, and its runs."""
+    # Any of its runs may be in units of the edge.
+    spec = next((spec for spec in block if spec.edge is not None), block[0])
+    return data_bytes(block) + work_bytes(spec) + len(block) * run_bytes(spec)
 
 
 def requested_mb(blocks: Blocks) -> int:
@@ -188,14 +195,20 @@ def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
         raise _too_little(limit_mb, requested_mb(blocks), "the records of a job with these runs")
     pieces = []
     for block in blocks:
-        spec = block[0]
-        most = int((room - tables - data_bytes(spec) - work_bytes(spec)) // run_bytes(spec))
-        if most < 1:
-            what = f"a run of {spec.parameterization}, depth {spec.depth}, width {spec.width}"
-            raise _too_little(limit_mb, requested_mb([[spec]]), what)
-        size = math.ceil(len(block) / math.ceil(len(block) / most))
-        pieces += [list(block[start : start + size]) for start in range(0, len(block), size)]
+        pieces += _pieces(block, room - tables, limit_mb)
     return pieces
+
+
+def _pieces(block: Sequence[RunSpec], room: float, limit_mb: float) -> list[list[RunSpec]]:
+    """A block cut evenly into as few pieces as hold at most ``room`` bytes each."""
+    for count in range(1, len(block) + 1):
+        size = math.ceil(len(block) / count)
+        pieces = [list(block[start : start + size]) for start in range(0, len(block), size)]
+        if all(block_bytes(piece) <= room for piece in pieces):
+            return pieces
+    spec = block[0]
+    what = f"a run of {spec.parameterization}, depth {spec.depth}, width {spec.width}"
+    raise _too_little(limit_mb, requested_mb([[spec]]), what)
 
 
 def fits(blocks: Blocks, limit_mb: float | None) -> bool:
@@ -222,12 +235,19 @@ def _table_bytes(blocks: Blocks) -> float:
     )
 
 
-def data_bytes(spec: RunSpec) -> float:
-    """Bytes of the splits of a data set, as they are loaded and as they are trained on."""
-    d_in, d_out = datasets.dimensions(spec.data)
-    sizes = spec.data
-    samples = sizes.n_train + sizes.n_validation + sizes.n_test + sizes.n_probe
-    return float((8 + sizes_of(spec).item) * samples * (d_in + d_out))
+def data_bytes(block: Sequence[RunSpec]) -> float:
+    """Bytes of a block's data: the pool that its source holds, and the splits of every seed.
+
+    Splits are held as they are loaded and as they are trained on; where torch takes the steps of
+    runs with different ones, the training samples once more for every run.
+    """
+    spec = block[0]
+    sets = len({each.data.seed for each in block})
+    item = sizes_of(spec).item
+    found = datasets.pool_bytes(spec.data) + sets * costs.split_bytes(spec) * (1 + 8 / item)
+    if sets > 1 and not can_compile(spec):
+        found += len(block) * item * spec.data.n_train * sum(datasets.dimensions(spec.data))
+    return float(found)
 
 
 def peak_bytes() -> float:

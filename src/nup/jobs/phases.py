@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
-from nup.data import datasets
 from nup.jobs.columns import of_net
-from nup.jobs.execute import Session, Tables, by_data
+from nup.jobs.execute import Session, Tables
 from nup.phases import runs
 from nup.phases.diagram import measure
 from nup.specs import PhaseSpec
@@ -18,10 +18,12 @@ from nup.training import costs
 def execute(cells: Sequence[PhaseSpec], session: Session) -> Tables:
     """Find the lines of ``cells``, which may be of several data sets: the table ``phases``."""
     parts = []
-    for same_data in by_data(cells):
-        dataset = datasets.load(same_data[0].data)
-        found = measure(same_data, dataset, session.device, session.compiled)
-        parts.append(store.as_table("phases", describe(same_data, found)))
+    ordered = sorted(cells, key=lambda cell: (cell.cell_key, cell.seed))
+    for _, group in groupby(ordered, key=lambda cell: cell.cell_key):
+        same = list(group)
+        data = session.loader.by_seed(cell.data for cell in same)
+        found = measure(same, data, session.device, session.compiled)
+        parts.append(store.as_table("phases", describe(same, found)))
     return {"phases": store.concatenate("phases", parts)}
 
 

@@ -65,7 +65,7 @@ class Job(Generic[S]):
 
     def seconds(self, gflops: float = costs.GFLOPS) -> float:
         """Estimated wall time on one core, start of the process included."""
-        return costs.START_SECONDS + sum(costs.seconds(block, gflops) for block in self._blocks)
+        return costs.START_SECONDS + costs.total_seconds(self._blocks, gflops)
 
     def limit_minutes(self, gflops: float = costs.GFLOPS) -> int:
         """A time limit that is generous even where a machine is three times slower than thought."""

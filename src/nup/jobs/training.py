@@ -8,29 +8,24 @@ device.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nup.data import datasets
 from nup.jobs import entries, memory
 from nup.jobs.columns import of_run
 from nup.jobs.execute import Session, Tables
 from nup.jobs.progress import Progress
-from nup.specs import DataSpec, RunSpec, canonical_json, digest
+from nup.specs import RunSpec, digest
 from nup.tables import store
 from nup.tables.schema import RUNS
 from nup.training import costs
 from nup.training.backends.scope import can_compile
 
 if TYPE_CHECKING:
-    from nup.data.datasets import Dataset
     from nup.training.recorder import Records
 
 #: The tables that training leaves.
@@ -94,7 +89,12 @@ def _train(block: Sequence[RunSpec], session: Session, progress: Progress) -> Ta
     train = session.train or _default_train()
     began = time.perf_counter()
     records = train(
-        block, _dataset(block[0].data), session.device, progress.step, compiled=session.compiled
+        block,
+        session.loader.by_seed(spec.data for spec in block),
+        session.device,
+        progress.step,
+        compiled=session.compiled,
+        known=session.initial_sharpness,
     )
     elapsed = time.perf_counter() - began
     specs = {spec.id: spec for spec in block}
@@ -126,13 +126,3 @@ def _default_train() -> Callable[..., Records]:
     from nup.training.loop import train
 
     return train
-
-
-@lru_cache(maxsize=4)
-def _load(canonical: str) -> Dataset:
-    return datasets.load(DataSpec(**json.loads(canonical)))
-
-
-def _dataset(spec: DataSpec) -> Dataset:
-    """A data set, drawn once for consecutive blocks."""
-    return _load(canonical_json(asdict(spec)))

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from nup.data.datasets import Dataset
 from nup.phases import runs
 from nup.phases.runs import SHARPNESS, Kind
 from nup.phases.threshold_search import LINES, LOSS_MARGIN, SHARPNESS_MARGIN, Outcome, Search, rises
 from nup.specs import PhaseSpec, RunSpec
 from nup.training import costs
+from nup.training.batches import Data
 from nup.training.loop import train
 from nup.training.recorder import Columns
 
@@ -32,17 +32,17 @@ _OF_WHOLE_RUNS = tuple(line for line in LINES if line != "sharpness")
 
 
 def measure(
-    specs: Sequence[PhaseSpec], dataset: Dataset, device: str = "cpu", compiled: bool = True
+    specs: Sequence[PhaseSpec], data: Data, device: str = "cpu", compiled: bool = True
 ) -> dict[str, list[Any]]:
     """Columns of the table ``phases`` but those of the net, one row per specification and line.
 
-    Specifications share a data set and may come in any order. A net's numbers do not depend on the
-    others beyond the rounding of batched products.
+    Specifications may come in any order, and share their ``data`` but for its seed. A net's
+    numbers do not depend on the others beyond the rounding of batched products.
     """
     columns: dict[str, list[Any]] = {}
     ordered = sorted(specs, key=lambda spec: (spec.cell_key, spec.seed))
     for _, group in groupby(ordered, key=lambda spec: spec.cell_key):
-        for row in _Cell(list(group), dataset, device, compiled).rows():
+        for row in _Cell(list(group), data, device, compiled).rows():
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
     return columns
@@ -51,11 +51,9 @@ def measure(
 class _Cell:
     """The seeds of one net, searched together."""
 
-    def __init__(
-        self, specs: list[PhaseSpec], dataset: Dataset, device: str, compiled: bool
-    ) -> None:
+    def __init__(self, specs: list[PhaseSpec], data: Data, device: str, compiled: bool) -> None:
         self.specs, self.early = specs, specs[0].early
-        self.dataset, self.device, self.compiled = dataset, device, compiled
+        self.data, self.device, self.compiled = data, device, compiled
         self.ladder = runs.ladder(specs[0])
         self.column = SHARPNESS[specs[0].sharpness][1]
         self.sharpness = self._initial_sharpness()
@@ -149,7 +147,7 @@ class _Cell:
         size = costs.GPU_BLOCK_BYTES if self.device.startswith("cuda") else costs.BLOCK_BYTES
         found: dict[str, Record] = {}
         for block in costs.blocks(specs, size):
-            records = train(block, self.dataset, self.device, compiled=self.compiled)
+            records = train(block, self.data, self.device, compiled=self.compiled)
             for row, run_id in enumerate(records.runs["run_id"]):
                 mine = records.steps["run_id"] == run_id
                 found[str(run_id)] = (

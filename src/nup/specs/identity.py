@@ -35,11 +35,17 @@ class Specification:
     #: Fields that are specifications themselves.
     NESTED: ClassVar[Mapping[str, Any]] = {}
     #: Fields in which specifications may differ that are computed together, and options therein.
-    APART: ClassVar[tuple[str, ...]] = ("seed",)
+    APART: ClassVar[tuple[str, ...]] = ("seed", "data.seed")
+    #: Fields that came later: left out where they are None, so that earlier ids stay as they are.
+    LATER: ClassVar[tuple[str, ...]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, ready for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        for name in self.LATER:
+            if values[name] is None:
+                del values[name]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -65,5 +71,5 @@ class Specification:
         values = self.to_dict()
         for name in self.APART:
             owner, _, key = name.rpartition(".")
-            del (values[owner] if owner else values)[key]
+            (values[owner] if owner else values).pop(key, None)
         return canonical_json(values)

@@ -11,6 +11,8 @@ from typing import Any
 class DataSpec:
     """A data set with its split; ``seed`` fixes the split (and the draw, if it is synthetic).
 
+    Where a study says ``{seed: run}``, that is the seed of each run.
+
     ``contents`` is the digest of the files that the set is read from, where these are the user's
     own; empty where the files are pinned or there are none. ``nup.data.datasets.resolve`` fills it
     in.

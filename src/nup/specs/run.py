@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
-from nup.specs.identity import Specification
+from nup.specs.identity import Specification, canonical_json
 from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
 
 #: Divergence rule: a run whose loss is not finite, or exceeds this multiple of the larger of its
@@ -29,7 +30,8 @@ class RunSpec(Specification):
     (``"nup(r=2)"``) whose parameter count a constant width was chosen to match.
     ``record`` says every how many steps each observable is recorded; those that it does not name
     are not recorded. The first step and the final state are recorded in any case.
-    ``learning_rate`` is None for schedules that set the rate from what they measure.
+    ``learning_rate`` is None for schedules that set the rate from what they measure, and where the
+    rate is given as ``edge``: c = η λ_0, in units of what λ_0 allows (``nup.training.edge``).
     ``plugins`` are the registry entries of the run that come from plug-ins
     (``"schedule mine"``), with the digests of their files.
     """
@@ -40,7 +42,28 @@ class RunSpec(Specification):
         "optimizer": OptimizerSpec,
     }
     #: Runs that differ in these alone have equal shapes and measurements: they train as one stack.
-    APART: ClassVar[tuple[str, ...]] = ("learning_rate", "seed", "schedule.options")
+    APART: ClassVar[tuple[str, ...]] = (
+        "learning_rate",
+        "edge",
+        "seed",
+        "data.seed",
+        "schedule.options",
+    )
+    LATER: ClassVar[tuple[str, ...]] = ("edge",)
+    #: Fields that say which net starts where: what λ_0 depends on.
+    START: ClassVar[tuple[str, ...]] = (
+        "data",
+        "parameterization",
+        "depth",
+        "width",
+        "activation",
+        "seed",
+        "options",
+        "base_width",
+        "weight_variance",
+        "loss",
+        "dtype",
+    )
 
     experiment: str
     data: DataSpec
@@ -62,8 +85,15 @@ class RunSpec(Specification):
     record: Mapping[str, int] = field(default_factory=dict)
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     plugins: Mapping[str, str] = field(default_factory=dict)
+    edge: float | None = None
 
     @property
     def stack_key(self) -> str:
         """Runs with equal keys train as one stack."""
         return self.group_key
+
+    @cached_property
+    def start_key(self) -> str:
+        """Equal for runs that start as the same net on the same data."""
+        values = asdict(self)
+        return canonical_json({name: values[name] for name in self.START})

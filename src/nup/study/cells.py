@@ -13,16 +13,15 @@ from nup.data import datasets
 from nup.data.sources import SOURCES
 from nup.networks.activations import activation
 from nup.networks.parameterization import Parameterization, matched_width, parameterization
-from nup.specs import DataSpec
 from nup.study.models import ParameterizationEntry, Shapes
-from nup.study.values import Named
+from nup.study.values import Named, StudyData
 
 
 @dataclass(frozen=True)
 class Cell:
     """One kind of net on one data set: what an ``InitSpec`` and a ``RunSpec`` have in common."""
 
-    data: DataSpec
+    data: StudyData
     net: Parameterization
     entry: ParameterizationEntry
     width: int
@@ -31,11 +30,10 @@ class Cell:
     activation: str
     weight_variance: float
 
-    @property
-    def shared(self) -> dict[str, Any]:
-        """Fields that both specifications have."""
+    def shared(self, seed: int) -> dict[str, Any]:
+        """Fields that both specifications have, of a run with this seed."""
         return {
-            "data": self.data,
+            "data": self.data.drawn_by(seed),
             "parameterization": self.net.name,
             "options": dict(self.net.options),
             "depth": self.net.depth,
@@ -43,6 +41,7 @@ class Cell:
             "base_width": self.base_width,
             "activation": self.activation,
             "weight_variance": self.weight_variance,
+            "seed": seed,
         }
 
 
@@ -85,7 +84,7 @@ def combinations(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(options, choice, strict=True)) for choice in product(*values)]
 
 
-def _with_paths(spec: DataSpec, folder: Path) -> DataSpec:
+def _with_paths(spec: StudyData, folder: Path) -> StudyData:
     """The data set with paths that are relative to the study's ``folder`` as paths from here."""
     files = [key for key, option in SOURCES[spec.name].options.items() if option.file]
     found = {

@@ -38,7 +38,7 @@ SECTIONS: tuple[tuple[type[BaseModel], str, type[BaseModel] | None], ...] = (
     (ParameterizationEntry, "An entry of `parameterization`", None),
     (ScheduleEntry, "An entry of `schedule`", None),
     (OptimizerEntry, "An entry of `optimizer`", None),
-    (Octaves, "`learning_rate: {log2: …}`", None),
+    (Octaves, "`learning_rate: {log2: …}` or `{edge: …}`", None),
     (Initialization, "An entry of `initialization`, beside settings of nets", Shapes),
     (PhaseDiagram, "An entry of `phase_diagrams`, beside settings of nets", Shapes),
     (CriticalRates, "`log2_c` of a phase diagram", None),

@@ -34,7 +34,8 @@ from nup.study.models import (
     Study,
     merged,
 )
-from nup.training import optimizers, schedules
+from nup.study.values import EdgeRate
+from nup.training import edge, optimizers, schedules
 from nup.training.observables import cadences
 from nup.training.schedules import SCHEDULES
 
@@ -71,7 +72,7 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
             for cell, seed in product(cells(settings, path), settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
-                net = InitSpec(experiment=name, seed=seed, kernel=settings.kernel, **cell.shared)
+                net = InitSpec(experiment=name, kernel=settings.kernel, **cell.shared(seed))
                 spec = entries.with_plugins(net)
                 found[spec.id] = spec
     return found
@@ -109,8 +110,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
     for cell, seed in product(cells(settings, path), settings.seeds):
         spec = PhaseSpec(
             experiment=name,
-            **cell.shared,
-            seed=seed,
+            **cell.shared(seed),
             matched_to=cell.matched_to,
             steps=settings.steps,
             early=settings.early,
@@ -140,17 +140,18 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
     axes = product(cells(settings, path), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
-        shared = cell.shared
+        shared = cell.shared(seed)
         for rate in _rates(entry, schedule, optimizer_entry, cell.entry, settings):
             spec = RunSpec(
                 **common,
                 **shared,
                 schedule=schedule,
                 optimizer=optimizer,
-                learning_rate=rate,
-                seed=seed,
+                learning_rate=None if isinstance(rate, EdgeRate) else rate,
+                edge=float(rate) if isinstance(rate, EdgeRate) else None,
                 matched_to=cell.matched_to,
             )
+            edge.check(spec)
             optimizers.check(spec, cell.net.lr_factors)
             yield entries.with_plugins(spec)
 
@@ -192,10 +193,7 @@ def _rates(
     inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
     if not SCHEDULES[spec.name].takes_learning_rate:
         inherited = None
-    rates: Sequence[float | None] = entry.learning_rate or inherited or [None]
-    for rate in rates:
-        schedules.check(spec, rate, settings.loss)
-    return rates
+    return entry.learning_rate or inherited or [None]
 
 
 def _check_batch(batch_size: int | None, spec: DataSpec) -> None:

@@ -141,7 +141,10 @@ class Settings(Shapes):
         default=None, description="name, or `{name, learning_rate, …options}`; an axis"
     )
     learning_rate: Rates | None = Field(
-        default=None, description="rates, or `{log2: {from: -6, to: 2, per_octave: 2}}`; an axis"
+        default=None,
+        description="rates η, or `{log2: {from: -6, to: 2, per_octave: 2}}`; or in units of the "
+        "edge, c = η λ_0: `{edge: [0.5, 1, 2]}`, `{edge: {from: -2, to: 2, per_octave: 2}}`; "
+        "an axis",
     )
     steps: PositiveInt | None = Field(default=None, description="length of a run")
     loss: Loss | None = Field(default=None, description="`mse` or `cross_entropy`")

@@ -86,7 +86,7 @@ FLAGS = (
 )
 
 #: What the summary is grouped by: everything but the seed.
-GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate"]
+GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate", "edge"]
 
 
 def given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -157,7 +157,10 @@ def _leave_out_curvature(values: dict[str, Any]) -> None:
 
 def summary(table: pyarrow.Table) -> str:
     """A line per configuration: how many seeds stayed stable, and medians over the seeds."""
-    frame = table.to_pandas().sort_values(GROUPS)
+    frame = table.to_pandas()
+    # In units of the edge every seed has an η of its own.
+    frame["learning_rate"] = frame["learning_rate"].mask(frame["edge"].notna())
+    frame = frame.sort_values(GROUPS)
     groups = frame.groupby(GROUPS, dropna=False, sort=False)
     lines = groups.agg(
         seeds=("seed", "size"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    WrapValidator,
     model_validator,
 )
 
@@ -26,9 +28,27 @@ DATA_KEYS = {
     "n_validation": "validation samples",
     "n_test": "test samples",
     "n_probe": "samples of the probe set",
-    "seed": "seed of the split, and of the draw if the set is synthetic",
+    "seed": "seed of the split, and of the draw if the set is synthetic; `run`: that of each run",
     "options": "options of the set",
 }
+#: The seed of a data set that every run draws by its own seed.
+BY_RUN = "run"
+
+
+@dataclass(frozen=True)
+class StudyData(DataSpec):
+    """A data set of a study; ``by_run``: split and draw follow the seed of each run."""
+
+    by_run: bool = False
+
+    def drawn_by(self, seed: int) -> DataSpec:
+        """The data set of a run with this seed."""
+        values = {field.name: getattr(self, field.name) for field in fields(DataSpec)}
+        return DataSpec(**{**values, "seed": seed} if self.by_run else values)
+
+
+class EdgeRate(float):
+    """A learning rate in units of the edge: c = η λ_0."""
 
 
 def _as_list(value: Any) -> Any:
@@ -56,13 +76,27 @@ def _seeds(value: Any) -> Any:
     return value
 
 
-def _learning_rates(value: Any) -> Any:
-    """Rates as given, or ``{log2: {from, to, per_octave}}``: evenly spaced powers of 2."""
+def _learning_rates(value: Any, numbers: Callable[[Any], list[float]]) -> list[float]:
+    """Rates η as given or ``{log2: …}``; or c = η λ_0, as ``{edge: …}`` with c or octaves of c."""
     if not isinstance(value, Mapping):
-        return _as_list(value)
-    if list(value) != ["log2"]:
-        raise ValueError("expected rates, or {log2: {from: -6, to: 2, per_octave: 2}}")
-    octaves = Octaves.model_validate(value["log2"])
+        return numbers(_as_list(value))
+    if list(value) == ["log2"]:
+        return numbers(_powers(value["log2"]))
+    if list(value) == ["edge"]:
+        c = value["edge"]
+        return [
+            EdgeRate(each)
+            for each in numbers(_powers(c) if isinstance(c, Mapping) else _as_list(c))
+        ]
+    raise ValueError(
+        "expected rates, {log2: {from: -6, to: 2, per_octave: 2}}, or rates in units of the edge: "
+        "{edge: [0.5, 1, 2]}, {edge: {from: -2, to: 2, per_octave: 2}}"
+    )
+
+
+def _powers(value: Any) -> list[float]:
+    """Evenly spaced powers of 2 from ``{from, to, per_octave}``."""
+    octaves = Octaves.model_validate(value)
     first = math.ceil(octaves.start * octaves.per_octave)
     last = math.floor(octaves.to * octaves.per_octave)
     # 12 significant digits: the same rates, and so the same run ids, whatever the platform's pow.
@@ -70,11 +104,16 @@ def _learning_rates(value: Any) -> Any:
 
 
 def _data(value: Any) -> Any:
-    """Data sets, each a name or a mapping of the fields of ``DataSpec``."""
+    """Data sets, each a name or a mapping of the fields of ``DataSpec``; ``seed`` may be `run`."""
     entries = [{"name": item} if isinstance(item, str) else item for item in _as_list(value)]
-    return [
-        item if isinstance(item, DataSpec) else _only(item, list(DATA_KEYS)) for item in entries
-    ]
+    return [item if isinstance(item, StudyData) else _data_set(item) for item in entries]
+
+
+def _data_set(value: Any) -> dict[str, Any]:
+    values = dict(_only(value, list(DATA_KEYS)))
+    if values.get("seed") == BY_RUN:
+        values |= {"seed": 0, "by_run": True}
+    return values
 
 
 def _activations(value: Any) -> Any:
@@ -101,7 +140,7 @@ class Strict(BaseModel):
 
 
 class Octaves(Strict):
-    """Learning rates 2^from … 2^to in steps of 1/per_octave octaves."""
+    """Learning rates, or values of c = η λ_0: 2^from … 2^to in steps of 1/per_octave octaves."""
 
     start: float = Field(alias="from", description="log2 of the least rate")
     to: float = Field(description="log2 of the largest rate")
@@ -117,9 +156,9 @@ class Octaves(Strict):
 AsList = BeforeValidator(_as_list)
 Nonempty = Field(min_length=1)
 Counts = Annotated[list[PositiveInt], AsList, Nonempty]
-Rates = Annotated[list[PositiveFloat], BeforeValidator(_learning_rates), Nonempty]
+Rates = Annotated[list[PositiveFloat], Nonempty, WrapValidator(_learning_rates)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seeds), Nonempty]
-Data = Annotated[list[DataSpec], BeforeValidator(_data), Nonempty]
+Data = Annotated[list[StudyData], BeforeValidator(_data), Nonempty]
 Activations = Annotated[list[str], BeforeValidator(_activations), Nonempty]
 Record = Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_record)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,19 +64,22 @@ class Context:
         return self.stack.weights(self.state.displacement)
 
     @property
-    def inputs(self) -> dict[str, Tensor]:
-        """Inputs [n, m_0] of each split: train, validation, test, probe."""
-        return self.stack.data.inputs
+    def inputs(self) -> Mapping[str, Tensor]:
+        """Inputs of each split: train, validation, test, probe. [n, m_0]
+
+        [E, n, m_0] where members draw their data by different seeds; so targets and labels.
+        """
+        return self.stack.data.of_members(self.state.members, "inputs")
 
     @property
-    def targets(self) -> dict[str, Tensor]:
-        """Targets [n, m_l] of each split, one-hot for cross-entropy."""
-        return self.stack.data.targets
+    def targets(self) -> Mapping[str, Tensor]:
+        """Targets of each split, one-hot for cross-entropy. [n, m_l] or [E, n, m_l]"""
+        return self.stack.data.of_members(self.state.members, "targets")
 
     @property
-    def labels(self) -> dict[str, Tensor]:
-        """Classes [n] of each split; empty for a regression."""
-        return self.stack.data.labels
+    def labels(self) -> Mapping[str, Tensor]:
+        """Classes of each split; empty for a regression. [n] or [E, n]"""
+        return self.stack.data.of_members(self.state.members, "labels")
 
     @cached_property
     def probe(self) -> ForwardPass:
@@ -93,8 +97,7 @@ class Context:
     def outputs(self, split: str) -> Tensor:
         """f on a split. [E, n, m_l]"""
         if split not in self._outputs:
-            found = self.backend.outputs(self.state.parameters, self.inputs[split])
-            self._outputs[split] = found
+            self._outputs[split] = self.backend.outputs(self.state, split)
         return self._outputs[split]
 
     @cached_property
@@ -104,6 +107,6 @@ class Context:
         factors = parameters.new_tensor(stack.network.parameterization.lr_factors)
         if stack.scaling.rule is None:
             return factors.expand(len(parameters), -1)
-        objective = stack.objective(self.batch)
+        objective = stack.objective(self.state.members, self.batch)
         passed = stack.backpropagate(parameters, objective)
         return factors * stack.scales(passed, objective.inputs, self.state, self.step)

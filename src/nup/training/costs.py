@@ -30,6 +30,8 @@ PASS_OVERHEAD = 8e-5
 ELEMENT_SECONDS = 2.5e-9
 #: What one core delivers in the matrix products of training, where a study says nothing else.
 GFLOPS = 120.0
+#: Passes over all training data that finding λ_0 takes, for rates in units of the edge.
+EDGE_PASSES = 24.0
 #: Seconds to start a process, import torch and draw the data.
 START_SECONDS = 4.0
 
@@ -83,16 +85,31 @@ def run_cost(spec: RunSpec) -> RunCost:
 def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[list[RunSpec]]:
     """Runs in blocks that train together: of one ``stack_key``, evenly cut to ``block_bytes``.
 
-    Blocks and the runs in them come in an order that does not depend on the order given.
+    Blocks and the runs in them come in an order that does not depend on the order given. Runs of
+    one seed stand side by side: they share their data and λ_0.
     """
-    keyed = sorted(((spec.stack_key, spec.id, spec) for spec in specs), key=lambda item: item[:2])
+    keyed = sorted(
+        ((spec.stack_key, spec.data.seed, spec.seed, spec.id, spec) for spec in specs),
+        key=lambda item: item[:4],
+    )
     cut = []
     for _, items in groupby(keyed, key=lambda item: item[0]):
-        stack = [spec for _, _, spec in items]
-        count = math.ceil(len(stack) / max(1, int(block_bytes // run_cost(stack[0]).state_bytes)))
+        stack = [item[-1] for item in items]
+        sets = len({spec.data.seed for spec in stack})
+        share = split_bytes(stack[0]) * sets / len(stack) if sets > 1 else 0.0
+        room = int(block_bytes // (run_cost(stack[0]).state_bytes + share))
+        count = math.ceil(len(stack) / max(1, room))
         size = math.ceil(len(stack) / count)
         cut += [stack[start : start + size] for start in range(0, len(stack), size)]
     return cut
+
+
+def split_bytes(spec: RunSpec) -> float:
+    """Bytes of the splits of a data set as they are trained on."""
+    d_in, d_out = datasets.dimensions(spec.data)
+    data = spec.data
+    samples = data.n_train + data.n_validation + data.n_test + data.n_probe
+    return float((8 if spec.dtype == "float64" else 4) * samples * (d_in + d_out))
 
 
 def seconds(block: Sequence[RunSpec], gflops: float = GFLOPS) -> float:
@@ -100,9 +117,33 @@ def seconds(block: Sequence[RunSpec], gflops: float = GFLOPS) -> float:
 
     Runs that diverge leave early, so it is nearer to the most than to the mean.
     """
-    cost = run_cost(block[0])
-    arithmetic = cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
-    return PASS_OVERHEAD * cost.passes * block[0].depth + len(block) * arithmetic
+    return total_seconds([block], gflops)
+
+
+def total_seconds(blocks: Iterable[Sequence[RunSpec]], gflops: float = GFLOPS) -> float:
+    """Estimated time to train blocks in one process, where equal nets share their λ_0."""
+    total, known = 0.0, set[str]()
+    for block in blocks:
+        cost, depth = run_cost(block[0]), block[0].depth
+        total += PASS_OVERHEAD * cost.passes * depth + len(block) * _arithmetic(cost, gflops)
+        wanted = {spec.start_key for spec in block if spec.edge is not None} - known
+        if wanted:
+            known |= wanted
+            cost = edge_cost(block[0])
+            total += PASS_OVERHEAD * cost.passes * depth + len(wanted) * _arithmetic(cost, gflops)
+    return total
+
+
+def edge_cost(spec: RunSpec) -> RunCost:
+    """Cost of finding λ_0 of one net, as often as there are seeds."""
+    net, full = network(spec), spec.data.n_train
+    passes = EDGE_PASSES * full
+    return RunCost(EDGE_PASSES, 6.0 * net.n_parameters * passes, sum(net.widths[1:]) * passes, 0.0)
+
+
+def _arithmetic(cost: RunCost, gflops: float) -> float:
+    """Seconds of what grows with the sizes of a run."""
+    return cost.flops / (1e9 * gflops) + ELEMENT_SECONDS * cost.elements
 
 
 def _times(cadence: int, steps: int) -> int:

@@ -8,21 +8,21 @@ and Taylor coefficients where due, the schedule's η_t, and the update W_k ← W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nup.data.datasets import Dataset
 from nup.errors import UserError
 from nup.specs import DIVERGENCE_RATIO, RunSpec
-from nup.training import operations, stack
+from nup.training import edge, operations, stack
 from nup.training.backends import Backend, Segment, Sums
 from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
 from nup.training.backends.torch import TorchBackend
+from nup.training.batches import Data
 from nup.training.context import Context
 from nup.training.observables import (
     HESSIAN,
@@ -45,10 +45,11 @@ Progress = Callable[[int, int, int], None]
 
 def train(
     specs: Sequence[RunSpec],
-    dataset: Dataset,
+    data: Data,
     device: str = "cpu",
     progress: Progress | None = None,
     compiled: bool = True,
+    known: MutableMapping[str, float] | None = None,
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
@@ -56,33 +57,39 @@ def train(
 
     Args:
         specs: the runs.
-        dataset: what they are trained on.
+        data: what they are trained on; by seed, where runs draw their data by different ones.
         device: where torch computes.
         progress: told after every segment.
         compiled: whether compiled kernels may take the steps that they can; without, all are taken
             by torch on stacks. The two differ in rounding alone.
+        known: λ_0 of nets at their start that are known already, by ``RunSpec.start_key``. Those
+            measured for rates in units of the edge are added.
 
     Raises:
         UserError: a schedule, loss or batch size that does not fit.
     """
     if len({spec.stack_key for spec in specs}) != 1:
         raise UserError(
-            "runs of one stack must differ in learning rate, seed and schedule options alone"
+            "runs of one stack must differ in learning rate, seeds and schedule options alone"
         )
     with torch.no_grad():
-        made, state = stack.make(specs, dataset, device)
+        made, state = stack.make(specs, data, device)
         kernels = compiled and can_compile(specs[0], device)
-        return _Training(made, NumbaBackend(made) if kernels else TorchBackend(made), specs).run(
-            state, progress
-        )
+        backend: Backend = NumbaBackend(made) if kernels else TorchBackend(made)
+        rates = edge.learning_rates(specs, backend, state, {} if known is None else known)
+        given = torch.tensor(rates, dtype=torch.float64).to(state.parameters)
+        training = _Training(made, backend, specs, rates)
+        return training.run(state._replace(learning_rate=given), progress)
 
 
 class _Training:
     """One stack on its way through the steps."""
 
-    def __init__(self, made: Stack, backend: Backend, specs: Sequence[RunSpec]) -> None:
+    def __init__(
+        self, made: Stack, backend: Backend, specs: Sequence[RunSpec], rates: Sequence[float]
+    ) -> None:
         self._stack, self._backend, self._steps = made, backend, specs[0].steps
-        self._recorder = Recorder(specs, backend.name)
+        self._recorder = Recorder(specs, rates, backend.name)
         self._observables = recorded(made.spec)
         self._rows = {step for table in ("steps", "layers") for step in rows(made.spec, table)}
 
@@ -99,7 +106,7 @@ class _Training:
             context = self._context(state, self._steps, torch.empty(len(state.members), 0))
             final = held_out(context, ("train", "validation", "test"))
             self._recorder.put_final(state.members, final)
-        return self._recorder.records(self._stack.null_loss)
+        return self._recorder.records(self._stack.null_losses.numpy())
 
     def _take(self, segment: Segment, state: State) -> State:
         """One segment: measure, advance, record, drop."""
@@ -116,8 +123,10 @@ class _Training:
         )
         state = state._replace(flops=torch.from_numpy(after).to(state.flops))
         if first == 0:  # the first loss sets the limit
-            loss = torch.from_numpy(sums.loss[:, 0]).to(state.limit)
-            state = state._replace(limit=DIVERGENCE_RATIO * loss.clamp_min(self._stack.null_loss))
+            loss = torch.from_numpy(sums.loss[:, 0])
+            least = self._stack.null_losses[members.cpu()]
+            limit = DIVERGENCE_RATIO * loss.clamp_min(least)
+            state = state._replace(limit=limit.to(state.limit))
         self._recorder.put(segment, members, sums, flops, measured)
         return self._survivors(state, sums, segment)
 

@@ -31,8 +31,9 @@ class Records:
 class Recorder:
     """Collects what is found of a stack; members are named by their index at the start."""
 
-    def __init__(self, specs: Sequence[RunSpec], backend: str) -> None:
+    def __init__(self, specs: Sequence[RunSpec], rates: Sequence[float], backend: str) -> None:
         self._specs, self._backend = specs, backend
+        self._rates = np.array(rates, np.float64)  # η given to the schedule [E]
         spec, members = specs[0], len(specs)
         self._steps = spec.steps
         self._cadences = {name: cadence(spec, name) for name in OBSERVABLES}
@@ -156,8 +157,8 @@ class Recorder:
             column = self._final.setdefault(name, np.full(len(self._specs), np.nan))
             column[members.cpu().numpy()] = tensor.to("cpu", torch.float64).numpy()
 
-    def records(self, null_loss: float) -> Records:
-        """The three tables' columns."""
+    def records(self, null_loss: Array) -> Records:
+        """The three tables' columns, given the loss of the constant predictor. [E]"""
         ids = np.array([spec.id for spec in self._specs])
         last = np.array(
             [self._diverged.get(member, (self._steps + 1, ""))[0] - 1 for member in range(len(ids))]
@@ -168,7 +169,7 @@ class Recorder:
             layers=_flatten(ids, last, self._rows["layers"], self._values["layers"]),
         )
 
-    def _summary(self, null_loss: float, last: Array) -> Columns:
+    def _summary(self, null_loss: Array, last: Array) -> Columns:
         members = range(len(self._specs))
         finished = np.array([member not in self._diverged for member in members])
         late = self._losses[self._steps - self._steps // 10 :]
@@ -188,7 +189,8 @@ class Recorder:
             "status": np.where(finished, "ok", "diverged"),
             "last_step": last,
             "reason": np.array([self._diverged.get(member, (0, ""))[1] for member in members]),
-            "null_loss": np.full(len(members), null_loss),
+            "learning_rate": self._rates,
+            "null_loss": null_loss,
             "initial_loss": self._losses[0],
             "max_loss": np.fmax.reduce(self._losses, axis=0),
             "min_loss": np.fmin.reduce(self._losses, axis=0),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nup.curvature.lanczos import start_vectors
-from nup.data.datasets import Dataset
 from nup.errors import UserError
 from nup.networks.activations import activation
 from nup.networks.derivatives import Objective, Pass, backpropagate
@@ -18,12 +18,12 @@ from nup.networks.losses import LOSSES, Loss
 from nup.networks.mlp import Network, initial_parameters, layer_views
 from nup.networks.parameterization import net_of
 from nup.specs import RunSpec
-from nup.training import optimizers
-from nup.training.batches import TrainingData
+from nup.training import edge, optimizers
+from nup.training.batches import Data, TrainingData, chosen
 from nup.training.observables import HESSIAN, recorded
 from nup.training.optimizers import OPTIMIZERS, Optimizer
 from nup.training.scalings import COTANGENTS, SCALINGS, Scaling, Signals, clipped
-from nup.training.schedules import SCHEDULES, Schedule, check, member_options
+from nup.training.schedules import SCHEDULES, Schedule, member_options
 from nup.training.state import State
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -41,21 +41,19 @@ class Stack:
     scaling: Scaling
     optimizer: Optimizer
 
-    @property
-    def null_loss(self) -> float:
-        """Loss of the constant predictor."""
-        return self.loss.null_value(self.data.targets["train"])
+    @cached_property
+    def null_losses(self) -> Tensor:
+        """Loss of the constant predictor, of every member at the start. [E]"""
+        of_sets = [self.loss.null_value(each.targets["train"]) for each in self.data.sets]
+        return torch.tensor(of_sets, dtype=torch.float64)[self.data.set_of]
 
     def weights(self, parameters: Tensor) -> list[Tensor]:
         """W_k as views of parameters [E, N]. [E, m_k, m_{k-1}]"""
         return layer_views(parameters, self.network.parameterization.widths)
 
-    def objective(self, batch: Tensor | None = None) -> Objective:
-        """The loss on all training samples, or on a ``batch`` of indices [E, n] if not empty."""
-        inputs, targets = self.data.inputs["train"], self.data.targets["train"]
-        if batch is not None and batch.shape[1]:
-            inputs, targets = inputs[batch], targets[batch]
-        return Objective(self.network, self.loss, inputs, targets)
+    def objective(self, members: Tensor, batch: Tensor | None = None) -> Objective:
+        """The loss of ``members`` on all training samples, or on a ``batch`` [E, n] of indices."""
+        return Objective(self.network, self.loss, *self.data.batch(members, batch))
 
     def backpropagate(self, parameters: Tensor, objective: Objective) -> Pass:
         """Forward and backward pass, with the cotangents if the gradient scaling requires them."""
@@ -83,7 +81,7 @@ class Stack:
         return Signals(passed.gradients, features, passed.cotangents, factors, options)
 
 
-def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack, State]:
+def make(specs: Sequence[RunSpec], data: Data, device: str) -> tuple[Stack, State]:
     """The stack of runs of one ``stack_key``, and the state in which they start.
 
     Raises:
@@ -91,7 +89,8 @@ def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack
     """
     spec = specs[0]
     for each in specs:
-        check(each.schedule, each.learning_rate, each.loss)
+        edge.check(each)
+    dataset = chosen(data, spec.data.seed)
     shape = net_of(spec, dataset.d_in, dataset.d_out)
     network = Network(shape, activation(spec.activation))
     if spec.dtype not in DTYPES:
@@ -99,12 +98,12 @@ def make(specs: Sequence[RunSpec], dataset: Dataset, device: str) -> tuple[Stack
     optimizers.check(spec, shape.lr_factors)
     seeds = [each.seed for each in specs]
     parameters = initial_parameters(shape, seeds, spec.weight_variance, DTYPES[spec.dtype], device)
-    data = TrainingData(spec, seeds, dataset, parameters)
+    tensors = TrainingData(specs, data, parameters)
     stack = Stack(
         spec,
         network,
         LOSSES[spec.loss](),
-        data,
+        tensors,
         SCHEDULES[spec.schedule.name],
         SCALINGS[spec.schedule.gradient_scaling],
         OPTIMIZERS[spec.optimizer.name],
@@ -117,7 +116,6 @@ def _initial_state(stack: Stack, specs: Sequence[RunSpec], parameters: Tensor) -
         return torch.tensor(values, dtype=torch.float64).to(parameters)
 
     members, seeds = len(specs), [spec.seed for spec in specs]
-    rates = [np.nan if spec.learning_rate is None else spec.learning_rate for spec in specs]
     options = member_options([spec.schedule for spec in specs])
     outputs = stack.data.samples * stack.network.parameterization.widths[-1]
     with_hessian = any(each.requires == HESSIAN for each in recorded(stack.spec))
@@ -127,7 +125,7 @@ def _initial_state(stack: Stack, specs: Sequence[RunSpec], parameters: Tensor) -
         parameters=parameters,
         displacement=torch.zeros_like(parameters),
         moments=tuple(torch.zeros_like(parameters) for _ in range(stack.optimizer.moments)),
-        learning_rate=numbers(rates),
+        learning_rate=numbers([np.nan] * members),  # until λ_0 is known: ``nup.training.edge``
         options={name: numbers(values) for name, values in options.items()},
         previous=numbers([np.nan] * members),
         limit=numbers([np.inf] * members),

@@ -42,16 +42,21 @@ class Samples:
             outputs = int(self.labels.max()) + 1
         else:
             outputs = self.targets.shape[1]
-        return Shape(self.inputs.shape[1], outputs, len(self.inputs), self.test_size)
+        rows, d_in = self.inputs.shape
+        return Shape(d_in, outputs, rows, self.test_size, self.inputs.itemsize)
 
 
 class Shape(NamedTuple):
-    """Sizes of a pool: coordinates of an input, outputs, samples, and samples of its test set."""
+    """Sizes of a pool: coordinates of an input, outputs, samples, and samples of its test set.
+
+    ``item`` is how many bytes a coordinate takes.
+    """
 
     d_in: int
     d_out: int
     size: int
     test_size: int = 0
+    item: int = 8
 
 
 Pool = Callable[[Options, int], Samples]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,11 @@ def digits(options: Options, seed: int) -> Samples:  # noqa: ARG001
     Raises:
         UserError: scikit-learn is not installed.
     """
+    return _read()
+
+
+@lru_cache(maxsize=1)  # one pool serves all splits
+def _read() -> Samples:
     # Its file is read as ``load_digits`` does, without importing the package: that takes longer
     # than all else a small job does before it trains.
     package = find_spec("sklearn")

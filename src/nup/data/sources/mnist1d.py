@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,10 +27,15 @@ def mnist1d(options: Options, seed: int) -> Samples:  # noqa: ARG001
 
     So the pool is the same for every ``DataSpec.seed``, which only chooses the split.
     """
+    return _made(options["samples"])
+
+
+@lru_cache(maxsize=1)  # one pool serves all splits
+def _made(samples: int) -> Samples:
     from mnist1d.data import get_dataset_args, make_dataset
 
     arguments = get_dataset_args()
-    arguments.num_samples = options["samples"]
+    arguments.num_samples = samples
     # The package seeds and draws from the global generators: leave them as they were.
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -70,7 +71,7 @@ class Backend(Protocol):
     """Takes the steps of one stack.
 
     ``longest`` is how many steps a segment may have. ``advance`` takes over the tensors of the
-    state that it is given, which is not to be used afterwards.
+    state that it is given, which is not to be used afterwards; the others leave it as it is.
     """
 
     name: str
@@ -79,5 +80,8 @@ class Backend(Protocol):
     def advance(self, state: State, segment: Segment) -> tuple[State, Sums]:
         """The state after a segment, and the sums of its steps."""
 
-    def outputs(self, parameters: Tensor, inputs: Tensor) -> Tensor:
-        """f of every member on ``inputs`` [n, m_0]. [E, n, m_l]"""
+    def outputs(self, state: State, split: str) -> Tensor:
+        """f of every member on a split. [E, n, m_l]"""
+
+    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
+        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from queue import SimpleQueue
@@ -27,6 +27,7 @@ from nup.kernels.steps import Problem, Run, Workspace
 from nup.networks.mlp import Network
 from nup.training.backends import Segment, Sums
 from nup.training.backends.scope import LOSSES
+from nup.training.edge import SPACES
 from nup.training.scalings import LIMIT
 from nup.training.schedules import SHARPNESS, SLOPE, TAYLOR, Moment
 from nup.training.stack import Stack
@@ -56,61 +57,35 @@ class NumbaBackend:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._inputs, self._targets = (
-            split["train"].numpy() for split in (stack.data.inputs, stack.data.targets)
-        )
-        self._shape = _shape(stack.network, self._inputs.dtype.type)
+        self._samples = [
+            (each.inputs["train"].numpy(), each.targets["train"].numpy())
+            for each in stack.data.sets
+        ]
+        inputs = self._samples[0][0]
+        self._dtype = inputs.dtype.type
+        self._shape = _shape(stack.network, self._dtype)
         self._threads = torch.get_num_threads()
         self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
         for _ in range(self._threads):
-            self._workspaces.put(_workspace(self._shape, self._inputs, stack))
+            self._workspaces.put(_workspace(self._shape, inputs, stack))
 
     def advance(self, state: State, segment: Segment) -> tuple[State, Sums]:
         """Train every run for the steps of the segment, or until it diverges."""
         members, length = len(state.members), len(segment.steps)
         sums = _sums(members, length, len(self._shape.betas))
-        problem, rates = self._problem(segment), self._rates(state, segment)
-        weights, displacement, sharpness, hessian, limits, previous = (
-            tensor.numpy()
-            for tensor in (
-                state.parameters,
-                state.displacement,
-                state.sharpness,
-                state.hessian,
-                state.limit,
-                state.previous,
-            )
-        )
-        first, second = [moment.numpy() for moment in state.moments] or [
-            weights[:, :0],
-            weights[:, :0],
-        ]
-        batches = segment.batches.numpy()
-        c = state.options.get("c", state.previous).numpy()
-        state, initial = self._remembered(state, segment)
+        problems, rates = self._problems(segment), self._rates(state, segment)
+        places = self._stack.data.places(state.members)
+        state = self._remembering(state, segment)
 
         def train(member: int, workspace: Workspace) -> int:
-            run = Run(
-                weights=weights[member],
-                displacement=displacement[member],
-                first=first[member],
-                second=second[member],
-                initial=initial[member],
-                updates=segment.steps.start,
-                rates=rates[member],
-                batches=batches[member],
-                c=float(c[member]),
-                limit=float(limits[member]),
-                previous=float(previous[member]),
-                sharpness=sharpness[member],
-                hessian=hessian[member],
-            )
+            run = self._run(state, segment, member, rates)
             own = steps.Sums(*(column[member] for column in sums))
+            problem = problems[places[member]]
             return int(steps.steps(problem, self._shape, run, own, workspace))
 
         done = np.array(self._for_each(members, train))
         last = torch.from_numpy(sums.rate[:, -1]).to(state.previous)
-        samples = batches.shape[-1] or len(self._inputs)
+        samples = segment.batches.shape[-1] or self._stack.data.samples
         height, update, moved, product, xi = np.moveaxis(sums.layers, -1, 0)
         found = Sums(
             done,
@@ -120,38 +95,95 @@ class NumbaBackend:
         )
         return state._replace(previous=last), found
 
-    def outputs(self, parameters: Tensor, inputs: Tensor) -> Tensor:
-        """f of every member on ``inputs`` [n, m_0]. [E, n, m_l]"""
-        members, samples = len(parameters), len(self._inputs)
-        found = parameters.new_empty(members, len(inputs), int(self._shape.widths[-1]))
-        arrays, at, out = parameters.numpy(), inputs.numpy(), found.numpy()
+    def _run(self, state: State, segment: Segment, member: int, rates: Array) -> Run:
+        """One member: views of its part of the state, which the kernels change."""
+        weights = state.parameters[member].numpy()
+        first, second = [moment[member].numpy() for moment in state.moments] or [weights[:0]] * 2
+        kept = isinstance(state.scaling, Tensor)
+        return Run(
+            weights=weights,
+            displacement=state.displacement[member].numpy(),
+            first=first,
+            second=second,
+            initial=state.scaling[member].numpy() if kept else weights[:0],
+            updates=segment.steps.start,
+            rates=rates[member],
+            batches=segment.batches[member].numpy(),
+            c=float(state.options.get("c", state.previous)[member]),
+            limit=float(state.limit[member]),
+            previous=float(state.previous[member]),
+            sharpness=state.sharpness[member].numpy(),
+            hessian=state.hessian[member].numpy(),
+        )
+
+    def outputs(self, state: State, split: str) -> Tensor:
+        """f of every member on a split. [E, n, m_l]"""
+        data, parameters = self._stack.data, state.parameters
+        inputs = [each.inputs[split].numpy() for each in data.sets]
+        places = data.places(state.members)
+        found = parameters.new_empty(len(parameters), len(inputs[0]), int(self._shape.widths[-1]))
+        arrays, out = parameters.numpy(), found.numpy()
 
         def evaluate(member: int, workspace: Workspace) -> None:
-            memory = workspace.memory
-            network.outputs(arrays[member], at, self._shape, memory, samples, out[member])
+            memory, at = workspace.memory, inputs[places[member]]
+            network.outputs(arrays[member], at, self._shape, memory, data.samples, out[member])
 
-        self._for_each(members, evaluate)
+        self._for_each(len(parameters), evaluate)
         return found
 
-    def _remembered(self, state: State, segment: Segment) -> tuple[State, Array]:
-        """What the gradient scaling remembers of the first step, which fills it in. [E, l or 0]"""
+    def _remembering(self, state: State, segment: Segment) -> State:
+        """The state with room for what the gradient scaling remembers of the first step. [E, l]"""
+        if self._stack.scaling.start is None or segment.steps.start > 0:
+            return state
         members, depth = len(state.members), len(self._shape.betas)
-        if self._stack.scaling.start is None:
-            return state, state.parameters.new_empty(members, 0).numpy()
-        if segment.steps.start == 0:
-            state = state._replace(scaling=state.parameters.new_zeros(members, depth))
-        return state, state.scaling.numpy()
+        return state._replace(scaling=state.parameters.new_zeros(members, depth))
 
-    def _problem(self, segment: Segment) -> Problem:
-        spec, dtype = self._stack.spec, self._inputs.dtype.type
+    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
+        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite.
+
+        By the final state's step of a run without gradient scaling, which moves nothing.
+        """
+        due, never = np.ones(1, bool), np.zeros(1, bool)
+        batches = torch.empty(len(state.members), 1, 0, dtype=torch.long)
+        segment = Segment(range(1), due, never, never, never, batches, final=True)
+        problems = [
+            problem._replace(
+                scaling=_SCALINGS["none"],
+                adaptive=False,
+                rule=GIVEN,
+                cold=(tolerance, problem.cold[1]),
+            )
+            for problem in self._problems(segment)
+        ]
+        places, rates = self._stack.data.places(state.members), self._rates(state, segment)
+
+        def measure(index: int, workspace: Workspace) -> float:
+            member, sums = chosen[index], _sums(1, 1, len(self._shape.betas))
+            own = steps.Sums(*(column[0] for column in sums))
+            run = self._run(state, segment, member, rates)
+            run = run._replace(sharpness=run.sharpness.copy())
+            for _ in range(SPACES):
+                steps.steps(problems[places[member]], self._shape, run, own, workspace)
+                if not own.sharpness[0, 1] > tolerance:
+                    break
+            return float(own.sharpness[0, 0])
+
+        return torch.tensor(self._for_each(len(chosen), measure), dtype=torch.float64)
+
+    def _problems(self, segment: Segment) -> list[Problem]:
+        """What the steps of a segment have in common, on each data set."""
+        return [self._problem(segment, *samples) for samples in self._samples]
+
+    def _problem(self, segment: Segment, inputs: Array, targets: Array) -> Problem:
+        spec = self._stack.spec
         options = spec.optimizer.options
         adaptive = spec.optimizer.name == "adamw"
         names = ("beta1", "beta2", "eps", "weight_decay")
         beta1, beta2, eps, decay = (float(options.get(name, 0.0)) for name in names)
         return Problem(
-            inputs=self._inputs,
-            targets=self._targets,
-            factors=np.array(self._stack.network.parameterization.lr_factors, dtype),
+            inputs=inputs,
+            targets=targets,
+            factors=np.array(self._stack.network.parameterization.lr_factors, self._dtype),
             classes=LOSSES[spec.loss],
             scaling=_SCALINGS[spec.schedule.gradient_scaling],
             limit=LIMIT,

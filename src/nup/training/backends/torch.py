@@ -12,9 +12,10 @@ from torch import Tensor
 
 from nup.curvature.gauss_newton import gauss_newton_operator
 from nup.curvature.hessian import hessian_operator
-from nup.curvature.lanczos import Operator, follow
+from nup.curvature.lanczos import MOST_PRODUCTS, Operator, follow, top_eigenpair
 from nup.networks.derivatives import Objective, linearized_curvature, taylor
 from nup.training.backends import Segment, Sums
+from nup.training.edge import SPACES
 from nup.training.observables import HESSIAN, SHARPNESS
 from nup.training.schedules import SLOPE, TAYLOR, Moment
 from nup.training.stack import Stack
@@ -36,7 +37,7 @@ class TorchBackend:
     def advance(self, state: State, segment: Segment) -> tuple[State, Sums]:
         """One step: forward and backward; direction; what is due; the rate; the update."""
         stack, step = self._stack, segment.steps.start
-        objective = stack.objective(segment.batches[:, 0].to(state.members))
+        objective = stack.objective(state.members, segment.batches[:, 0].to(state.members))
         passed = stack.backpropagate(state.parameters, objective)
         scales = stack.scales(passed, objective.inputs, state, step)
         if step == 0:
@@ -84,15 +85,45 @@ class TorchBackend:
         counts = np.array([h[0].numel() for h in passed.preactivations])
         return state, self._sums(good, found | motion, counts)
 
-    def outputs(self, parameters: Tensor, inputs: Tensor) -> Tensor:
-        """f of every member on ``inputs`` [n, m_0]. [E, n, m_l]"""
-        return self._stack.network.outputs(self._stack.weights(parameters), inputs)
+    def outputs(self, state: State, split: str) -> Tensor:
+        """f of every member on a split. [E, n, m_l]"""
+        stack, places = self._stack, torch.tensor(self._stack.data.places(state.members))
+        found: Tensor | None = None
+        for place, tensors in enumerate(stack.data.sets):
+            rows = (places == place).nonzero()[:, 0].to(state.members)
+            if not len(rows):
+                continue
+            weights = stack.weights(state.parameters[rows])
+            outputs = stack.network.outputs(weights, tensors.inputs[split])
+            if len(rows) == len(places):
+                return outputs
+            if found is None:
+                found = outputs.new_empty(len(places), *outputs.shape[1:])
+            found[rows] = outputs
+        assert found is not None
+        return found
+
+    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
+        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite."""
+        stack, rows = self._stack, torch.tensor(chosen).to(state.members)
+        weights = stack.weights(state.parameters[rows])
+        factors = weights[0].new_tensor(stack.network.parameterization.lr_factors)
+        objective = stack.objective(state.members[rows])
+        operator = gauss_newton_operator(objective, weights, factors[None])
+        vectors = state.sharpness[rows, 0]
+        for _ in range(SPACES):
+            pair = top_eigenpair(operator, vectors, tolerance, min(MOST_PRODUCTS, vectors.shape[1]))
+            vectors = pair.vector
+            if bool((pair.residual <= tolerance).all()):
+                break
+        return pair.value
 
     def _curvature(
         self, state: State, segment: Segment, multipliers: Tensor, found: dict[str, Any]
     ) -> State:
         """λ_t and the Hessian's top eigenvalue on all samples, where due."""
-        weights, everything = self._stack.weights(state.parameters), self._stack.objective()
+        weights = self._stack.weights(state.parameters)
+        everything = self._stack.objective(state.members)
         first = segment.steps.start == 0
 
         def measured(name: str, operator: Operator, starts: Tensor) -> Tensor:
