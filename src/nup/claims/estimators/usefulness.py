@@ -54,9 +54,22 @@ def accuracy_gain(
     counts = other["net"].value_counts()
     best = ", ".join(f"{name} ({count} of {len(other)})" for name, count in counts.items())
     notes = [f"best baseline: {best}"]
+    if equal == "steps":
+        notes += _at_equal_operations(selection, net, schedule, baselines)
     if equal == "operations":
         notes.append(f"{net} after {_span(chosen)}, the baseline after {_span(other)} steps")
     return Measurement(gains.mean()[complete], undecided=reason, note="; ".join(notes))
+
+
+def _at_equal_operations(
+    selection: RunSelection, net: str, schedule: str, baselines: Sequence[str]
+) -> list[str]:
+    """The mean gain at equal operations, to be shown beside that at equal steps."""
+    try:
+        gain = accuracy_gain(selection, net, schedule, baselines, "operations").by_seed
+    except NotRun:
+        return []
+    return [f"at equal operations {gain.mean():+.3f}"] if len(gain) else []
 
 
 def contenders(
