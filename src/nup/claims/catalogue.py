@@ -56,9 +56,9 @@ class Criterion(Entry):
     ``{placeholders}`` in names and arguments are filled by the bindings of each reading.
     ``estimator`` names a function of ``nup.claims.estimators``, called with ``arguments``.
     ``universal`` marks *every* and *never*: the worst seed is held against the threshold, not the
-    mean over seeds. ``log`` marks a ratio, whose seeds are
-    averaged as logarithms: ratios scatter to one side. ``for_each`` repeats the criterion over the product of its lists: every value
-    is passed as an argument, and ``name`` and ``what`` are formatted with it.
+    mean over seeds. ``log`` marks a ratio, whose seeds are averaged as logarithms: ratios scatter
+    to one side. ``for_each`` repeats the criterion over the product of its lists: every value is
+    passed as an argument, and ``name`` and ``what`` are formatted with it.
     """
 
     name: str

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from nup.claims import verdicts
@@ -111,7 +112,7 @@ def _judged(selection: RunSelection, claim: Claim, catalogue: Catalogue) -> tupl
     ]
     verdict, deciding = verdicts.of_claim(measured)
     rows = by_reading[deciding]
-    overall = {**rows[0], "verdict": verdict, "reason": _claim_reason(claim, by_reading, verdict)}
+    overall = {**rows[0], "verdict": verdict, "reason": _claim_reason(by_reading, verdict)}
     return [overall, *rows[1:]], [row for each in by_reading for row in each]
 
 
@@ -139,7 +140,7 @@ def _parts(selection: RunSelection, criterion: Criterion, needed: int) -> list[P
 
 
 def _part(plain: Part, measurement: Measurement, needed: int) -> Part:
-    values = measurement.by_seed.to_numpy(dtype=float)
+    values = np.asarray(measurement.by_seed, dtype=float)
     reasons = []
     if values.size == 0:
         reasons.append(measurement.undecided or measurement.note or "no seed gave a value")
@@ -199,7 +200,7 @@ def _reading_reason(verdict: str, names: Sequence[str], total: int) -> str:
     return count if verdict == verdicts.SUPPORTED or not names else f"{count}: {listed}"
 
 
-def _claim_reason(claim: Claim, by_reading: Sequence[_Rows], verdict: str) -> str:
+def _claim_reason(by_reading: Sequence[_Rows], verdict: str) -> str:
     """The reason of the deciding reading; with several, how many have which verdict."""
     if len(by_reading) == 1:
         return str(by_reading[0][0]["reason"])

@@ -1,4 +1,4 @@
-"""A claim under its readings: the placeholders of its criteria are filled by each reading's bindings.
+"""A claim under its readings: bindings of each fill the placeholders of its criteria.
 
 Where the paper leaves a thing open (the normalized update, the schedule, the gradient scaling, the
 soft rank), ``config/claims.yaml`` lists its readings once, as a *dimension*. A claim names the
@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nup.claims.catalogue import PLACEHOLDER, Claim, Criterion, Reading, ReadClaim, filled
+from nup.claims.catalogue import PLACEHOLDER, Claim, Criterion, ReadClaim, Reading, filled
 from nup.errors import UserError
 
 #: Between the labels of a combination of readings.

@@ -112,8 +112,8 @@ class RunSelection:
     @property
     def dataset(self) -> str | None:
         """The data set of the runs; None without runs, or where several are mixed."""
-        found = self.runs["dataset"].unique() if "dataset" in self.runs else []
-        return str(found[0]) if len(found) == 1 else None
+        found = set(self.runs["dataset"]) if "dataset" in self.runs else set()
+        return str(found.pop()) if len(found) == 1 else None
 
     @property
     def regime_label(self) -> str:

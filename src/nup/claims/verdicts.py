@@ -40,7 +40,7 @@ class Part:
         name: of the criterion.
         threshold: the range in which it holds.
         values: one number per seed, ``[seeds]``; empty if there are none.
-        log: the values are ratios: seeds are averaged as logarithms, and the interval is taken back.
+        log: average the logarithms of the values, which are ratios, and take the interval back.
         universal: hold the worst seed against the threshold, not the mean over seeds.
         absent: why there are no runs; empty if there are.
         undecided: why the numbers, though shown, decide nothing; empty if they do.
@@ -67,7 +67,8 @@ class Part:
         found = student_interval(*self._summary, 1 - level)
         if not self.log:
             return found
-        return Interval(*(math.exp(number) for number in found[:3]), found.n)
+        estimate, low, high = (math.exp(number) for number in found[:3])
+        return Interval(estimate, low, high, found.n)
 
     @cached_property
     def _summary(self) -> tuple[float, float, int]:

@@ -26,7 +26,6 @@ COMMANDS = {
     "job": ("training", "compute a planned job"),
     "tables": ("training", "collect the tables of jobs into those of the study"),
     "claims": ("claims", "judge the claims on a study's tables"),
-    "readings": ("claims", "judge the claims in every reading of them"),
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),
     "tidy-notebook": ("notebooks", "drop from an executed notebook what is not its content"),

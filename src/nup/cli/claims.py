@@ -13,43 +13,28 @@ if TYPE_CHECKING:
 
 
 def claims(options: Namespace) -> None:
-    """Evaluate the claims and write the table ``claims``."""
+    """Evaluate the claims under every reading and write the tables ``claims`` and ``readings``."""
     from nup.claims import evaluate
     from nup.tables import store
 
     judged = evaluate(_frames(options.tables), _catalogue(options))
-    store.write_table("claims", judged, options.out)
+    readings = options.readings or options.out.with_name("readings.parquet")
+    store.write_table("readings", judged.readings, readings)
+    store.write_table("claims", judged.claims, options.out)
 
 
 def claims_options(parser: ArgumentParser) -> None:
     """Options of ``claims``."""
     parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
     _add_catalogue(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the table to write")
-    add_plugins(parser)
-    add_log(parser)
-
-
-def readings(options: Namespace) -> None:
-    """Evaluate the claims under every interpretation and write the table ``readings``."""
-    from nup.claims import interpretations
-    from nup.tables import store
-
-    catalogue = _catalogue(options)
-    wanted = interpretations.load_interpretations(options.readings, catalogue)
-    judged = interpretations.evaluate_interpretations(_frames(options.tables), catalogue, wanted)
-    store.write_table("readings", judged, options.out)
-
-
-def readings_options(parser: ArgumentParser) -> None:
-    """Options of ``readings``."""
-    claims_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the table of claims to write")
     parser.add_argument(
         "--readings",
         type=Path,
-        default=Path("config/readings.yaml"),
-        help="file of the readings (default: config/readings.yaml)",
+        help="the table of readings to write (default: readings.parquet beside that of claims)",
     )
+    add_plugins(parser)
+    add_log(parser)
 
 
 def verdicts(options: Namespace) -> None:

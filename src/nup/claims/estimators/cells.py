@@ -111,7 +111,8 @@ def cell_residuals(runs: pd.DataFrame, column: str, held: Sequence[str] = ()) ->
 def pooled_correlation(runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()) -> float:
     """Correlation over all cells of the residuals of two columns; nan if one does not vary."""
     first, second = (cell_residuals(runs, column, held) for column in (x, y))
-    return correlation(first.to_numpy(), second.loc[first.index].to_numpy())
+    x_ranks, y_ranks = (np.asarray(each, dtype=float) for each in (first, second.loc[first.index]))
+    return correlation(x_ranks, y_ranks)
 
 
 def pooled_values(runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()) -> pd.Series[float]:

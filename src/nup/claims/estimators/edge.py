@@ -9,7 +9,6 @@ from nup.claims.estimators.catapult import catapult_runs
 from nup.claims.learning_rates import is_stable
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
-
 #: η_tλ_t at the edge of stability [lit].
 EDGE = 2.0
 
@@ -118,8 +117,8 @@ def late_edge_of(selection: RunSelection, run: pd.Series) -> float:
     late = history[history["step"] >= 0.75 * run["steps"]]
     if len(late) < LEAST_RECORDS:
         raise NotRun(
-            f"run {run['run_id']}: {len(late)} records of the Hessian in its last quarter, at least "
-            f"{LEAST_RECORDS} are needed (record.hessian)"
+            f"run {run['run_id']}: {len(late)} records of the Hessian in its last quarter, "
+            f"at least {LEAST_RECORDS} are needed (record.hessian)"
         )
     spacing = late["step"].diff().dropna()
     if (spacing % 2 == 0).all():

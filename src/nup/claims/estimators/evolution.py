@@ -16,7 +16,7 @@ from nup.claims.estimators.depth import (
     require_same_depths,
 )
 from nup.claims.learning_rates import at_rate, grid_runs, problems, rate_table
-from nup.claims.run_selection import Axis, Measurement, NotRun, RunSelection, Undecided, remembered
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided, remembered
 from nup.claims.statistics import slope
 
 #: Layers that a slope in the layer index needs at least.
@@ -53,8 +53,8 @@ def largest_evolutions(selection: RunSelection, runs: pd.DataFrame) -> pd.Series
         NotRun: if a finished run has no record of it.
     """
     values = [
-        final_evolution(selection, run.run_id, run.depth).max() if run.status == "ok" else np.nan
-        for run in runs[["run_id", "depth", "status"]].itertuples(index=False)
+        final_evolution(selection, run_id, depth).max() if status == "ok" else np.nan
+        for run_id, depth, status in zip(runs["run_id"], runs["depth"], runs["status"], strict=True)
     ]
     return pd.Series(values, index=runs.index, dtype="float64")
 
@@ -138,18 +138,38 @@ def evolution_width_slope(selection: RunSelection, net: str) -> Measurement:
         net: label of the net.
     """
     runs = grid_runs(selection, net, "base_width")
+    table, reason = evolutions_at_fixed_rate(selection, net, runs)
+    return complete_slopes(net, table, reason, "base_width")
+
+
+def evolutions_at_fixed_rate(
+    selection: RunSelection, net: str, runs: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """max_k e_k of every width and seed at the seed's best rate of the least width.
+
+    Args:
+        selection: the layers.
+        net: label of the net, for messages.
+        runs: its constant-rate runs.
+
+    Returns:
+        Columns ``base_width``, ``seed``, ``value``; and why they decide nothing.
+    """
     evolutions = largest_evolutions(selection, runs)
     least = runs["base_width"].min()
     best = rate_table(runs[runs["base_width"] == least], "best", "base_width")
-    reason = problems(net, best, "best", "base_width")
-    rates = best[best["problem"] != "none"].set_index("seed")["learning_rate"]
-    rows = []
-    for (size, seed), grid in runs.groupby(["base_width", "seed"]):
-        if seed in rates.index:
-            value = at_rate(grid, evolutions.loc[grid.index], float(np.log(rates[seed])))
-            rows.append({"base_width": size, "seed": seed, "value": value})
+    reasons = [problems(net, best, "best", "base_width")]
+    rates = np.log(best[best["problem"] != "none"].set_index("seed")["learning_rate"])
+    rows = [
+        {
+            "base_width": size,
+            "seed": seed,
+            "value": at_rate(grid, evolutions.loc[grid.index], float(rates[seed])),
+        }
+        for (size, seed), grid in runs.groupby(["base_width", "seed"])
+        if seed in rates.index
+    ]
     table = pd.DataFrame(rows, columns=["base_width", "seed", "value"])
     if table["value"].isna().any():
-        outside = f"{net}: the best LR of width {least} is outside the grid of another width, or diverges there"
-        reason = "; ".join(filter(None, (reason, outside)))
-    return complete_slopes(net, table, reason, "base_width")
+        reasons.append(f"{net}: the best LR of width {least} is outside the grid of another width")
+    return table, "; ".join(filter(None, reasons))

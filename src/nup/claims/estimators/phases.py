@@ -10,7 +10,6 @@ import pandas as pd
 from nup.claims.estimators import register
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
-
 #: Recorded steps that a seed needs in a phase for its mean to count.
 LEAST_STEPS = 200
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -57,7 +59,9 @@ def final_loss_gain(
         gradient_scaling: label of the scaling.
     """
     own, other = (best_losses(selection, each, gradient_scaling) for each in (net, against))
-    return _paired(np.log(other[0]), np.log(own[0]), (other[1], own[1]), f"{net} and {against}")
+    return _paired(
+        other[0].map(math.log), own[0].map(math.log), (other[1], own[1]), f"{net} and {against}"
+    )
 
 
 @register
