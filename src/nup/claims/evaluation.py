@@ -27,6 +27,7 @@ from nup.claims.run_selection import (
     by_regime,
 )
 from nup.claims.verdicts import LEVEL, Part
+from nup.specs.identity import canonical_json
 from nup.tables import schema
 
 OVERALL = "overall"
@@ -56,11 +57,20 @@ def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Evalua
     Returns:
         Both tables.
     """
+    # Claims on the same runs share a selection, and so what was found of it.
+    found: dict[str, list[RunSelection]] = {}
+
+    def selections(claim: Claim, activation: str) -> list[RunSelection]:
+        key = canonical_json([claim.experiment, activation, claim.select])
+        if key not in found:
+            found[key] = by_regime(tables, claim.experiment, activation, claim.select)
+        return found[key]
+
     judged = [
         _judged(selection, claim, catalogue)
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for selection in by_regime(tables, claim.experiment, activation, claim.select)
+        for selection in selections(claim, activation)
     ]
     return Evaluation(
         _frame([row for rows, _ in judged for row in rows], schema.CLAIMS),
@@ -168,11 +178,22 @@ def _reading_rows(claim: Claim, reading: ReadClaim, parts: Sequence[Part]) -> _R
         for part in parts
     ]
     verdict = verdicts.of_reading(parts)
-    level = LEVEL / len(parts) if verdict == verdicts.CONTRADICTED else LEVEL
-    names = [part.name for part in parts if part.verdict(level) == verdict]
-    deciding = next((row for row in rows if row["criterion"] in names), rows[0])
+    names = _deciding(parts, verdict)
+    deciding = next(row for row in rows if row["criterion"] in names)
     own = {"criterion": OVERALL, "provenance": claim.provenance, "verdict": verdict}
     return [{**deciding, **own, "reason": _reading_reason(verdict, names, len(parts))}, *rows]
+
+
+def _deciding(parts: Sequence[Part], verdict: str) -> list[str]:
+    """Names of the criteria that give a reading its verdict.
+
+    Of an open reading they are those that are not supported: one that is contradicted alone may be
+    among them, though not clearly enough among so many.
+    """
+    if verdict == verdicts.INCONCLUSIVE:
+        return [part.name for part in parts if part.verdict() != verdicts.SUPPORTED]
+    level = LEVEL / len(parts) if verdict == verdicts.CONTRADICTED else LEVEL
+    return [part.name for part in parts if part.verdict(level) == verdict]
 
 
 def _numbers(part: Part) -> dict[str, Any]:
@@ -196,8 +217,10 @@ def _reading_reason(verdict: str, names: Sequence[str], total: int) -> str:
     listed = "; ".join(names[:_NAMED])
     if len(names) > _NAMED:
         listed = f"{listed}; and {len(names) - _NAMED} more"
-    count = f"{len(names)} of {total} criteria {verdict}"
-    return count if verdict == verdicts.SUPPORTED or not names else f"{count}: {listed}"
+    if verdict == verdicts.SUPPORTED:
+        return f"{total} of {total} criteria supported"
+    word = "not supported" if verdict == verdicts.INCONCLUSIVE else verdict
+    return f"{len(names)} of {total} criteria {word}: {listed}"
 
 
 def _claim_reason(by_reading: Sequence[_Rows], verdict: str) -> str:

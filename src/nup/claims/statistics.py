@@ -126,8 +126,10 @@ def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
         Least-squares residuals, shape ``[n]``.
     """
     ranks = stats.rankdata(values)
-    columns = stats.rankdata(np.asarray(held, dtype=float), axis=0)
-    design = np.column_stack([np.ones(len(ranks)), columns])
+    given = np.asarray(held, dtype=float)
+    if given.shape[1] == 0:
+        return np.asarray(ranks - ranks.mean(), dtype=float)
+    design = np.column_stack([np.ones(len(ranks)), stats.rankdata(given, axis=0)])
     coefficients = np.linalg.lstsq(design, ranks, rcond=None)[0]
     return np.asarray(ranks - design @ coefficients, dtype=float)
 

@@ -247,7 +247,8 @@ def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
     style.draw_by_depth(axis, finished, "learning_rate", "late_loss", depths)
     found = rate_table(runs, "best")
     inner = found[found["problem"] == ""]
-    optima = np.exp(np.log(inner[["learning_rate", "loss"]]).groupby(inner["depth"]).mean())
+    logs = inner[["learning_rate", "loss"]].transform("log")
+    optima = logs.groupby(inner["depth"]).mean().transform("exp")
     null = float(runs["null_loss"].mean())
     optimum: dict[str, Any] = {
         "marker": "*",

@@ -53,7 +53,7 @@ def width_settled(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
     _, movement = style.threshold_of(claim, "evolution_width_slope")
     rows = {
         "best LR": rate_panel("best", claim.nets, ends, "base_width"),
-        "largest evolution at a fixed rate, the best LR of the least width": largest_evolution_panel(
+        "largest evolution at the best LR of the least width": largest_evolution_panel(
             claim.nets, movement, "base_width"
         ),
     }

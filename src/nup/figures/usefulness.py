@@ -21,7 +21,7 @@ from nup.figures.panels import Draw, panels
 def tuned_accuracies(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Test accuracy of every net and schedule of the claim, and their gains over the best baseline."""
+    """Test accuracy of every net and schedule of the claim, and gains over the best baseline."""
     rows = {
         "tuned test accuracy at equal steps": _accuracy_panel(claim),
         "minus the best baseline, by seed": _gain_panel(claim),

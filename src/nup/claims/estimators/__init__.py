@@ -15,7 +15,7 @@ from typing import TypeVar
 from nup.claims.run_selection import Measurement
 from nup.registry import Entry, Registry
 
-Function = TypeVar("Function", bound=Callable[..., Measurement])
+Function = TypeVar("Function", bound=Callable[..., Measurement | Mapping[str, Measurement]])
 
 
 @dataclass(frozen=True)

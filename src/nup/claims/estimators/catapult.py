@@ -11,7 +11,7 @@ from nup.claims.estimators import register
 from nup.claims.learning_rates import is_stable
 from nup.claims.nets import option
 from nup.claims.rises import loss_curve, quarter_rises
-from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided, remembered
 
 #: Horizons are fractions of a run. The first steps of a run are those of a shorter run, number for
 #: number, since no schedule here looks ahead: so one run holds all horizons.
@@ -150,8 +150,15 @@ def largest_loss(
 
 
 def _quarters(selection: RunSelection, run: pd.Series, horizon: float) -> np.ndarray:
-    losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
-    return quarter_rises(losses[: round(horizon * int(run["steps"]))])
+    return _found_quarters(selection, str(run["run_id"]), int(run["steps"]), horizon)
+
+
+@remembered
+def _found_quarters(
+    selection: RunSelection, run_id: str, steps: int, horizon: float
+) -> np.ndarray:
+    losses = loss_curve(selection.steps_of(run_id), steps)
+    return quarter_rises(losses[: round(horizon * steps)])
 
 
 def _mean_by_seed(

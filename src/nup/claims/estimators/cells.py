@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nup.claims.estimators import register
 from nup.claims.estimators.features import LATE, stable_runs, with_features
@@ -51,14 +52,13 @@ def cosine_feature_agreement(selection: RunSelection, features: Sequence[str]) -
         features: two columns of ``layers``.
     """
     runs = cosine_runs(selection, *features)
-    seeds = sorted(runs["seed"].unique())
+    gains = [f"{feature}_gain" for feature in features]
+    seeds, cells = _large_cells(runs, ["cosine", *gains])
 
-    def product(kept: np.ndarray) -> float:
-        rows = runs[runs["seed"].isin(np.array(seeds)[kept])]
-        found = [pooled_correlation(rows, "cosine", f"{feature}_gain") for feature in features]
-        return float(np.prod(found))
+    def product(kept: NDArray[np.bool_]) -> float:
+        return float(np.prod([_pooled(cells, kept, 0, place) for place in (1, 2)]))
 
-    return Measurement(_by_seed(pd.Series(pseudo_values(product, len(seeds)), index=seeds)))
+    return Measurement(_by_seed(pseudo_values(product, len(seeds)), seeds))
 
 
 def cosine_runs(selection: RunSelection, *features: str) -> pd.DataFrame:
@@ -89,57 +89,84 @@ def rate_labels(runs: pd.DataFrame) -> pd.Series[float]:
     return runs["edge"].astype("float64").fillna(rates) if "edge" in runs else rates
 
 
-def cell_residuals(runs: pd.DataFrame, column: str, held: Sequence[str] = ()) -> pd.Series[float]:
-    """Ranks within each cell, over its number of runs, less what ``held`` explains.
+def cell_residuals(runs: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Ranks within each cell less their mean, over the cell's number of runs.
 
     Args:
         runs: what ``cosine_runs`` gives.
         column: what is ranked.
-        held: columns held fixed.
 
     Returns:
-        Numbers from −1 to 1, aligned with the runs of cells of two runs or more.
+        Numbers from −½ to ½, aligned with the runs.
     """
-    parts = [
-        pd.Series(rank_residuals(cell[column], cell[list(held)]) / len(cell), index=cell.index)
-        for _, cell in runs.groupby(["net", "depth", "rate"])
-        if len(cell) > 1
-    ]
-    return pd.concat(parts) if parts else pd.Series(dtype="float64")
+    cells = runs.groupby(_CELL)[column]
+    return cells.rank(pct=True) - cells.rank(pct=True).groupby([runs[k] for k in _CELL]).transform(
+        "mean"
+    )
 
 
-def pooled_correlation(runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()) -> float:
-    """Correlation over all cells of the residuals of two columns; nan if one does not vary."""
-    first, second = (cell_residuals(runs, column, held) for column in (x, y))
-    x_ranks, y_ranks = (np.asarray(each, dtype=float) for each in (first, second.loc[first.index]))
-    return correlation(x_ranks, y_ranks)
-
-
-def pooled_values(runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()) -> pd.Series[float]:
-    """Jackknife pseudo-values of ``pooled_correlation``, by seed.
+def pooled_values(
+    runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()
+) -> pd.Series[float]:
+    """Jackknife pseudo-values, by seed, of the pooled rank correlation within cells.
 
     Args:
         runs: what ``cosine_runs`` gives.
         x: one column.
         y: the other.
-        held: columns held fixed.
+        held: columns held fixed within each cell.
 
     Raises:
         Undecided: if no cell has ``LEAST_SEEDS`` runs that differ.
     """
-    sizes = runs.groupby(["net", "depth", "rate"])["seed"].transform("size")
-    rows = runs[sizes >= LEAST_SEEDS]
-    seeds = sorted(rows["seed"].unique())
-    if not seeds:
+    seeds, cells = _large_cells(runs, [x, y, *held])
+    values = pseudo_values(lambda kept: _pooled(cells, kept, 0, 1, first_held=2), len(seeds))
+    return _by_seed(values, seeds)
+
+
+#: What is fixed within a cell.
+_CELL = ["net", "depth", "rate"]
+
+#: Place of each run's seed among the seeds ``[n]``, and its columns ``[n, columns]``.
+_Cell = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def _large_cells(runs: pd.DataFrame, columns: Sequence[str]) -> tuple[list[int], list[_Cell]]:
+    """Seeds, and the cells of ``LEAST_SEEDS`` runs or more."""
+    large = runs[runs.groupby(_CELL)["seed"].transform("size") >= LEAST_SEEDS]
+    if large.empty:
         raise Undecided(f"no (net, depth, rate) has {LEAST_SEEDS} stable runs")
+    seeds = sorted(large["seed"].unique())
+    places = {seed: place for place, seed in enumerate(seeds)}
+    cells = [
+        (
+            np.array([places[seed] for seed in cell["seed"]]),
+            cell[list(columns)].to_numpy(dtype=float),
+        )
+        for _, cell in large.groupby(_CELL)
+    ]
+    return seeds, cells
 
-    def statistic(kept: np.ndarray) -> float:
-        return pooled_correlation(rows[rows["seed"].isin(np.array(seeds)[kept])], x, y, held)
 
-    return _by_seed(pd.Series(pseudo_values(statistic, len(seeds)), index=seeds))
+def _pooled(
+    cells: Sequence[_Cell],
+    kept: NDArray[np.bool_],
+    x: int,
+    y: int,
+    first_held: int | None = None,
+) -> float:
+    """Correlation over all cells of the rank residuals of two columns, of the seeds kept."""
+    sides: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
+    for places, columns in cells:
+        rows = columns[kept[places]]
+        held = rows[:, first_held:] if first_held is not None else rows[:, :0]
+        for side, column in zip(sides, (x, y), strict=True):
+            side.append(rank_residuals(rows[:, column], held) / max(1, len(rows)))
+    first, second = (np.concatenate(side) for side in sides)
+    return correlation(first, second)
 
 
-def _by_seed(values: pd.Series[float]) -> pd.Series[float]:
-    if values.isna().any():
+def _by_seed(values: NDArray[np.float64], seeds: Sequence[int]) -> pd.Series[float]:
+    if np.isnan(values).any():
         raise Undecided(f"no (net, depth, rate) has {LEAST_SEEDS} stable runs that differ")
-    return values
+    return pd.Series(values, index=list(seeds))
