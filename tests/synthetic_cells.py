@@ -70,7 +70,7 @@ def _layers(run: dict[str, Any], gains: Sequence[float]) -> list[dict[str, Any]]
     rows = []
     for step, (rank, alignment) in ((0, (0.0, 0.0)), (200, gains)):
         row = {"run_id": run["run_id"], "step": step, "layer": DEPTH - 1}
-        row |= {name: 15 + rank for name in RANKS}
+        row |= dict.fromkeys(RANKS, 15 + rank)
         row |= {"alignment": 0.5 + 0.05 * alignment, "evolution": 0.1 * step}
         row["movement_frobenius"] = row["movement_spectral"] = 0.1 * np.exp(0.2 * alignment)
         rows.append(row)

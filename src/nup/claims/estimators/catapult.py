@@ -154,9 +154,7 @@ def _quarters(selection: RunSelection, run: pd.Series, horizon: float) -> np.nda
 
 
 @remembered
-def _found_quarters(
-    selection: RunSelection, run_id: str, steps: int, horizon: float
-) -> np.ndarray:
+def _found_quarters(selection: RunSelection, run_id: str, steps: int, horizon: float) -> np.ndarray:
     losses = loss_curve(selection.steps_of(run_id), steps)
     return quarter_rises(losses[: round(horizon * steps)])
 

@@ -105,9 +105,7 @@ def cell_residuals(runs: pd.DataFrame, column: str) -> pd.Series[float]:
     )
 
 
-def pooled_values(
-    runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()
-) -> pd.Series[float]:
+def pooled_values(runs: pd.DataFrame, x: str, y: str, held: Sequence[str] = ()) -> pd.Series[float]:
     """Jackknife pseudo-values, by seed, of the pooled rank correlation within cells.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import Measurement, NotRun, RunSelection
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, remembered
 
 #: Costs that a comparison may hold equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]
@@ -44,6 +44,13 @@ def accuracy_gain(
     Raises:
         NotRun: if a net was not run, or not at these depths, or with another number of steps.
     """
+    return _accuracy_gain(selection, net, schedule, tuple(baselines), equal)
+
+
+@remembered
+def _accuracy_gain(
+    selection: RunSelection, net: str, schedule: str, baselines: tuple[str, ...], equal: Equal
+) -> Measurement:
     own, rivals = contenders(selection, net, schedule, baselines, equal)
     chosen, other = tuned(own), tuned(rivals)
     key = ["depth", "seed"]
