@@ -82,8 +82,8 @@ def scaling_tables(
 
     ``ratios`` are those of the largest stable LR with ξ to 2^-1.75 (default: 4 for νP, 2 for the
     control), which is that without; ``losses`` the least final losses with ξ (0.01 and 0.03);
-    ``trends`` the slopes of the ranks and of ln λ in log2 LR; ``edge`` is the mean of η_tλ_t. With ``diverged_seed``, one of νP's runs with ξ and this seed diverges at a
-    small learning rate.
+    ``trends`` the slopes of the ranks and of ln λ in log2 LR; ``edge`` is the mean of η_tλ_t.
+    With ``diverged_seed``, one of νP's runs with ξ and this seed diverges at a small rate.
     """
     rng = np.random.default_rng(5)
     ratios = {NUP: 4.0, CONTROL: 2.0, **(ratios or {})}

@@ -447,7 +447,7 @@ def test_equal_operations_need_accuracies_along_the_way(catalogue):
     row = judged(catalogue, tables, "useful").loc["νP, constant rate"]
     assert row["verdict"] == "supported"
     assert "equal operations" not in row["reason"]
-    with pytest.raises(NotRun, match="no accuracies along the way; set record.accuracy"):
+    with pytest.raises(NotRun, match=r"no accuracies along the way; set record\.accuracy"):
         gain(tables, "constant", "operations")
 
 

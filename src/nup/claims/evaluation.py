@@ -227,6 +227,9 @@ def _claim_reason(by_reading: Sequence[_Rows], verdict: str) -> str:
     """The reason of the deciding reading; with several, how many have which verdict."""
     if len(by_reading) == 1:
         return str(by_reading[0][0]["reason"])
+    if verdict == verdicts.NOT_RUN:
+        first = by_reading[0][0]
+        return f"none of {len(by_reading)} readings was run; {first['reading']}: {first['reason']}"
     found: dict[str, list[str]] = {}
     for rows in by_reading:
         found.setdefault(rows[0]["verdict"], []).append(rows[0]["reading"])

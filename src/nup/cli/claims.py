@@ -37,6 +37,38 @@ def claims_options(parser: ArgumentParser) -> None:
     add_log(parser)
 
 
+def registrations(options: Namespace) -> None:
+    """Write the page that holds both registrations' verdicts on the same data side by side."""
+    from nup.claims import evaluate
+    from nup.report import registrations
+    from nup.tables import store
+
+    catalogue = _catalogue(options)
+    studies = {}
+    for folder in options.tables:
+        tables = _frames(folder)
+        studies[folder.parent.name] = (tables, evaluate(tables, catalogue).claims)
+    store.write_text(
+        registrations.page(registrations.read_first(options.first), studies), options.out
+    )
+
+
+def registrations_options(parser: ArgumentParser) -> None:
+    """Options of ``registrations``."""
+    parser.add_argument(
+        "tables", type=Path, nargs="+", help="folders of tables, each `<study>/tables`"
+    )
+    parser.add_argument(
+        "--first",
+        type=Path,
+        default=Path("docs/first-registration.csv"),
+        help="the rows of the first registration (default: docs/first-registration.csv)",
+    )
+    _add_catalogue(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    add_plugins(parser)
+
+
 def verdicts(options: Namespace) -> None:
     """Print the verdicts of one or several tables of claims."""
     from nup.report import scorecard
