@@ -267,9 +267,8 @@ def test_each_reading_fills_the_placeholders(tmp_path):
 
 def test_dimensions_multiply_and_values_keep_their_type(tmp_path):
     arguments = {"net": "{net}-{scale}", "rate": "{c}"}
-    path = read(
-        tmp_path / "claims.yaml", ["update", "scale"], arguments=arguments, for_each={}, name="a"
-    )
+    criterion = {"arguments": arguments, "for_each": {}, "name": "a", "what": "b"}
+    path = read(tmp_path / "claims.yaml", ["update", "scale"], **criterion)
     claim = load_catalogue(path)["a-claim"]
     assert [each.label for each in claim.readings] == ["one + x", "one + y", "two + x", "two + y"]
     assert claim.readings[3].criteria[0].arguments == {"net": "b-large", "rate": 2.0}

@@ -111,9 +111,7 @@ def slope_steps(tables: Mapping[str, pd.DataFrame], first: pd.DataFrame) -> pd.D
             for cutoff in (0.95, CUTOFF):
                 name = f"interpolated, depths from {LEAST_DEPTH}, cutoff {cutoff:g}"
                 try:
-                    found = rate_table(
-                        grid_runs(selection, "nup(r=2)"), "largest stable", cutoff=cutoff
-                    )
+                    runs = grid_runs(selection, "nup(r=2)")
                 except NotRun as outcome:
                     row[name] = f"not run: {outcome}"
                     continue
