@@ -12,7 +12,9 @@ from nup.tables import schema
 
 NUP = "nup(r=2)"
 MATCHED = f"mup matched to {NUP}"
-SEEDS = (0, 1, 2, 3)
+CONTROL = f"nup(r=0) matched to {NUP}"
+MIDDLE = f"nup(r=1) matched to {NUP}"
+SEEDS = tuple(range(8))
 
 
 def complete(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def _dtype(arrow_type: str, label: str, name: str) -> str:
 
 
 def net_columns(net: str) -> dict[str, Any]:
-    """``nup(r=2)``, ``mup`` or ``sp+adamw matched to nup(r=2)`` as columns of ``runs``."""
+    """``nup(r=2,scale=kernel)`` or ``sp+adamw matched to nup(r=2)`` as columns of ``runs``."""
     name, _, matched_to = net.partition(" matched to ")
     name, _, optimizer = name.partition("+")
     name, _, listed = name.partition("(")
@@ -113,4 +115,5 @@ def run_columns(
         "stable": True,
         "null_loss": 0.5,
         "initial_loss": 0.6,
+        "late_loss": 0.1,
     }

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthetic_base import MATCHED, NUP, SEEDS, complete, run_columns, schedule_columns
+from nup.claims.estimators.curvature import UNSCALED
+from nup.claims.estimators.features import RANKS
+from synthetic_base import CONTROL, MATCHED, NUP, SEEDS, complete, run_columns, schedule_columns
 
 WIDTHS = (16, 32, 64, 128)
 BASELINES = (
+    CONTROL,
     MATCHED,
-    *(
-        f"{name} matched to {NUP}"
-        for name in ("mup_inverse_depth", "mup_residual", "sp", "sp+adamw")
-    ),
+    *(f"{name} matched to {NUP}" for name in ("mup_residual", "sp", "sp+adamw")),
 )
+SCHEDULES = ("sharpness", "taylor", "polyak")
 #: Half octaves from 2^-10 to 2^3.
 RATES = tuple(2.0 ** (k / 2) for k in range(-20, 7))
 
@@ -49,7 +50,7 @@ def width_tables(
     for activation, (net, slope), width, seed in product(
         activations, slopes.items(), widths, seeds
     ):
-        best = -1 + slope * np.log2(width / 8) + 0.1 * rng.normal()
+        best = -1 + slope * np.log2(width / 8) + 0.05 * rng.normal()
         evolution = 0.5 * (width / 16) ** (movement if net == "ntp" else 0.0)
         for rate in RATES:
             run = run_columns("width", activation, net, 3, seed, rate)
@@ -63,29 +64,34 @@ def width_tables(
     return {"runs": complete("runs", runs), "layers": complete("layers", layers)}
 
 
+SCALINGS = ("depthwise", "equal", "per_sample", "gram")
+
+
 def scaling_tables(
     activations: Sequence[str] = ("abs",),
+    scalings: Sequence[str] = SCALINGS[:1],
     ratios: Mapping[str, float] | None = None,
     losses: Mapping[str, float] | None = None,
     trends: tuple[float, float] = (1.0, -1.0),
     seeds: Sequence[int] = SEEDS,
     rates: Sequence[float] = RATES,
     diverged_seed: int | None = None,
+    edge: float = 3.5,
 ) -> dict[str, pd.DataFrame]:
-    """Learning-rate grids with gradient scaling and without, ``runs`` and ``layers``.
+    """Learning-rate grids with gradient scalings and without: ``runs``, ``steps``, ``layers``.
 
-    ``ratios`` are those of the largest stable LRs (default: 4 for νP, 2 for the matched net);
-    ``losses`` the least final losses with ξ (0.01 and 0.03); ``trends`` the slopes of soft rank and
-    ln λ in log2 LR. With ``diverged_seed``, one of νP's runs with ξ and this seed diverges at a
-    small learning rate.
+    ``ratios`` are those of the largest stable LR with ξ to 2^-1.75 (default: 4 for νP, 2 for the
+    control), which is that without; ``losses`` the least final losses with ξ (0.01 and 0.03);
+    ``trends`` the slopes of the ranks and of ln λ in log2 LR; ``edge`` is the mean of η_tλ_t.
+    With ``diverged_seed``, one of νP's runs with ξ and this seed diverges at a small rate.
     """
     rng = np.random.default_rng(5)
-    ratios = {NUP: 4.0, MATCHED: 2.0, **(ratios or {})}
-    losses = {NUP: 0.01, MATCHED: 0.03, **(losses or {})}
-    runs, layers = [], []
-    grid = product(activations, ratios, ("none", "depthwise"), (4, 6), seeds)
+    ratios = {NUP: 4.0, CONTROL: 2.0, **(ratios or {})}
+    losses = {NUP: 0.01, CONTROL: 0.03, **(losses or {})}
+    runs, steps, layers = [], [], []
+    grid = product(activations, ratios, ("none", *scalings), (4, 6), seeds)
     for activation, net, scaling, depth, seed in grid:
-        best = -3 + (np.log2(ratios[net]) if scaling == "depthwise" else 0.0)
+        best = -3 + (np.log2(ratios[net]) if scaling != "none" else 0.0)
         for rate in rates:
             run = run_columns("scaling", activation, net, depth, seed, rate)
             run |= {"run_id": f"{run['run_id']}-{scaling}", "gradient_scaling": scaling}
@@ -98,27 +104,42 @@ def scaling_tables(
             log_rate = float(np.log2(rate))
             run["final_loss"] = run["late_loss"] / 0.05 * losses[net] * np.exp(0.1 * rng.normal())
             noise = 0.1 * rng.normal(size=2)
-            run["final_sharpness"] = float(np.exp(1 + trends[1] * log_rate + noise[0]))
+            curvature = float(np.exp(1 + trends[1] * log_rate + noise[0]))
+            run["final_sharpness"] = curvature
+            for step in (0, 100, 200):
+                names = [("sharpness", curvature), ("hessian_sharpness", curvature), ("edge", edge)]
+                steps.append({"run_id": run["run_id"], "step": step, **dict(names)})
             for step, rank in ((0, 2.0), (200, 20 + trends[0] * log_rate + noise[1])):
                 record = {"run_id": run["run_id"], "step": step, "layer": depth - 1}
-                layers.append({**record, "soft_rank": rank, "alignment": 0.3})
-    return {"runs": complete("runs", runs), "layers": complete("layers", layers)}
+                layers.append({**record, **dict.fromkeys(RANKS, rank), "alignment": 0.3})
+    return {
+        "runs": complete("runs", runs),
+        "steps": complete("steps", steps),
+        "layers": complete("layers", layers),
+    }
+
+
+def with_unscaled(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables with curvature without ξ recorded: the same as with it."""
+    steps = tables["steps"]
+    names = ("sharpness", "hessian_sharpness", "edge")
+    return {**tables, "steps": steps.assign(**{f"{name}{UNSCALED}": steps[name] for name in names})}
 
 
 #: Operations of a step, by schedule and whether it is νP's.
-STEP_FLOPS = {"constant": 1e6, "sharpness": 8e6, "taylor": 2e6}
+STEP_FLOPS = {"constant": 1e6, "sharpness": 8e6, "taylor": 2e6, "polyak": 1e6}
 NUP_SHARE = 1.01
 
 
 def useful_tables(
     activations: Sequence[str] = ("abs",),
     gain: Mapping[str, float] | None = None,
-    seeds: Sequence[int] = (*SEEDS, 4),
+    seeds: Sequence[int] = SEEDS,
     baselines: Sequence[str] = BASELINES,
     rates: Sequence[float] = RATES,
     progress: float = 0.02,
 ) -> dict[str, pd.DataFrame]:
-    """Accuracies of νP under three schedules and of the baselines, ``runs`` and ``steps``.
+    """Accuracies of νP under all schedules and of the baselines, ``runs`` and ``steps``.
 
     The best baseline on validation data is the second one, with a test accuracy of 0.8; the third
     one is better on test data and worse on validation data. ``gain`` is what νP under a schedule
@@ -126,7 +147,7 @@ def useful_tables(
     evenly, and is recorded every 10.
     """
     rng = np.random.default_rng(6)
-    gain = {"constant": 0.05, "sharpness": 0.05, "taylor": 0.05, **(gain or {})}
+    gain = {**dict.fromkeys(("constant", *SCHEDULES), 0.05), **(gain or {})}
     runs = []
     for activation, seed in product(activations, seeds):
         nets = {NUP: (0.8 + gain["constant"], 0.8 + gain["constant"])}
@@ -136,7 +157,7 @@ def useful_tables(
             run = run_columns("useful", activation, net, 4, seed, rate)
             run |= _loss_around(-2, rate)
             runs.append(run | _accuracies(run, validation, test + 0.005 * rng.normal()))
-        for schedule, c in product(("sharpness", "taylor"), (1.0, 2.0)):
+        for schedule, c in product(SCHEDULES, (1.0, 2.0)):
             best = 0.8 + gain[schedule] - 0.1 * (c == 1.0)
             label = f"{schedule}({c:g})"
             run = run_columns("useful", activation, NUP, 4, seed, None)

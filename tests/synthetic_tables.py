@@ -15,7 +15,9 @@ import pandas as pd
 import synthetic_comparisons as comparisons
 from nup.analysis.cosine.nulls import compound
 from synthetic_base import (
+    CONTROL,
     MATCHED,
+    MIDDLE,
     NUP,
     SEEDS,
     complete,
@@ -24,22 +26,23 @@ from synthetic_base import (
     schedule_columns,
     together,
 )
+from synthetic_cells import cells_tables
 from synthetic_phases import phase_table
 
-DEPTHS = (2, 4, 6, 8)
+DEPTHS = (3, 4, 6, 8)
 #: Half octaves, wide enough that no law of the defaults reaches an end.
 RATES = tuple(2.0 ** (k / 2) for k in range(-16, 5))
 #: −slope of log2 LR in log2 depth, of the best and of the largest stable learning rate.
 SLOPES = {
     NUP: 0.0,
-    "nup(r=1)": 0.5,
+    MIDDLE: 0.5,
+    CONTROL: 1.0,
     "mup": 1.0,
     MATCHED: 1.0,
-    "mup_inverse_depth": 0.0,
-    f"mup_inverse_depth matched to {NUP}": 0.0,
-    "mup_residual": 0.25,
     f"mup_residual matched to {NUP}": 0.25,
 }
+#: Slope of ln e_k in ln k where widths do not grow.
+STEEPNESS = 0.5
 
 
 def init_table(
@@ -92,7 +95,7 @@ def kernel_table(
     width_slope: float = -0.5,
     growth: Mapping[float, float] | None = None,
     distance_slope: float = -1.0,
-    gap_power: float = -1.0,
+    gap_power: float = 0.5,
     noise: float = 0.02,
 ) -> pd.DataFrame:
     """Rows k = l of the kernel experiments, whose quantities are powers of width, depth and Δ_φ.
@@ -108,7 +111,7 @@ def kernel_table(
     for (experiment, r, depth, width), activation, seed in product(cells, activations, seeds):
         delta = activations[activation]
         error = width**width_slope * depth ** growth.get(r, 0.5) / delta
-        gap = 3 * delta**gap_power / depth
+        gap = 3 / depth ** (1 + gap_power * delta)
         rows.append(
             {
                 **net_columns(f"nup(r={r:g})" if r is not None else "mup"),
@@ -138,17 +141,17 @@ def depth_tables(
     rates: Sequence[float] = RATES,
     layer_slope: float = 0.0,
     growth: Mapping[str, float] | None = None,
-    coupling: tuple[float, float] = (1.0, 1.0),
+    loss_slope: float = 0.0,
 ) -> dict[str, pd.DataFrame]:
-    """Learning-rate grids over depth with ``runs``, ``steps`` and ``layers``.
+    """Learning-rate grids over depth with ``runs`` and ``layers``.
 
-    ``layer_slope`` is the slope of ln e_k in k of νP; ``growth`` that of log2 max e_k in log2 depth
-    (default: 0 for νP, 0.3 for r = 1, 0.6 for the others). ``coupling`` says how strongly soft rank
-    and alignment of the last hidden layer follow the late cosine, beside LR and depth.
+    ``layer_slope`` is the slope of ln e_k in ln k of νP, the others have ``STEEPNESS``; ``growth``
+    that of log2 max e_k in log2 depth (default: 0 for νP, 0.3 for r = 1, 0.6 for the others);
+    ``loss_slope`` that of νP's log2 late loss.
     """
     rng = np.random.default_rng(2)
-    growth = growth or {net: {NUP: 0.0, "nup(r=1)": 0.3}.get(net, 0.6) for net in slopes}
-    runs, steps, layers = [], [], []
+    growth = growth or {net: {NUP: 0.0, MIDDLE: 0.3}.get(net, 0.6) for net in slopes}
+    runs, layers = [], []
     for activation in activations:
         for net, slope in slopes.items():
             for depth in depths:
@@ -156,58 +159,17 @@ def depth_tables(
                     best = -2 - slope * np.log2(depth) + 0.1 * rng.normal()
                     for rate in rates:
                         run = _depth_run(activation, net, depth, seed, rate, best)
+                        if run["status"] == "ok" and net == NUP:
+                            run["late_loss"] *= depth**loss_slope
                         runs.append(run)
                         if run["status"] == "ok":
                             size = 0.5 * depth ** growth[net] * np.exp(0.05 * rng.normal())
-                            steepness = layer_slope if net == NUP else 0.0
-                            records = _layers(run["run_id"], depth, size, steepness)
-                            steps += _learn_features(run, records, coupling, rng)
-                            layers += records
+                            steepness = layer_slope if net == NUP else STEEPNESS
+                            layers += _layers(run["run_id"], depth, size, steepness)
     return {
         "runs": complete("runs", runs),
-        "steps": complete("steps", steps),
         "layers": complete("layers", layers),
     }
-
-
-def _learn_features(
-    run: Mapping[str, Any],
-    layers: Sequence[dict[str, Any]],
-    coupling: tuple[float, float],
-    rng: np.random.Generator,
-) -> list[dict[str, Any]]:
-    """Give the last hidden layer its features; the steps that hold the cosine."""
-    cause, *noise = rng.normal(size=3)
-    trend = 0.3 * np.log2(run["learning_rate"]) + 0.1 * run["depth"]
-    gains = [
-        trend + strength * cause + 0.3 * error
-        for strength, error in zip(coupling, noise, strict=True)
-    ]
-    for row in layers:
-        if row["layer"] == run["depth"] - 1:
-            learned = [0.0, 0.0] if row["step"] == 0 else gains
-            row["soft_rank"], row["alignment"] = 5 + learned[0], 0.5 + 0.05 * learned[1]
-            row["stable_rank"] = 3 + 0.5 * learned[0]
-            row["movement_frobenius"] = row["movement_spectral"] = 0.1 * np.exp(0.2 * learned[1])
-    ends = [
-        {"run_id": run["run_id"], "step": 0, "ntk_alignment": 0.3, "displacement": 0.0},
-        {
-            "run_id": run["run_id"],
-            "step": 200,
-            "ntk_alignment": 0.3 + 0.05 * gains[1],
-            "displacement": np.exp(0.1 * gains[0]),
-        },
-    ]
-    late = [
-        {
-            "run_id": run["run_id"],
-            "step": step,
-            "cosine": 0.1 * cause - 0.05 * trend,
-            "update_norm": 0.01 * np.exp(0.1 * (gains[0] + noise[1])),
-        }
-        for step in (140, 160, 180)
-    ]
-    return [*ends, *late]
 
 
 def _depth_run(
@@ -231,10 +193,13 @@ def _depth_run(
 def _layers(run_id: str, depth: int, size: float, steepness: float) -> list[dict[str, Any]]:
     rows = []
     for layer in range(1, depth + 1):
-        last = 10.0 if layer == depth else size * np.exp(steepness * (layer - depth + 1))
+        last = 10.0 if layer == depth else size * (layer / (depth - 1)) ** steepness
         for step, evolution in ((0, 0.0), (200, last)):
             rows.append({"run_id": run_id, "step": step, "layer": layer, "evolution": evolution})
     return rows
+
+
+SCHEDULES = ("sharpness", "taylor", "polyak")
 
 
 def catapult_tables(
@@ -255,11 +220,11 @@ def catapult_tables(
     diverge under sharpness(2.5). ``highest`` is the largest loss over the initial one, ``hessian``
     the top eigenvalue of the Hessian over that of Gauss–Newton.
     """
-    fading = {"constant": 0.2, "sharpness": 1.0, "taylor": 1.0, **(fading or {})}
+    fading = {"constant": 0.2, **dict.fromkeys(SCHEDULES, 1.0), **(fading or {})}
     rng = np.random.default_rng(3)
     schedules = [("constant", edge) for edge in (1.0, 1.6, 2.5, 3.0)]
-    schedules += [("sharpness", c) for c in (1.5, 2.25, 2.5, 2.75)]
-    schedules += [("taylor", c) for c in (2.25, 2.5, 2.75)]
+    schedules += [("sharpness", 1.5)]
+    schedules += [(name, c) for name in SCHEDULES for c in (2.25, 2.5, 2.75)]
     runs, curves, layers = [], [], []
     for activation in activations:
         for net in nets:
@@ -269,7 +234,7 @@ def catapult_tables(
                     run = _catapult_run(activation, net, schedule, c, seed, steps, highest, fails)
                     runs.append(run)
                     curve = _curve(run, schedule, c, fading[schedule], cosines, rng)
-                    measured = (curve["step"] % 50 == 0) & (curve["step"] < steps)
+                    measured = (curve["step"] % 15 == 0) & (curve["step"] < steps)
                     curve["hessian_edge"] = (hessian * curve["edge"]).where(measured)
                     curves.append(curve)
                     layers += _layer_cosines(curve, int(run["depth"]))
@@ -323,6 +288,7 @@ def _catapult_run(
         "stable": not fails,
         "null_loss": 0.5,
         "initial_loss": 0.6,
+        "late_loss": None if fails else 0.1,
         "max_loss": 0.6 * (1e5 if fails else highest),
     }
 
@@ -375,6 +341,7 @@ def all_tables(activations: Sequence[str] = ("abs",), **catapult: Any) -> dict[s
         comparisons.width_tables(activations),
         comparisons.scaling_tables(activations),
         comparisons.useful_tables(activations),
+        cells_tables(activations),
     ]
     found = together(*parts)
     init = pd.concat([init_table(activations), kernel_table()], ignore_index=True)

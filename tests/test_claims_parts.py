@@ -1,4 +1,4 @@
-"""Statistics, verdicts, spike amplitudes and the catalogue, one at a time."""
+"""Verdicts, rises, interpolated rates and the catalogue, one at a time."""
 
 from __future__ import annotations
 
@@ -9,24 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy import stats
 
 from nup.claims import load_catalogue, verdicts
-from nup.claims.amplitudes import quarter_amplitudes, spike_amplitudes
 from nup.claims.catalogue import Threshold
 from nup.claims.estimators import ESTIMATORS, register
 from nup.claims.estimators.catapult import diverged_runs
+from nup.claims.learning_rates import best_rate, largest_stable_rate
 from nup.claims.nets import comparable, nets_in, nets_of_study, option, ordered
+from nup.claims.rises import WINDOW, quarter_rises, rises
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
-from nup.claims.statistics import (
-    Interval,
-    bootstrap_mean,
-    partial_rank_correlation,
-    rank_correlation,
-    rank_residuals,
-    slope,
-    worst,
-)
+from nup.claims.statistics import Interval, slope
 from nup.errors import UserError
 from nup.figures.nets import styles_of
 from synthetic_base import complete, net_columns, run_columns
@@ -59,37 +51,6 @@ def write(path: Path, **changes: object) -> Path:
     return path
 
 
-def test_bootstrap_covers_the_mean_and_is_reproducible():
-    values = np.random.default_rng(0).normal(3.0, 1.0, size=30)
-    interval = bootstrap_mean(values)
-    assert interval.estimate == pytest.approx(values.mean())
-    assert interval.low < interval.estimate < interval.high
-    # The percentile interval of a mean approaches the normal one.
-    half_width = 1.96 * values.std() / np.sqrt(30)
-    assert interval.high - interval.low == pytest.approx(2 * half_width, rel=0.1)
-    assert interval == bootstrap_mean(values)
-
-
-def test_equal_seeds_give_an_interval_of_no_width():
-    assert bootstrap_mean([0.1] * 4) == Interval(0.1, 0.1, 0.1, 4)
-
-
-def test_a_single_seed_has_no_interval():
-    interval = bootstrap_mean([0.5])
-    assert (interval.estimate, interval.n) == (0.5, 1)
-    assert np.isnan([interval.low, interval.high]).all()
-
-
-def test_bootstrap_refuses_what_is_not_finite():
-    with pytest.raises(ValueError, match="expected finite values"):
-        bootstrap_mean([1.0, np.nan])
-
-
-def test_worst_is_the_extreme_seed():
-    assert worst([1, 5, 2], largest=True) == Interval(5, 5, 5, 3)
-    assert worst([1, 5, 2], largest=False).estimate == 1
-
-
 def test_slope_of_a_line():
     assert slope([1, 2, 4], [3, 1, -3]) == pytest.approx(-2)
 
@@ -114,41 +75,82 @@ def test_verdict_with_one_end():
     assert verdicts.verdict(Interval(0, -1, 0.4, 4), Threshold(low=0.5)) == "contradicted"
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        (["supported", "supported"], "supported"),
-        (["supported", "inconclusive"], "inconclusive"),
-        (["inconclusive", "not run"], "not run"),
-        (["not run", "contradicted", "supported"], "contradicted"),
-    ],
-)
-def test_overall_verdict(parts, expected):
-    assert verdicts.overall(parts) == expected
-
-
-def test_amplitude_of_a_step_is_seen_by_the_windows_that_hold_it():
+def test_a_rise_is_seen_by_the_windows_that_hold_it():
     losses = np.where(np.arange(100) < 50, 1.0, np.e)
-    amplitudes = spike_amplitudes(losses)
-    assert len(amplitudes) == 81
-    assert set(np.flatnonzero(amplitudes > 0.5)) == set(range(31, 50))
-    assert amplitudes.max() == pytest.approx(1.0)
+    found = rises(losses)
+    assert len(found) == 81
+    assert set(np.flatnonzero(found > 0.5)) == set(range(31, 50))
+    assert found.max() == pytest.approx(1.0)
 
 
-def test_quarters_see_spikes_fade():
+def test_a_loss_that_falls_does_not_rise():
+    assert rises(np.exp(-0.5 * np.arange(100))).tolist() == [0.0] * 81
+
+
+def test_rises_are_the_largest_climb_within_each_window():
+    losses = np.exp(np.random.default_rng(0).normal(size=60))
+    slow = [
+        max(np.log(losses[s] / losses[t : s + 1].min()) for s in range(t, t + WINDOW))
+        for t in range(60 - WINDOW + 1)
+    ]
+    assert rises(losses) == pytest.approx(slow)
+
+
+def test_quarters_see_rises_fade():
     step = np.arange(400)
     size = np.where(step < 200, 2.0, 0.5)
-    quarters = quarter_amplitudes(np.exp(size * (step % 2)))
-    assert quarters == pytest.approx([2.0, 2.0, 0.5, 0.5], abs=1e-12)
+    quarters = quarter_rises(np.exp(size * (step % 2)))
+    # Windows that straddle the change hold both.
+    assert quarters == pytest.approx([2.0, 2.0, 0.5, 0.5], abs=0.02)
 
 
 def test_a_loss_that_underflows_stands_still():
-    assert quarter_amplitudes(np.zeros(100)).tolist() == [0, 0, 0, 0]
+    assert quarter_rises(np.zeros(100)).tolist() == [0, 0, 0, 0]
 
 
 def test_a_short_run_has_no_quarters():
     with pytest.raises(Undecided, match="need 80 steps, got 79"):
-        quarter_amplitudes(np.ones(79))
+        quarter_rises(np.ones(79))
+
+
+def test_the_vertex_of_a_parabola_is_found_between_uneven_rates():
+    log_rates = np.array([-3.0, -2.2, -1.0, 0.0])
+    losses = np.exp(0.5 * (log_rates + 1.4) ** 2 - 3)
+    found = best_rate(log_rates, losses)
+    assert found.log_rate == pytest.approx(-1.4)
+    assert found.log_loss == pytest.approx(-3)
+    assert found.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("losses", "problem"),
+    [([0.1, 0.2, 0.3], "bottom"), ([0.3, 0.2, 0.1], "top"), ([0.8, 0.75, 0.9], "none")],
+)
+def test_a_minimum_at_an_end_or_of_dead_nets_is_none(losses, problem):
+    assert best_rate(np.arange(3.0), np.array(losses)).problem == problem
+
+
+def test_a_diverged_neighbour_counts_as_having_learned_nothing():
+    found = best_rate(np.arange(3.0), np.array([0.2, 0.1, 1.0]))
+    assert 0.5 < found.log_rate < 1.0
+
+
+def test_the_stability_boundary_is_where_the_loss_crosses_the_cutoff():
+    log_rates, alive = np.arange(4.0), np.zeros(4, dtype=bool)
+    losses = np.exp([-2.0, -1.0, -0.5, 0.0])  # log 0.7 = −0.357 is crossed in the last interval
+    found = largest_stable_rate(log_rates, losses, alive)
+    assert found.log_rate == pytest.approx(2 + (np.log(0.7) + 0.5) / 0.5)
+    assert largest_stable_rate(log_rates[:3], losses[:3], alive[:3]).problem == "top"
+    diverged = np.array([False, False, False, True])
+    assert largest_stable_rate(log_rates, losses, diverged).log_rate == 2.5
+    lower = largest_stable_rate(log_rates, losses, alive, cutoff=0.5)
+    assert lower.log_rate == pytest.approx(1 + (np.log(0.5) + 1) / 0.5)
+
+
+def test_an_unstable_rate_below_the_minimum_is_no_boundary():
+    losses = np.array([0.9, 0.2, 0.1, 0.9])
+    found = largest_stable_rate(np.arange(4.0), losses, np.zeros(4, dtype=bool))
+    assert 2 < found.log_rate < 3
 
 
 def frame(name: str, nets: list[str]) -> pd.DataFrame:
@@ -241,38 +243,48 @@ def test_a_threshold_reads_as_a_range():
     assert str(Threshold(low=0, open=True)) == "(0, inf)"
 
 
+READINGS = {
+    "update": [{"label": "one", "net": "a", "c": 1.5}, {"label": "two", "net": "b", "c": 2.0}],
+    "scale": [{"label": "x", "scale": "small"}, {"label": "y", "scale": "large"}],
+}
+
+
+def read(path: Path, under: list[str], **criterion: object) -> Path:
+    entry = {**ENTRY, "under": under, "criteria": [{**ENTRY["criteria"][0], **criterion}]}
+    path.write_text(yaml.safe_dump({"readings": READINGS, "claims": [entry]}), encoding="utf-8")
+    return path
+
+
+def test_each_reading_fills_the_placeholders(tmp_path):
+    path = read(tmp_path / "claims.yaml", ["update"], arguments={"net": "{net}"}, what="of {net}")
+    claim = load_catalogue(path)["a-claim"]
+    assert [each.label for each in claim.readings] == ["one", "two"]
+    assert [each.criteria[0].arguments["net"] for each in claim.readings] == ["a", "b"]
+    assert claim.readings[1].criteria[0].what == "of b"
+    assert claim.criteria == claim.readings[0].criteria
+    assert claim.nets == ["a", "b"]
+
+
+def test_dimensions_multiply_and_values_keep_their_type(tmp_path):
+    arguments = {"net": "{net}-{scale}", "rate": "{c}"}
+    criterion = {"arguments": arguments, "for_each": {}, "name": "a", "what": "b"}
+    path = read(tmp_path / "claims.yaml", ["update", "scale"], **criterion)
+    claim = load_catalogue(path)["a-claim"]
+    assert [each.label for each in claim.readings] == ["one + x", "one + y", "two + x", "two + y"]
+    assert claim.readings[3].criteria[0].arguments == {"net": "b-large", "rate": 2.0}
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 0, "contradicted"), (-1, 0, "contradicted"), (0, 1, "inconclusive"), (1, 2, "supported")],
+    ("under", "criterion", "message"),
+    [
+        (["size"], {}, "expected dimensions of readings among scale, update; got size"),
+        ([], {"arguments": {"net": "{net}"}}, r"no reading gives \{net\}; name its dimension"),
+        (["update"], {}, "the readings 'one' and 'two' come to the same criteria"),
+    ],
 )
-def test_an_open_range_leaves_its_end_out(low, high, expected):
-    assert verdicts.verdict(Interval(0, low, high, 4), Threshold(low=0, open=True)) == expected
-
-
-def test_rank_correlation_sees_order_only():
-    assert rank_correlation([1, 2, 3, 4], np.exp([1, 2, 3, 4])) == pytest.approx(1)
-    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
-    x, y = np.random.default_rng(0).normal(size=(2, 50))
-    assert rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
-    assert np.isnan(rank_correlation([1, 2, 3], [5, 5, 5]))
-
-
-def test_a_partial_rank_correlation_leaves_out_what_is_held_fixed():
-    cause, x, y = np.random.default_rng(0).normal(size=(3, 2000))
-    held = cause[:, None]
-    assert rank_correlation(x + 2 * cause, y + 2 * cause) > 0.7
-    assert partial_rank_correlation(x + 2 * cause, y + 2 * cause, held) == pytest.approx(0, abs=0.1)
-    # Of one held variable the textbook formula gives the same.
-    r = [rank_correlation(a, b) for a, b in ((x + cause, y + cause), (x + cause, cause))]
-    third = rank_correlation(y + cause, cause)
-    expected = (r[0] - r[1] * third) / np.sqrt((1 - r[1] ** 2) * (1 - third**2))
-    assert partial_rank_correlation(x + cause, y + cause, held) == pytest.approx(expected)
-
-
-def test_nothing_is_left_of_what_is_held_fixed():
-    held = np.arange(10.0)[:, None]
-    assert rank_residuals(held[:, 0] ** 3, held) == pytest.approx(np.zeros(10), abs=1e-9)
-    assert np.isnan(partial_rank_correlation(held[:, 0], np.arange(10)[::-1] % 3, held))
+def test_faults_of_readings_are_named(tmp_path, under, criterion, message):
+    with pytest.raises(UserError, match=message):
+        load_catalogue(read(tmp_path / "claims.yaml", under, **criterion))
 
 
 def test_catalogues_are_merged_and_ids_are_told_apart(tmp_path):
@@ -280,7 +292,7 @@ def test_catalogues_are_merged_and_ids_are_told_apart(tmp_path):
     second = write(tmp_path / "second.yaml", id="another-claim")
     merged = load_catalogue(first, second)
     assert [claim.id for claim in merged.claims] == ["a-claim", "another-claim"]
-    assert merged.intervals == load_catalogue(first).intervals
+    assert merged.seeds == load_catalogue(first).seeds
     again = write(tmp_path / "again.yaml")
     with pytest.raises(
         UserError, match=r"claim 'a-claim' is in .*first\.yaml and in .*again\.yaml"

@@ -174,7 +174,6 @@ def test_tables_and_verdicts_from_files(nup_command, tmp_path):
     status, _, err = nup_command("claims", "--tables", tables, "--out", judged)
     assert status == 0, err
     table = tables / "readings.parquet"
-    status, _, err = nup_command("readings", "--tables", tables, "--out", table)
     assert status == 0, err
     assert set(store.read_table("readings", table)["verdict"]) == {"not run"}
     status, out, _ = nup_command("verdicts", judged)

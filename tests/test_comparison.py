@@ -1,6 +1,7 @@
 """A table of claims against another: the same, another verdict, disjoint intervals, absent rows."""
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from nup import cli
@@ -13,6 +14,7 @@ def table(**changes):
     """Two criteria of one claim; ``changes`` are made to the first."""
     row = {
         "claim": "a-claim",
+        "reading": "",
         "activation": "abs",
         "setting": "mse, full batch",
         "criterion": "slope",
@@ -75,6 +77,23 @@ def test_a_setting_is_held_against_the_same_one(compare):
         ["mse, batch 256", "slope: only in the new table"],
         ["mse, batch 256", "gain: only in the new table"],
     ]
+
+
+def test_another_deciding_reading_is_a_difference(compare):
+    overall = table().iloc[:1].assign(criterion="overall", reading="base scale")
+    other = overall.assign(reading="kernel scale")
+    assert compare(overall, overall) == []
+    assert compare(other, overall) == [
+        "a-claim / abs / mse, full batch / overall: kernel scale decides, reference base scale"
+    ]
+
+
+def test_a_table_of_the_first_registration_can_be_compared(compare, tmp_path):
+    compare(table(), table())
+    path = tmp_path / "older.parquet"
+    older = pyarrow.parquet.read_table(tmp_path / "new.parquet").drop_columns(["reading"])
+    pyarrow.parquet.write_table(older, path)
+    assert comparison.differences(tmp_path / "new.parquet", path) == []
 
 
 def test_the_command_says_so_and_fails(compare, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def catalogue() -> Catalogue:
 def judged(catalogue: Catalogue, tables: dict[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """The rows of one claim for ``abs``, by criterion."""
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    rows = evaluate(tables, alone)
+    rows = evaluate(tables, alone).claims
     return rows[rows["activation"] == "abs"].set_index("criterion")
 
 
@@ -34,7 +35,7 @@ def kernels(catalogue, claim, **laws):
 @pytest.mark.parametrize("claim", ["ntk-concentration", "ntk-spectrum"])
 def test_supported_where_true_for_every_activation_of_the_experiment(catalogue, claim):
     alone = catalogue.model_copy(update={"claims": [catalogue[claim]]})
-    table = evaluate({"init": synthetic.kernel_table()}, alone)
+    table = evaluate({"init": synthetic.kernel_table()}, alone).claims
     assert set(table["activation"]) == {"abs", "relu", "(1,2)"}
     assert set(table["verdict"]) == {"supported"}
 
@@ -49,8 +50,7 @@ def test_growth_at_both_exponents_is_contradicted(catalogue):
     rows = kernels(catalogue, "ntk-concentration", growth={0.0: 0.5, 2.0: 0.5})
     row = rows.loc["growth in depth"]
     assert row["verdict"] == "contradicted"
-    assert "nup(r=2) +0.5" in row["reason"]
-    assert "nup(r=0) +0.5" in row["reason"]
+    assert re.search(r"nup\(r=2\) \+0\.(49|5\d), nup\(r=0\) \+0\.(49|5\d)", row["reason"])
 
 
 def test_relu_below_abs_is_contradicted_at_each_depth(catalogue):
@@ -65,31 +65,30 @@ def test_relu_below_abs_is_contradicted_at_each_depth(catalogue):
 def test_an_error_that_grows_with_depth_is_contradicted(catalogue):
     rows = kernels(catalogue, "ntk-spectrum", distance_slope=0.5)
     assert rows.loc["distance error, depth 2 doubled", "verdict"] == "contradicted"
-    assert rows.loc["condition gap, depth 2 doubled", "verdict"] == "supported"
-    assert rows.loc["condition gap, depth 2 doubled", "estimate"] == pytest.approx(0.5, abs=0.03)
 
 
-def test_gaps_are_compared_in_the_order_of_delta_phi(catalogue):
-    rows = kernels(catalogue, "ntk-spectrum", gap_power=1.0)
-    assert rows.loc["abs and (1,2)", "verdict"] == "contradicted"
-    assert rows.loc["(1,2) and relu", "verdict"] == "contradicted"
+def test_gaps_fall_in_the_order_of_delta_phi(catalogue):
+    rows = kernels(catalogue, "ntk-spectrum", gap_power=-0.5)
+    assert rows.loc["condition number by Δ_φ", "verdict"] == "contradicted"
+    # Slopes are −(1 + Δ_φ/2); of neighbours in the order 1, 0.8, 0.5 the first two differ least.
     rows = kernels(catalogue, "ntk-spectrum", noise=0.0)
-    assert rows.loc["(1,2) and relu", "estimate"] == pytest.approx(0.5 / 0.8)
-    assert rows.loc["(1,2) and relu", "reason"] == "depths 2, 4, 8, 16, 32"
+    row = rows.loc["condition number by Δ_φ"]
+    assert row["estimate"] == pytest.approx(-(1 - 0.8) / 2)
+    assert row["reason"] == "slopes: abs -1.50, (1,2) -1.40, relu -1.25"
 
 
 def test_absent_kernels_are_named(catalogue):
     table = synthetic.kernel_table(activations={"abs": 1.0})
     rows = judged(catalogue, {"init": table}, "ntk-spectrum")
     reason = "experiment `ntk-spectrum` has no (1,2) runs of mup"
-    assert rows.loc["abs and (1,2)", "reason"] == reason
+    assert rows.loc["condition number by Δ_φ", "reason"] == reason
     rows = judged(catalogue, {"init": table[table["depth"] < 5]}, "ntk-spectrum")
     assert rows.loc["distance error, depth 4 doubled", "reason"] == "mup: no kernel at depth 8"
     rows = judged(catalogue, {"init": table[table["depth"] < 5]}, "ntk-concentration")
     assert rows.loc["growth in depth", "verdict"] == "not run"
     assert "a slope needs at least 3 of depth, got 2, 4" in rows.loc["growth in depth", "reason"]
     rows = judged(catalogue, {"init": table.assign(ntk_error=np.nan)}, "ntk-spectrum")
-    assert "measured no kernels (kernel: true)" in rows.loc["abs and (1,2)", "reason"]
+    assert "measured no kernels (kernel: true)" in rows.loc["condition number by Δ_φ", "reason"]
 
 
 def test_evidence_within_another_activation_and_experiment():
@@ -104,35 +103,50 @@ def test_evidence_within_another_activation_and_experiment():
 # -- the edge of stability -------------------------------------------------------------------------
 
 
-def test_edge_of_stability_is_supported_and_contradicted(catalogue):
+#: Of the constant rates below 2/λ_0 (η = 0.25 and 0.4) the second one relaxes to the edge.
+PART = "late ηλ of the Hessian, η = 0.4"
+
+
+def test_edge_of_stability_is_supported_and_contradicted_rate_by_rate(catalogue):
     tables = synthetic.catapult_tables()
-    row = judged(catalogue, tables, "edge-of-stability").loc["late ηλ of the Hessian"]
-    assert row["verdict"] == "supported"
-    assert row["estimate"] == pytest.approx(2.04, abs=0.02)
-    tables = synthetic.catapult_tables(hessian=1.2)
-    row = judged(catalogue, tables, "edge-of-stability").loc["late ηλ of the Hessian"]
+    rows = judged(catalogue, tables, "edge-of-stability")
+    assert rows.index.tolist() == ["overall", PART]
+    assert rows.loc[PART, "verdict"] == "supported"
+    assert rows.loc[PART, "estimate"] == pytest.approx(2.04, abs=0.02)
+    row = judged(catalogue, synthetic.catapult_tables(hessian=1.2), "edge-of-stability").loc[PART]
     assert row["verdict"] == "contradicted"
     assert row["estimate"] == pytest.approx(2.4, abs=0.02)
 
 
 def test_only_stable_runs_count(catalogue):
     tables = synthetic.catapult_tables()
-    runs, steps = tables["runs"], tables["steps"]
-    odd = (runs["schedule_name"] == "constant") & (runs["learning_rate"] == 0.75)
-    high = steps["run_id"].isin(runs.loc[odd, "run_id"])
-    tables["steps"] = steps.assign(hessian_edge=steps["hessian_edge"].mask(high, 9.0))
-    assert judged(catalogue, tables, "edge-of-stability").loc["overall", "estimate"] > 3
-    tables["runs"] = runs.assign(stable=runs["stable"] & ~odd)
+    runs = tables["runs"]
+    odd = (runs["schedule_name"] == "constant") & (runs["learning_rate"] == 0.4)
+    tables["runs"] = runs.assign(late_loss=runs["late_loss"].mask(odd, 0.45))
     row = judged(catalogue, tables, "edge-of-stability").loc["overall"]
-    assert row["verdict"] == "supported"
-    assert row["estimate"] == pytest.approx(2.04, abs=0.02)
+    assert row["verdict"] == "inconclusive"
+    assert "no rate below 2/λ_0 reaches ηλ ≥ 2 of the Hessian" in _reasons(catalogue, tables)
+
+
+def test_the_hessian_must_be_recorded_often_and_at_odd_distances(catalogue):
+    tables = synthetic.catapult_tables()
+    steps = tables["steps"]
+    even = {
+        **tables,
+        "steps": steps.assign(hessian_edge=steps["edge"].where(steps["step"] % 10 == 0)),
+    }
+    assert "the Hessian is recorded every 10 steps, an odd number" in _reasons(catalogue, even)
+    rare = {
+        **tables,
+        "steps": steps.assign(hessian_edge=steps["edge"].where(steps["step"] % 45 == 0)),
+    }
+    assert "records of the Hessian in its last quarter, at least 10" in _reasons(catalogue, rare)
 
 
 def test_runs_below_the_edge_are_inconclusive_and_unmeasured_ones_not_run(catalogue):
     tables = synthetic.catapult_tables(hessian=0.5)
     row = judged(catalogue, tables, "edge-of-stability").loc["overall"]
     assert row["verdict"] == "inconclusive"
-    assert "no stable run reached ηλ ≥ 2 of the Hessian" in _reasons(catalogue, tables)
     bare = {**tables, "steps": tables["steps"].assign(hessian_edge=np.nan)}
     assert "has no Hessian sharpness (record.hessian)" in _reasons(catalogue, bare)
     small = {**tables, "runs": tables["runs"].assign(batch_size=8.0)}

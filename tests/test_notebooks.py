@@ -12,7 +12,6 @@ import pytest
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup.claims import evaluate, load_catalogue
-from nup.claims.interpretations import evaluate_interpretations, load_interpretations
 from nup.report import contents, notebook
 from nup.report.page import Page
 from nup.tables import store
@@ -21,7 +20,6 @@ from synthetic_base import in_regime, together
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CATALOGUE = ROOT / "config" / "claims.yaml"
-READINGS = ROOT / "config" / "readings.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +29,14 @@ def tables(tmp_path_factory) -> Path:
     One experiment was run in two regimes.
     """
     folder = tmp_path_factory.mktemp("tables")
-    usual = in_regime(comparisons.useful_tables(), "cross_entropy", 256)
+    usual = in_regime(comparisons.useful_tables(seeds=(0, 1)), "cross_entropy", 256)
     made = together(synthetic.all_tables(seeds=(0, 1), steps=800), usual)
     for name, frame in made.items():
         store.write_table(name, frame, folder / f"{name}.parquet")
     catalogue = load_catalogue(CATALOGUE)
-    store.write_table("claims", evaluate(made, catalogue), folder / "claims.parquet")
-    readings = evaluate_interpretations(made, catalogue, load_interpretations(READINGS, catalogue))
-    store.write_table("readings", readings, folder / "readings.parquet")
+    judged = evaluate(made, catalogue)
+    store.write_table("claims", judged.claims, folder / "claims.parquet")
+    store.write_table("readings", judged.readings, folder / "readings.parquet")
     return folder
 
 
@@ -85,8 +83,7 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
     if path.stem == "00_scorecard":
         expected = {"scorecard.png"} | {f"criteria-{claim.id}.png" for claim in catalogue.claims}
     if path.stem == "10_readings":
-        parts = ("", "-widths", "-scaling", "-updates", "-spikes", "-ranks")
-        expected = {f"readings{part}.png" for part in parts}
+        expected = {"readings.png", "readings-rises.png"}
     left = {figure.name for figure in (tmp_path / "figures").iterdir()}
     assert expected <= left
     assert left == set(notebook.figures(path, catalogue, contents.of_tables(tables)))
@@ -117,13 +114,7 @@ CONTENTS = contents.Contents(frozenset({"depth"}), frozenset({"width"}))
 def test_only_what_a_study_has_is_drawn():
     catalogue = load_catalogue(CATALOGUE)
     drawn = [path.stem for path in NOTEBOOKS if not notebook.absent(path, catalogue, CONTENTS)]
-    assert drawn == [
-        "00_scorecard",
-        "02_depth",
-        "06_features",
-        "10_readings",
-        "11_phase_diagrams",
-    ]
+    assert drawn == ["00_scorecard", "02_depth", "11_phase_diagrams"]
     reason = notebook.absent(ROOT / "notebooks" / "04_catapult.ipynb", catalogue, CONTENTS)
     assert reason == "04_catapult.ipynb is skipped: the study has no experiment catapult"
     nothing = contents.Contents(frozenset())
@@ -131,8 +122,8 @@ def test_only_what_a_study_has_is_drawn():
         "00_scorecard"
     ]
     left = {path.stem: notebook.figures(path, catalogue, CONTENTS) for path in NOTEBOOKS}
-    assert left["06_features"] == ["cosine-correlations.png", "cosine-features.png"]
-    assert left["10_readings"] == ["readings-updates.png", "readings-widths.png", "readings.png"]
+    assert left["06_features"] == []
+    assert left["10_readings"] == ["readings.png"]
     assert left["11_phase_diagrams"] == ["phases-width-rate.png", "phases-width.png"]
     assert {"scorecard.png", "criteria-growth-matters.png"} <= set(left["00_scorecard"])
     assert "criteria-useful.png" not in left["00_scorecard"]
@@ -144,6 +135,6 @@ def test_a_figure_without_runs_is_not_drawn(tables, tmp_path):
     page.draw("useful", "tuned_accuracies")
     page.diagram("depth", "phases-depth.png")
     assert not list(tmp_path.iterdir())
-    assert [claim.experiment for claim in page.claims_with_runs()] == ["depth"] * 5
+    assert [claim.experiment for claim in page.claims_with_runs()] == ["depth"] * 6
     page.draw("growth-matters", "growth_matters", "own.png")
     assert [path.name for path in tmp_path.iterdir()] == ["own.png"]

@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from nup.claims.interpretations import (
+    Interpretations,
+    evaluate_interpretations,
+    load_interpretations,
+)
+from nup.claims.interpretations import report as readings_report
+from nup.figures.interpretation_matrix import interpretation_matrix
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
@@ -13,17 +20,10 @@ from nup import cli
 from nup.analysis.cosine import correlations
 from nup.analysis.cosine import report as cosine_report
 from nup.claims import Catalogue, evaluate, load_catalogue, report
-from nup.claims.interpretations import (
-    Interpretations,
-    evaluate_interpretations,
-    load_interpretations,
-)
-from nup.claims.interpretations import report as readings_report
 from nup.claims.regimes import Regime, regimes_of
 from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures.catapult import catapult_ends
 from nup.figures.correlations import correlation_forest
-from nup.figures.interpretation_matrix import interpretation_matrix
 from nup.figures.scorecard import forest, verdict_table
 from nup.figures.usefulness import tuned_accuracies
 from nup.report import scorecard

@@ -67,7 +67,6 @@ def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
     phases = {"search", "phases", "notebook_11_phase_diagrams"}
     for module, rules in {
         "claims/statistics.py": judged,
-        "claims/interpretations/runs.py": {"readings", "notebook_10_readings"},
         "figures/style.py": notebooks,
         "initialization/signals.py": {"measure", "init", *judged} - phases,
         "training/recorder.py": {"train", "tables", *phases, *judged},

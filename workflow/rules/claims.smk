@@ -1,4 +1,4 @@
-# The verdicts on the claims, from the tables alone.
+# The verdicts on the claims and on each of their readings, from the tables alone.
 
 
 rule claims:
@@ -10,9 +10,12 @@ rule claims:
         catalogue=CLAIMS,
         plugins=PLUGIN_FILES,
     output:
-        f"{TABLES}/claims.parquet",
+        claims=f"{TABLES}/claims.parquet",
+        readings=f"{TABLES}/readings.parquet",
     log:
         f"{RESULTS}/logs/claims.log",
+    # The longest of what follows training.
+    priority: 10**3
     conda:
         "../../environment.yml"
     resources:
@@ -24,4 +27,4 @@ rule claims:
         code=provenance.code_digest("nup.claims", "nup.claims.estimators.*"),
     shell:
         "python -m nup claims --tables {params.tables:q} --catalogue {input.catalogue[0]:q}"
-        " {params.plugins:q} --out {output:q} --log {log:q}"
+        " {params.plugins:q} --out {output.claims:q} --readings {output.readings:q} --log {log:q}"

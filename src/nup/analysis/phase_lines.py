@@ -11,7 +11,7 @@ import pandas as pd
 from nup.claims import markdown as text
 from nup.claims.nets import ordered
 from nup.claims.run_selection import Axis
-from nup.claims.statistics import Interval, bootstrap_mean, slope
+from nup.claims.statistics import Interval, mean_interval, slope
 from nup.phases.threshold_search import LINES
 
 #: The fewest sizes to which a slope is fitted.
@@ -71,7 +71,7 @@ def _slope(rows: pd.DataFrame, axis_name: Axis, quantity: str) -> Interval:
         for _, seed in rows.groupby("seed")
         if seed[axis_name].nunique() >= LEAST_SIZES
     ]
-    return bootstrap_mean(by_seed) if by_seed else Interval(np.nan, np.nan, np.nan, 0)
+    return mean_interval(by_seed) if by_seed else Interval(np.nan, np.nan, np.nan, 0)
 
 
 def markdown(table: pd.DataFrame) -> str:

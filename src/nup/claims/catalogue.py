@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from nup.claims.estimators import ESTIMATORS
 from nup.errors import UserError
+
+#: ``{net}``, ``{c:g}``, ``{activations[0]}``: the name is the first group.
+PLACEHOLDER = re.compile(r"\{(\w+)[^{}]*\}")
 
 Provenance = Literal["v1", "v2", "comp", "lit", "derived", "operational"]
 
@@ -51,10 +53,12 @@ class Threshold(Entry):
 class Criterion(Entry):
     """One condition of a claim.
 
+    ``{placeholders}`` in names and arguments are filled by the bindings of each reading.
     ``estimator`` names a function of ``nup.claims.estimators``, called with ``arguments``.
     ``universal`` marks *every* and *never*: the worst seed is held against the threshold, not the
-    mean over seeds. ``for_each`` repeats the criterion over the product of its lists: every value
-    is passed as an argument, and ``name`` and ``what`` are formatted with it.
+    mean over seeds. ``log`` marks a ratio, whose seeds are averaged as logarithms: ratios scatter
+    to one side. ``for_each`` repeats the criterion over the product of its lists: every value is
+    passed as an argument, and ``name`` and ``what`` are formatted with it.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Criterion(Entry):
     for_each: dict[str, list[Any]] = Field(default_factory=dict)
     threshold: Threshold
     universal: bool = False
+    log: bool = False
     provenance: Provenance | None = None
 
     @model_validator(mode="after")
@@ -104,8 +109,8 @@ class Criterion(Entry):
         for values in itertools.product(*self.for_each.values()):
             chosen = dict(zip(self.for_each, values, strict=True))
             update = {
-                "name": self.name.format(**chosen),
-                "what": self.what.format(**chosen),
+                "name": filled(self.name, chosen),
+                "what": filled(self.what, chosen),
                 "arguments": {**self.arguments, **chosen},
                 "for_each": {},
             }
@@ -113,12 +118,34 @@ class Criterion(Entry):
         return criteria
 
 
+class Reading(BaseModel):
+    """One reading of what the paper leaves open: a label, and a value for each placeholder."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    label: str
+
+    @property
+    def bindings(self) -> dict[str, Any]:
+        """Placeholder → value."""
+        return dict(self.model_extra or {})
+
+
+class ReadClaim(Entry):
+    """The criteria of a claim under one reading; ``label`` is empty where there is but one."""
+
+    label: str
+    criteria: list[Criterion]
+
+
 class Claim(Entry):
     """One claim: the quoted words, the experiment that tests it, and its criteria.
 
     ``select`` pins columns of the runs (``{dataset: digits}``) where an experiment varies more than
     the criteria name, or where the claim speaks of some runs only; null is a missing value
-    (``{batch_size: null}``: full batch).
+    (``{batch_size: null}``: full batch). ``under`` names the dimensions of readings under each of
+    which (in all combinations) the claim is judged. ``readings`` is what they come to; ``criteria``
+    are then those of the first reading.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -127,15 +154,20 @@ class Claim(Entry):
     provenance: Provenance
     experiment: str
     select: dict[str, Any] = Field(default_factory=dict)
-    min_seeds: int = Field(default=4, ge=2)
+    under: list[str] = Field(default_factory=list)
+    min_seeds: int | None = Field(default=None, ge=2)
     figure: str
     notebook: str
     criteria: list[Criterion] = Field(min_length=1)
+    readings: list[ReadClaim] = Field(default_factory=list, exclude=True)
 
     @property
     def nets(self) -> list[str]:
-        """Labels of the nets that the criteria name as ``net`` or ``against``, in their order."""
-        named = [each.bound.get(key) for each in self.criteria for key in ("net", "against")]
+        """Labels of the nets that all readings name as ``net`` or ``against``, in their order."""
+        criteria = [each for reading in self.readings for each in reading.criteria]
+        named = [
+            each.bound.get(key) for each in criteria or self.criteria for key in ("net", "against")
+        ]
         return list(dict.fromkeys(net for net in named if net))
 
     @field_validator("criteria")
@@ -146,19 +178,23 @@ class Claim(Entry):
         return expanded
 
 
-class IntervalOptions(Entry):
-    """Options of the bootstrap intervals over seeds."""
+class SeedRule(Entry):
+    """How many seeds a verdict needs: ``least``, or as many as ``by_dataset`` says."""
 
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    resamples: int = Field(default=5000, ge=2000)
-    seed: int = 0
+    least: int = Field(default=8, ge=2)
+    by_dataset: dict[str, int] = Field(default_factory=dict)
+
+    def needed(self, dataset: str | None) -> int:
+        """The least number of seeds for runs on this data set; None for untrained nets."""
+        return self.by_dataset.get(dataset or "", self.least)
 
 
 class Catalogue(Entry):
-    """All claims, in the order of the file."""
+    """All claims, in the order of the file, and the dimensions along which they are read."""
 
-    intervals: IntervalOptions = IntervalOptions()
-    claims: list[Claim] = Field(min_length=1)
+    seeds: SeedRule = SeedRule()
+    readings: dict[str, list[Reading]] = Field(default_factory=dict)
+    claims: list[Claim] = Field(default_factory=list)
 
     @field_validator("claims")
     @classmethod
@@ -174,68 +210,17 @@ class Catalogue(Entry):
         raise UserError(f"expected a claim among {known}; got {claim_id!r}")
 
 
+def filled(text: str, values: Mapping[str, Any]) -> str:
+    """The text with those of its ``{placeholders}`` filled that ``values`` has; formats apply."""
+
+    def value(match: re.Match[str]) -> str:
+        return match[0].format(**values) if match[1] in values else match[0]
+
+    return PLACEHOLDER.sub(value, text)
+
+
 def require_distinct(noun: str, names: Iterable[str]) -> None:
     """Raise ``ValueError`` if a name occurs twice; the message calls it a ``noun``."""
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"each {noun} needs its own name; {', '.join(twice)} occurs twice")
-
-
-def load_catalogue(path: str | Path, *further: str | Path) -> Catalogue:
-    """Read and check one or more files of claims.
-
-    Args:
-        path: the first file; its ``intervals`` hold for all claims.
-        further: files whose claims are added.
-
-    Returns:
-        All claims, in the order of the files.
-
-    Raises:
-        UserError: a file is missing, is not YAML, or breaks the schema (the message names each
-            place at fault), or two files have a claim with the same id.
-    """
-    first = read_checked(Catalogue, path, "claims")
-    claims, origin = list(first.claims), {claim.id: path for claim in first.claims}
-    for other in further:
-        for claim in read_checked(Catalogue, other, "claims").claims:
-            if claim.id in origin:
-                raise UserError(
-                    f"claim {claim.id!r} is in {origin[claim.id]} and in {other}: "
-                    "expected an id of its own; rename one of the two"
-                )
-            origin[claim.id] = other
-            claims.append(claim)
-    return first.model_copy(update={"claims": claims})
-
-
-AnyModel = TypeVar("AnyModel", bound=BaseModel)
-
-
-def read_checked(model: type[AnyModel], path: str | Path, noun: str) -> AnyModel:
-    """Read ``config/<noun>.yaml``, or another ``path``, and check it against a ``model``.
-
-    Raises:
-        UserError: as ``load_catalogue`` says.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"expected the {noun} file at {path}; there is no such file. "
-            f"Give its path, or restore config/{noun}.yaml"
-        )
-    try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
-    except ValidationError as error:
-        raise UserError(_explain(path, error, noun)) from None
-
-
-def _explain(path: Path, error: ValidationError, noun: str) -> str:
-    """One line for each fault: where, and what was expected."""
-    lines = [
-        f"  {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
-        for fault in error.errors()
-    ]
-    return "\n".join([f"{path} does not follow the schema of {noun}:", *lines])

@@ -1,19 +1,23 @@
-"""Evaluation of the claims: the table ``claims`` is computed from the tables of a study.
+"""Evaluation of the claims: the tables ``claims`` and ``readings`` from the tables of a study.
 
-A claim has a row ``overall`` and a row for each criterion, for every activation and regime in which
-its experiment was run.
+A claim is judged for every activation and regime in which its experiment was run, and in each of
+them under every reading. ``readings`` has a row ``overall`` and a row for each criterion of every
+reading. ``claims`` has a row ``overall`` for the claim, which names the reading that decides, and
+the criteria of that reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from nup.claims import verdicts
-from nup.claims.catalogue import Catalogue, Claim, Criterion, IntervalOptions
+from nup.claims.catalogue import Catalogue, Claim, Criterion, ReadClaim
 from nup.claims.estimators import ESTIMATORS
 from nup.claims.run_selection import (
     Measurement,
@@ -22,16 +26,24 @@ from nup.claims.run_selection import (
     Undecided,
     by_regime,
 )
-from nup.claims.statistics import Interval, bootstrap_mean, worst
+from nup.claims.verdicts import LEVEL, Part
+from nup.specs.identity import canonical_json
 from nup.tables import schema
 
 OVERALL = "overall"
 
-#: Number of deciding criteria that the overall row names.
+#: Number of deciding criteria that an overall row names.
 _NAMED = 6
 
 
-def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.DataFrame:
+class Evaluation(NamedTuple):
+    """The tables ``claims`` and ``readings``, with the columns of ``nup.tables.schema``."""
+
+    claims: pd.DataFrame
+    readings: pd.DataFrame
+
+
+def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> Evaluation:
     """Evaluate every claim for every activation and regime of its experiment.
 
     A claim whose experiment is absent is *not run* for all activations of the tables, and its
@@ -40,19 +52,34 @@ def evaluate(tables: Mapping[str, pd.DataFrame], catalogue: Catalogue) -> pd.Dat
     Args:
         tables: frames ``runs``, ``steps``, ``layers``, ``init`` of ``nup.tables.schema``; an absent
             or empty one leads to the verdict ``not run`` where it is needed.
-        catalogue: the claims with their thresholds.
+        catalogue: the claims with their thresholds and readings.
 
     Returns:
-        The table ``claims`` with the columns of ``nup.tables.schema.CLAIMS``.
+        Both tables.
     """
-    rows = [
-        row
+    # Claims on the same runs share a selection, and so what was found of it.
+    found: dict[str, list[RunSelection]] = {}
+
+    def selections(claim: Claim, activation: str) -> list[RunSelection]:
+        key = canonical_json([claim.experiment, activation, claim.select])
+        if key not in found:
+            found[key] = by_regime(tables, claim.experiment, activation, claim.select)
+        return found[key]
+
+    judged = [
+        _judged(selection, claim, catalogue)
         for claim in catalogue.claims
         for activation in _activations(tables, claim.experiment) or _activations(tables)
-        for selection in by_regime(tables, claim.experiment, activation, claim.select)
-        for row in _claim_rows(selection, claim, catalogue.intervals)
+        for selection in selections(claim, activation)
     ]
-    frame = pd.DataFrame(rows, columns=list(schema.CLAIMS))
+    return Evaluation(
+        _frame([row for rows, _ in judged for row in rows], schema.CLAIMS),
+        _frame([row for _, rows in judged for row in rows], schema.READINGS),
+    )
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(columns))
     numbers = dict.fromkeys(("estimate", "low", "high"), "float64")
     return frame.astype({**numbers, "n_seeds": "int64"})
 
@@ -72,70 +99,141 @@ def _activations(tables: Mapping[str, pd.DataFrame], experiment: str = "") -> li
     return found
 
 
-def _claim_rows(
-    selection: RunSelection, claim: Claim, options: IntervalOptions
-) -> list[dict[str, Any]]:
+_Rows = list[dict[str, Any]]
+
+
+def _judged(selection: RunSelection, claim: Claim, catalogue: Catalogue) -> tuple[_Rows, _Rows]:
+    """The rows of ``claims`` and of ``readings`` for one claim on one selection."""
+    needed = claim.min_seeds or catalogue.seeds.needed(selection.dataset)
+    measured = [
+        [part for criterion in reading.criteria for part in _parts(selection, criterion, needed)]
+        for reading in claim.readings
+    ]
     shared = {
         "claim": claim.id,
         "activation": selection.activation,
         "setting": selection.regime_label,
-        "provenance": claim.provenance,
         "figure": claim.figure,
         "notebook": claim.notebook,
     }
-    rows = [
-        {**shared, **_criterion_row(selection, criterion, claim.min_seeds, options)}
-        for criterion in claim.criteria
+    by_reading = [
+        [{**shared, **row} for row in _reading_rows(claim, reading, parts)]
+        for reading, parts in zip(claim.readings, measured, strict=True)
     ]
-    return [_overall_row(rows, claim.provenance), *rows]
+    verdict, deciding = verdicts.of_claim(measured)
+    rows = by_reading[deciding]
+    overall = {**rows[0], "verdict": verdict, "reason": _claim_reason(by_reading, verdict)}
+    return [overall, *rows[1:]], [row for each in by_reading for row in each]
 
 
-def _criterion_row(
-    selection: RunSelection, criterion: Criterion, min_seeds: int, options: IntervalOptions
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"criterion": criterion.name, "threshold": str(criterion.threshold)}
-    if criterion.provenance is not None:
-        row["provenance"] = criterion.provenance
+def _parts(selection: RunSelection, criterion: Criterion, needed: int) -> list[Part]:
+    """The criterion with its numbers; several parts where the estimator tells the runs apart."""
+    plain = Part(
+        criterion.name,
+        criterion.threshold,
+        universal=criterion.universal,
+        log=criterion.log,
+        provenance=criterion.provenance or "",
+    )
     try:
-        measurement = ESTIMATORS[criterion.estimator].function(selection, **criterion.arguments)
-        interval = _interval(measurement, criterion, options)
-    except (NotRun, Undecided) as outcome:
-        label = verdicts.NOT_RUN if isinstance(outcome, NotRun) else verdicts.INCONCLUSIVE
-        nothing = {"estimate": np.nan, "low": np.nan, "high": np.nan, "n_seeds": 0}
-        return {**row, **nothing, "verdict": label, "reason": str(outcome)}
-    undecided = measurement.undecided
-    if interval.n < min_seeds:
-        few = f"{interval.n} seeds, at least {min_seeds} are needed"
-        undecided = f"{few}; {undecided}" if undecided else few
-    label = verdicts.INCONCLUSIVE if undecided else verdicts.verdict(interval, criterion.threshold)
-    if label == verdicts.INCONCLUSIVE and not undecided:
-        undecided = f"the interval crosses an end of {criterion.threshold}"
-    numbers = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-    reason = "; ".join(filter(None, (undecided, measurement.note)))
-    return {**row, **numbers, "n_seeds": interval.n, "verdict": label, "reason": reason}
+        found = ESTIMATORS[criterion.estimator].function(selection, **criterion.arguments)
+    except NotRun as outcome:
+        return [replace(plain, absent=str(outcome))]
+    except Undecided as outcome:
+        return [replace(plain, undecided=str(outcome))]
+    if isinstance(found, Measurement):
+        return [_part(plain, found, needed)]
+    return [
+        _part(replace(plain, name=f"{criterion.name}, {label}"), each, needed)
+        for label, each in found.items()
+    ]
 
 
-def _interval(measurement: Measurement, criterion: Criterion, options: IntervalOptions) -> Interval:
-    values = measurement.by_seed.to_numpy(dtype=float)
+def _part(plain: Part, measurement: Measurement, needed: int) -> Part:
+    values = np.asarray(measurement.by_seed, dtype=float)
+    reasons = []
     if values.size == 0:
-        raise Undecided(measurement.undecided or measurement.note or "no seed gave a value")
-    if np.isnan(values).any():
-        raise Undecided("a seed has no value")
-    if criterion.universal:
-        return worst(values, largest=criterion.threshold.high is not None)
-    if np.isinf(values).any():
-        raise Undecided("a seed's value is infinite")
-    return bootstrap_mean(values, options.confidence, options.resamples, options.seed)
+        reasons.append(measurement.undecided or measurement.note or "no seed gave a value")
+        return replace(plain, undecided=reasons[0])
+    if values.size < needed:
+        reasons.append(f"{values.size} seeds, at least {needed} are needed")
+    if pd.isna(values).any():
+        reasons.append("a seed has no value")
+    elif not plain.universal and not math.isfinite(values.sum()):
+        reasons.append("a seed's value is infinite")
+    reasons.append(measurement.undecided)
+    undecided = "; ".join(filter(None, reasons))
+    return replace(plain, values=values, undecided=undecided, note=measurement.note)
 
 
-def _overall_row(rows: list[dict[str, Any]], provenance: str) -> dict[str, Any]:
-    """The claim as a whole, with the numbers of the first criterion that has its verdict."""
-    label = verdicts.overall([row["verdict"] for row in rows])
-    deciding = [row for row in rows if row["verdict"] == label]
-    names = "; ".join(row["criterion"] for row in deciding[:_NAMED])
-    if len(deciding) > _NAMED:
-        names = f"{names}; and {len(deciding) - _NAMED} more"
-    count = f"{len(deciding)} of {len(rows)} criteria {label}"
-    reason = count if label == verdicts.SUPPORTED else f"{count}: {names}"
-    own = {"criterion": OVERALL, "provenance": provenance, "verdict": label, "reason": reason}
-    return {**deciding[0], **own}
+def _reading_rows(claim: Claim, reading: ReadClaim, parts: Sequence[Part]) -> _Rows:
+    """The reading as a whole, with the numbers of the first criterion that has its verdict."""
+    rows = [
+        {
+            "reading": reading.label,
+            "criterion": part.name,
+            "provenance": part.provenance or claim.provenance,
+            **_numbers(part),
+        }
+        for part in parts
+    ]
+    verdict = verdicts.of_reading(parts)
+    names = _deciding(parts, verdict)
+    deciding = next(row for row in rows if row["criterion"] in names)
+    own = {"criterion": OVERALL, "provenance": claim.provenance, "verdict": verdict}
+    return [{**deciding, **own, "reason": _reading_reason(verdict, names, len(parts))}, *rows]
+
+
+def _deciding(parts: Sequence[Part], verdict: str) -> list[str]:
+    """Names of the criteria that give a reading its verdict.
+
+    Of an open reading they are those that are not supported: one that is contradicted alone may be
+    among them, though not clearly enough among so many.
+    """
+    if verdict == verdicts.INCONCLUSIVE:
+        return [part.name for part in parts if part.verdict() != verdicts.SUPPORTED]
+    level = LEVEL / len(parts) if verdict == verdicts.CONTRADICTED else LEVEL
+    return [part.name for part in parts if part.verdict(level) == verdict]
+
+
+def _numbers(part: Part) -> dict[str, Any]:
+    interval = part.interval()
+    verdict = part.verdict()
+    undecided = part.absent or part.undecided
+    if verdict == verdicts.INCONCLUSIVE and not undecided:
+        undecided = f"the interval crosses an end of {part.threshold}"
+    return {
+        "threshold": str(part.threshold),
+        "estimate": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n_seeds": interval.n,
+        "verdict": verdict,
+        "reason": "; ".join(filter(None, (undecided, part.note))),
+    }
+
+
+def _reading_reason(verdict: str, names: Sequence[str], total: int) -> str:
+    listed = "; ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        listed = f"{listed}; and {len(names) - _NAMED} more"
+    if verdict == verdicts.SUPPORTED:
+        return f"{total} of {total} criteria supported"
+    word = "not supported" if verdict == verdicts.INCONCLUSIVE else verdict
+    return f"{len(names)} of {total} criteria {word}: {listed}"
+
+
+def _claim_reason(by_reading: Sequence[_Rows], verdict: str) -> str:
+    """The reason of the deciding reading; with several, how many have which verdict."""
+    if len(by_reading) == 1:
+        return str(by_reading[0][0]["reason"])
+    if verdict == verdicts.NOT_RUN:
+        first = by_reading[0][0]
+        return f"none of {len(by_reading)} readings was run; {first['reading']}: {first['reason']}"
+    found: dict[str, list[str]] = {}
+    for rows in by_reading:
+        found.setdefault(rows[0]["verdict"], []).append(rows[0]["reading"])
+    counts = [f"{each}: {', '.join(labels)}" for each, labels in found.items()]
+    alone = verdict == verdicts.INCONCLUSIVE and verdicts.SUPPORTED in found
+    level = "; supported alone, not at 5 %/number of readings" if alone else ""
+    return f"of {len(by_reading)} readings, {'; '.join(counts)}{level}"

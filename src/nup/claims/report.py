@@ -31,9 +31,39 @@ def claim_text(claim: Claim) -> str:
         f"> {claim.quote}\n\n"
         f"Claim `{claim.id}`. Provenance of the claim: `{claim.provenance}`, "
         f"{PROVENANCE[claim.provenance]}. How it is judged is `operational`, "
-        f"{PROVENANCE['operational']}: it holds if every criterion does, with at least "
-        f"{claim.min_seeds} seeds.\n\n{markdown.table(criteria)}\n"
+        f"{PROVENANCE['operational']}: it holds if every criterion does."
+        f"{_readings_text(claim)}\n\n{markdown.table(criteria)}\n"
     )
+
+
+def _readings_text(claim: Claim) -> str:
+    """The readings under which a claim is judged; empty for a claim with one."""
+    if len(claim.readings) == 1:
+        return ""
+    labels = ", ".join(reading.label for reading in claim.readings)
+    return (
+        f" It is judged under {len(claim.readings)} readings and holds if it does under one: "
+        f"{labels}. The criteria below are those of the first."
+    )
+
+
+def readings_text(table: pd.DataFrame, claim_id: str) -> str:
+    """Markdown: the verdict and the criteria of each reading of a claim that has runs.
+
+    Args:
+        table: the table ``readings``.
+        claim_id: the claim.
+    """
+    rows = table[table["claim"] == claim_id]
+    overall = rows[rows["criterion"] == OVERALL]
+    absent = [
+        str(reading)
+        for reading, group in overall.groupby("reading", sort=False)
+        if set(group["verdict"]) == {"not run"}
+    ]
+    shown = rows[~rows["reading"].isin(absent)]
+    lines = [f"Not run: {', '.join(absent)}."] if absent else []
+    return "\n\n".join([*([verdict_table(shown)] if len(shown) else []), *lines])
 
 
 def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
@@ -50,10 +80,16 @@ def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
 
 def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
     """Markdown: a line for each row of one claim, with its estimate, interval and verdict."""
-    rows = judged[judged["claim"] == claim_id]
+    return verdict_table(judged[judged["claim"] == claim_id])
+
+
+def verdict_table(rows: pd.DataFrame) -> str:
+    """Markdown: rows of ``claims`` or ``readings`` with estimate, interval and verdict."""
     low, high = (rows[end].map(markdown.number) for end in ("low", "high"))
+    readings = {"reading": rows["reading"]} if rows["reading"].fillna("").any() else {}
     shown = {
         "judged for": judged_names(rows),
+        **readings,
         "criterion": rows["criterion"],
         "estimate": rows["estimate"].map(markdown.number),
         "95 % interval": low + " … " + high,

@@ -110,6 +110,12 @@ class RunSelection:
         )
 
     @property
+    def dataset(self) -> str | None:
+        """The data set of the runs; None without runs, or where several are mixed."""
+        found = set(self.runs["dataset"]) if "dataset" in self.runs else set()
+        return str(found.pop()) if len(found) == 1 else None
+
+    @property
     def regime_label(self) -> str:
         """Label of the regime; ``initialization`` for an experiment of untrained nets."""
         if self.regime is not None:

@@ -1,7 +1,10 @@
-"""Means over seeds with bootstrap intervals, slopes and rank correlations, by SciPy."""
+"""Means over seeds with Student's t intervals, jackknife, slopes and rank correlations."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,44 +21,88 @@ class Interval(NamedTuple):
     n: int
 
 
-def bootstrap_mean(
-    values: ArrayLike, confidence: float = 0.95, resamples: int = 5000, seed: int = 0
-) -> Interval:
-    """Mean over seeds with its percentile bootstrap interval.
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean over seeds with its Student's t interval, mean ± t·s/√n [lit].
+
+    Seeds are independent draws of weights, batches and data split, so their spread is the
+    uncertainty. Where all seeds agree exactly the interval has no width: nothing was drawn. A
+    single seed has no spread, and so no interval.
 
     Args:
         values: one number per seed, shape ``[seeds]``, finite.
-        confidence: coverage of the interval.
-        resamples: number of bootstrap resamples.
-        seed: seed of the resampling, so that equal tables give equal intervals.
+        confidence: coverage of the two-sided interval, between 0 and 1.
+
+    Returns:
+        The mean and the two ends; for one seed the ends are nan.
 
     Raises:
         ValueError: if ``values`` is empty or holds a value that is not finite.
     """
+    return student_interval(*mean_and_error(values), confidence)
+
+
+def mean_and_error(values: ArrayLike) -> tuple[float, float, int]:
+    """Mean over seeds, its standard error s/√n (0 where all agree, nan for one seed), and n.
+
+    Raises:
+        ValueError: as ``mean_interval``.
+    """
     sample = np.asarray(values, dtype=float)
     if sample.size == 0 or not np.isfinite(sample).all():
         raise ValueError(f"expected finite values, one a seed, got {sample.tolist()}")
-    if sample.size < 2:
-        return Interval(float(sample[0]), np.nan, np.nan, 1)
-    if np.all(sample == sample[0]):  # spares the resampled means their rounding error
-        return Interval(float(sample[0]), float(sample[0]), float(sample[0]), sample.size)
-    result = stats.bootstrap(
-        (sample,),
-        np.mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    return Interval(float(sample.mean()), float(low), float(high), sample.size)
+    first, n = float(sample[0]), sample.size
+    if n == 1:
+        return first, math.nan, 1
+    if (sample == first).all():  # spares the mean its rounding error
+        return first, 0.0, n
+    mean = float(sample.sum()) / n
+    apart = sample - mean
+    return mean, math.sqrt(float(apart @ apart) / ((n - 1) * n)), n
+
+
+def student_interval(mean: float, error: float, n: int, confidence: float) -> Interval:
+    """Mean ± t·error with n − 1 degrees of freedom; the ends are nan for one seed."""
+    half = _quantile(confidence, n) * error if n > 1 else math.nan
+    return Interval(mean, mean - half, mean + half, n)
+
+
+@lru_cache
+def _quantile(confidence: float, n: int) -> float:
+    """Two-sided quantile of Student's t with n − 1 degrees of freedom."""
+    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
 
 
 def worst(values: ArrayLike, largest: bool) -> Interval:
-    """The worst seed's value, for a claim that says *every* or *never*: no interval is drawn."""
+    """The worst seed's value, for a claim that says *every* or *never*: no interval is drawn.
+
+    Args:
+        values: one number per seed, shape ``[seeds]``.
+        largest: whether large values are bad.
+
+    Returns:
+        The extreme value as estimate and as both ends.
+    """
     sample = np.asarray(values, dtype=float)
     extreme = float(sample.max() if largest else sample.min())
     return Interval(extreme, extreme, extreme, sample.size)
+
+
+def pseudo_values(statistic: Callable[[NDArray[np.bool_]], float], n: int) -> NDArray[np.float64]:
+    """Jackknife pseudo-values n·T − (n − 1)·T₋ᵢ of a statistic that pools seeds [lit].
+
+    Their mean estimates the statistic with its bias of order 1/n removed, and Student's t over
+    them is its interval (Tukey 1958): a pooled correlation so gets one number a seed.
+
+    Args:
+        statistic: of the seeds that a mask ``[n]`` keeps.
+        n: number of seeds, at least 2.
+
+    Returns:
+        One pseudo-value per seed, shape ``[n]``.
+    """
+    whole = statistic(np.ones(n, dtype=bool))
+    without = np.array([statistic(np.arange(n) != left_out) for left_out in range(n)])
+    return np.asarray(n * whole - (n - 1) * without, dtype=float)
 
 
 def slope(x: ArrayLike, y: ArrayLike) -> float:
@@ -65,7 +112,7 @@ def slope(x: ArrayLike, y: ArrayLike) -> float:
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     """Spearman's ρ of ``x`` and ``y``, both of shape ``[n]``; nan if one of them is constant."""
-    return _correlation(stats.rankdata(x), stats.rankdata(y))
+    return correlation(stats.rankdata(x), stats.rankdata(y))
 
 
 def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
@@ -73,25 +120,27 @@ def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
 
     Args:
         values: shape ``[n]``.
-        held: shape ``[n, variables]``.
+        held: shape ``[n, variables]``; without variables, ranks less their mean remain.
 
     Returns:
         Least-squares residuals, shape ``[n]``.
     """
     ranks = stats.rankdata(values)
-    columns = stats.rankdata(np.asarray(held, dtype=float), axis=0)
-    design = np.column_stack([np.ones(len(ranks)), columns])
+    given = np.asarray(held, dtype=float)
+    if given.shape[1] == 0:
+        return np.asarray(ranks - ranks.mean(), dtype=float)
+    design = np.column_stack([np.ones(len(ranks)), stats.rankdata(given, axis=0)])
     coefficients = np.linalg.lstsq(design, ranks, rcond=None)[0]
     return np.asarray(ranks - design @ coefficients, dtype=float)
 
 
 def partial_rank_correlation(x: ArrayLike, y: ArrayLike, held: ArrayLike) -> float:
     """Correlation of the ``rank_residuals`` of ``x`` and ``y``; nan if nothing of one remains."""
-    return _correlation(rank_residuals(x, held), rank_residuals(y, held))
+    return correlation(rank_residuals(x, held), rank_residuals(y, held))
 
 
-def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Pearson's r; nan if one of the two varies by no more than rounding."""
+def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Pearson's r of ``[n]`` and ``[n]``; nan if one of them varies by no more than rounding."""
     x, y = x - x.mean(), y - y.mean()
     sizes = float(np.linalg.norm(x)), float(np.linalg.norm(y))
     if min(sizes) <= 1e-9 * len(x):

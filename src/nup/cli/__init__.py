@@ -25,10 +25,10 @@ COMMANDS = {
     "train": ("training", "train one configuration and print a summary"),
     "job": ("training", "compute a planned job"),
     "tables": ("training", "collect the tables of jobs into those of the study"),
-    "claims": ("claims", "judge the claims on a study's tables"),
-    "readings": ("claims", "judge the claims in every reading of them"),
+    "claims": ("claims", "judge the claims, under every reading, on a study's tables"),
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),
+    "registrations": ("claims", "write both registrations' verdicts on the same data as a page"),
     "tidy-notebook": ("notebooks", "drop from an executed notebook what is not its content"),
 }
 

@@ -13,43 +13,60 @@ if TYPE_CHECKING:
 
 
 def claims(options: Namespace) -> None:
-    """Evaluate the claims and write the table ``claims``."""
+    """Evaluate the claims under every reading and write the tables ``claims`` and ``readings``."""
     from nup.claims import evaluate
     from nup.tables import store
 
     judged = evaluate(_frames(options.tables), _catalogue(options))
-    store.write_table("claims", judged, options.out)
+    readings = options.readings or options.out.with_name("readings.parquet")
+    store.write_table("readings", judged.readings, readings)
+    store.write_table("claims", judged.claims, options.out)
 
 
 def claims_options(parser: ArgumentParser) -> None:
     """Options of ``claims``."""
     parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
     _add_catalogue(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    parser.add_argument("--out", type=Path, required=True, help="the table of claims to write")
+    parser.add_argument(
+        "--readings",
+        type=Path,
+        help="the table of readings to write (default: readings.parquet beside that of claims)",
+    )
     add_plugins(parser)
     add_log(parser)
 
 
-def readings(options: Namespace) -> None:
-    """Evaluate the claims under every interpretation and write the table ``readings``."""
-    from nup.claims import interpretations
+def registrations(options: Namespace) -> None:
+    """Write the page that holds both registrations' verdicts on the same data side by side."""
+    from nup.claims import evaluate
+    from nup.report import registrations
     from nup.tables import store
 
     catalogue = _catalogue(options)
-    wanted = interpretations.load_interpretations(options.readings, catalogue)
-    judged = interpretations.evaluate_interpretations(_frames(options.tables), catalogue, wanted)
-    store.write_table("readings", judged, options.out)
-
-
-def readings_options(parser: ArgumentParser) -> None:
-    """Options of ``readings``."""
-    claims_options(parser)
-    parser.add_argument(
-        "--readings",
-        type=Path,
-        default=Path("config/readings.yaml"),
-        help="file of the readings (default: config/readings.yaml)",
+    studies = {}
+    for folder in options.tables:
+        tables = _frames(folder)
+        studies[folder.parent.name] = (tables, evaluate(tables, catalogue).claims)
+    store.write_text(
+        registrations.page(registrations.read_first(options.first), studies), options.out
     )
+
+
+def registrations_options(parser: ArgumentParser) -> None:
+    """Options of ``registrations``."""
+    parser.add_argument(
+        "tables", type=Path, nargs="+", help="folders of tables, each `<study>/tables`"
+    )
+    parser.add_argument(
+        "--first",
+        type=Path,
+        default=Path("docs/first-registration.csv"),
+        help="the rows of the first registration (default: docs/first-registration.csv)",
+    )
+    _add_catalogue(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    add_plugins(parser)
 
 
 def verdicts(options: Namespace) -> None:

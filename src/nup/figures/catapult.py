@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,10 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nup.claims.amplitudes import loss_curve, quarter_amplitudes
-from nup.claims.catalogue import Claim
-from nup.claims.estimators.catapult import amplitude_ratio, catapult_runs
+from nup.claims.catalogue import Claim, Criterion
+from nup.claims.estimators.catapult import catapult_runs, rise_ratio
 from nup.claims.nets import option
+from nup.claims.rises import loss_curve, quarter_rises
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
 from nup.figures.nets import net_style
@@ -22,9 +23,8 @@ from nup.figures.panels import Draw, one_seed, panels, run_name
 
 @register
 def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Constant rates from ηλ_0 ≥ the claim's bound: losses, spike amplitudes, η_tλ_t."""
+    """Constant rates from ηλ_0 ≥ the claim's bound: losses, rises, η_tλ_t."""
     bound = float(claim.criteria[0].arguments["least_initial_edge"])
-    low, high = style.threshold_of(claim, "late_edge")
 
     def selected(selection: RunSelection) -> pd.DataFrame:
         return catapult_runs(selection, "constant", least_initial_edge=bound)
@@ -33,7 +33,7 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
         _draw_losses(axis, selection, one_seed(selected(selection)), "learning_rate", "η")
 
     def edges(axis: Axes, selection: RunSelection) -> None:
-        axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
+        axis.axhline(2, color="0.4", linestyle=":", label="edge of stability")
         runs = one_seed(selected(selection))
         for color, (_, run) in style.colored(runs, "learning_rate"):
             steps = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
@@ -44,7 +44,7 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
 
     rows = {
         f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": losses,
-        "spike amplitude by quarter, every run": lambda axis, selection: _draw_quarters(
+        "rise of the loss by quarter, every run": lambda axis, selection: _draw_quarters(
             axis, selection, selected(selection)
         ),
         r"$\eta_t\lambda_t$, one seed": edges,
@@ -56,8 +56,8 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
 def catapult_prolonged(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Losses under the geometry-aware schedules, and the amplitude ratio at every horizon."""
-    schedules = list(dict.fromkeys(each.arguments["schedule"] for each in claim.criteria))
+    """Losses under the geometry-aware schedules, and the ratio of rises at every horizon."""
+    schedules = list(dict.fromkeys(each.arguments["schedule"] for each in _criteria(claim)))
     _, loss_bound = style.threshold_of(claim, "largest_loss")
 
     def losses(schedule: str) -> Draw:
@@ -75,10 +75,15 @@ def catapult_prolonged(
     rows: dict[str, Draw] = {
         f"training loss under {schedule}(c), one seed": losses(schedule) for schedule in schedules
     }
-    rows["spike amplitude, last quarter over first"] = lambda axis, selection: _draw_ratios(
+    rows["rise, last quarter over first"] = lambda axis, selection: _draw_ratios(
         axis, selection, claim
     )
     return panels(tables, judged, claim, rows)
+
+
+def _criteria(claim: Claim) -> list[Criterion]:
+    """The criteria of all readings."""
+    return [criterion for reading in claim.readings for criterion in reading.criteria]
 
 
 def _draw_losses(
@@ -104,7 +109,7 @@ def _draw_quarters(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> N
         labelled.add(run["net"])
         axis.plot(
             quarters,
-            quarter_amplitudes(losses),
+            quarter_rises(losses),
             color=look.color,
             marker=look.marker,
             markerfacecolor=look.face,
@@ -116,16 +121,16 @@ def _draw_quarters(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> N
     axis.set_xticks(quarters)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("quarter of the run")
-    axis.set_ylabel("ln(max/min) over 20 steps")
+    axis.set_ylabel("rise over 20 steps")
     axis.legend(loc="upper right")
 
 
 def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
-    criteria = [each for each in claim.criteria if each.estimator == "amplitude_ratio"]
+    criteria = [each for each in _criteria(claim) if each.estimator == "rise_ratio"]
     rows, silent = [], []
     for criterion in criteria:
         try:
-            ratios = amplitude_ratio(selection, **criterion.arguments).by_seed
+            ratios = rise_ratio(selection, **criterion.arguments).by_seed
         except (NotRun, Undecided) as outcome:
             silent.append(str(outcome))
             continue
@@ -134,7 +139,7 @@ def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
         rows += [{"schedule": label, "horizon": horizon, "ratio": value} for value in ratios]
     if not rows:
         raise NotRun(silent[0])
-    least, _ = style.threshold_of(claim, "amplitude_ratio")
+    least, _ = style.threshold_of(claim, "rise_ratio")
     table = pd.DataFrame(rows)
     labels = list(dict.fromkeys(table["schedule"]))
     sns.pointplot(
@@ -142,8 +147,8 @@ def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
         x="horizon",
         y="ratio",
         hue="schedule",
-        palette=style.COLORS[: len(labels)],
-        markers=["o", "s", "^", "D", "v", "P"][: len(labels)],
+        palette=sns.color_palette("colorblind", len(labels)),
+        markers=list(itertools.islice(itertools.cycle("os^DvPX*d"), len(labels))),
         dodge=0.4,
         errorbar=("pi", 100),
         linestyle="none",
@@ -155,5 +160,5 @@ def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
     )
     axis.set_ylim(0, top)
     axis.set_xlabel("horizon (fraction of the run)")
-    axis.set_ylabel("amplitude ratio")
+    axis.set_ylabel("ratio of rises")
     axis.legend(ncols=3, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))

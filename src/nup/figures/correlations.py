@@ -37,7 +37,7 @@ def correlation_forest(
     claim: Claim,
     found: pd.DataFrame | None = None,
 ) -> Figure:
-    """Partial rank correlations with their intervals over seeds: outcomes by predictors.
+    """Rank correlations within cells, with their intervals over seeds: outcomes by predictors.
 
     Args:
         tables: the tidy tables.
@@ -56,7 +56,7 @@ def correlation_forest(
             raise NotRun(remarks[0].removeprefix("not run: ") if remarks else "no correlations")
         _draw_forest(axis, own)
 
-    rows = {"partial rank correlation, LR and depth held fixed": draw}
+    rows = {"rank correlation within cells of fixed net, depth and rate": draw}
     title = "Feature learning: the cosine and its rivals (exploratory)"
     return panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
 
@@ -87,5 +87,5 @@ def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:
     axis.set_xlim(-1, 1)
     axis.set_xticks([-1, -0.5, 0, 0.5, 1])
     seeds = int(found["seeds"].max())
-    axis.set_xlabel(f"correlation: mean over {seeds} seeds, 95 % interval")
+    axis.set_xlabel(f"correlation over {seeds} seeds, 95 % interval")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=2, fontsize="x-small")

@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from nup.claims.catalogue import Claim
-from nup.claims.learning_rates import AXIS_NAMES, Rate, chosen_runs, constant_rate_runs
+from nup.claims.estimators.depth import LEAST_ERROR, at_found
+from nup.claims.learning_rates import (
+    AXIS_NAMES,
+    CUTOFF,
+    LEAST_DEPTH,
+    Rate,
+    constant_rate_runs,
+    rate_table,
+)
 from nup.claims.nets import comparable, nets_of_study, ordered
 from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
@@ -68,11 +76,14 @@ def rate_panel(
         for index, net in enumerate(present):
             runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
-            chosen = chosen_runs(runs, rate, axis_name)
-            sized = chosen.rename(columns={axis_name: "size"})
+            found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis_name)
+            sized = found[found["problem"] != "none"].rename(columns={axis_name: "size"})
             _draw_net(axis, sized, net_style(selection, net), shift)
         axis.scatter([], [], **RING, label="at the edge of the grid of rates")
-        sizes = sorted(selection.runs[axis_name].unique())
+        runs = selection.runs
+        sizes = sorted(runs.loc[runs["depth"] >= LEAST_DEPTH, axis_name].unique())
+        if not sizes:
+            raise NotRun(f"no runs of depth {LEAST_DEPTH} or more")
         size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
         for reference in references:
@@ -111,7 +122,7 @@ def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> 
         capsize=3,
         label=label,
     )
-    edge = chosen[chosen["at_edge"] != ""]
+    edge = chosen[chosen["problem"] != ""]
     axis.scatter(edge["size"] * shift, edge["learning_rate"], **RING)
 
 
@@ -133,10 +144,83 @@ def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
 
 
 @register
+def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
+    """Late loss and test error at the best LR against depth, for νP and its controls.
+
+    They are the nets of the claim and all others of its experiment with their sizes.
+    """
+    runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
+    nets = ordered(runs[runs["experiment"] == claim.experiment]) or claim.nets
+    groups = comparable(nets_of_study(tables), nets) or {"": nets}
+    quantities = {"late loss over null loss": "loss", "test error": "error"}
+    rows = {
+        f"{name} at the best LR" + (f", {equal}" if equal else ""): _reached_panel(
+            column, name, own
+        )
+        for name, column in quantities.items()
+        for equal, own in groups.items()
+    }
+    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+
+
+def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        present = [net for net in nets if net in set(selection.runs["net"])]
+        if not present:
+            raise NotRun(f"no runs of {', '.join(nets)}")
+        sizes: set[int] = set()
+        for net in present:
+            table = best_reached(selection, net)
+            look = net_style(selection, net)
+            by_size = table.groupby("depth")[column]
+            mean = np.exp(np.log(table[column]).groupby(table["depth"]).mean())
+            sizes |= set(mean.index)
+            axis.fill_between(
+                mean.index, by_size.min(), by_size.max(), color=look.color, alpha=0.12
+            )
+            axis.plot(
+                mean.index,
+                mean,
+                color=look.color,
+                marker=look.marker,
+                markerfacecolor=look.face,
+                linestyle=look.dashes,
+                label=look.label,
+            )
+        if not sizes:
+            raise NotRun("no net has a stable run")
+        size_axis(axis, sorted(sizes))
+        axis.set_yscale("log")
+        axis.set_ylabel(name)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, fontsize="small")
+
+    return draw
+
+
+def best_reached(selection: RunSelection, net: str) -> pd.DataFrame:
+    """Columns depth, seed, loss, error: what each seed reaches at its best LR, interpolated.
+
+    Args:
+        selection: the runs.
+        net: label of the net.
+    """
+    runs = constant_rate_runs(selection.runs_of(net))
+    runs = runs[runs["depth"] >= LEAST_DEPTH]
+    found = rate_table(runs, "best")
+    errors = (1 - runs["test_accuracy"].astype("float64")).clip(lower=LEAST_ERROR)
+    found = found.assign(error=at_found(runs, errors, found, "depth"))
+    return found.loc[found["problem"] != "none", ["depth", "seed", "loss", "error"]]
+
+
+@register
 def loss_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Late training loss against the learning rate: a row of panels per net, a curve per depth."""
+    """Transfer curves: late loss against the learning rate, a row per net, a curve per depth.
+
+    Stars mark the interpolated optima (geometric means over seeds); below the dotted line a run is
+    stable.
+    """
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     experiment = runs[runs["experiment"] == claim.experiment]
     nets = ordered(experiment)
@@ -158,9 +242,23 @@ def _say_absent(_: Axes, selection: RunSelection) -> None:
 
 
 def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
-    stable = runs[runs["stable"].astype(bool)]
+    finished = runs[runs["late_loss"].notna() & (runs["late_loss"] < runs["null_loss"])]
     depths = sorted(runs["depth"].unique())
-    style.draw_by_depth(axis, stable, "learning_rate", "late_loss", depths)
+    style.draw_by_depth(axis, finished, "learning_rate", "late_loss", depths)
+    found = rate_table(runs, "best")
+    inner = found[found["problem"] == ""]
+    logs = inner[["learning_rate", "loss"]].transform("log")
+    optima = logs.groupby(inner["depth"]).mean().transform("exp")
+    null = float(runs["null_loss"].mean())
+    optimum: dict[str, Any] = {
+        "marker": "*",
+        "s": 140,
+        "color": "black",
+        "zorder": 4,
+        "label": "optimum",
+    }
+    axis.scatter(optima["learning_rate"], optima["loss"] * null, **optimum)
+    axis.axhline(CUTOFF * null, color="0.4", linestyle=":", label="stable below")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xlim(runs["learning_rate"].min() / 1.2, runs["learning_rate"].max() * 1.2)

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import catapult_runs
-from nup.claims.estimators.edge import edge_runs, hessian_history, late_edge_of
+from nup.claims.estimators.edge import EDGE, edge_runs, hessian_history
+from nup.claims.learning_rates import is_stable
 from nup.claims.run_selection import RunSelection
 from nup.figures import register, style
 from nup.figures.panels import one_seed, panels, run_name
@@ -26,7 +27,6 @@ def edge_of_stability(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """η_t times both top eigenvalues over time at one seed, and where every run ends."""
-    reached = float(claim.criteria[0].arguments["reached"])
     low, high = style.threshold_of(claim, "late_hessian_edge")
 
     def histories(axis: Axes, selection: RunSelection) -> None:
@@ -35,11 +35,11 @@ def edge_of_stability(
 
     def ends(axis: Axes, selection: RunSelection) -> None:
         _band(axis, low, high)
-        _draw_ends(axis, selection, reached)
+        _draw_ends(axis, selection)
 
     rows = {
         "η times the top eigenvalue, one seed": histories,
-        "median of the last quarter, every stable run": ends,
+        "median of the last quarter, every stable run below 2/λ₀": ends,
     }
     return panels(tables, judged, claim, rows)
 
@@ -68,19 +68,17 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
     axis.legend(handles=handles, loc="upper right", ncols=2, fontsize="x-small")
 
 
-def _draw_ends(axis: Axes, selection: RunSelection, reached: float) -> None:
-    """Runs that reached the edge filled, the other stable ones hollow: they do not count."""
-    counted = set(edge_runs(selection, reached)["run_id"])
-    runs = _stable(selection)
+def _draw_ends(axis: Axes, selection: RunSelection) -> None:
+    """Runs that reached the edge filled, the other ones hollow."""
+    runs = edge_runs(selection)
+    there = runs["highest"] >= EDGE
     for label, face, chosen in (
-        (f"reached {reached:g}", style.BLUE, runs[runs["run_id"].isin(counted)]),
-        ("did not", "none", runs[~runs["run_id"].isin(counted)]),
+        (f"reached {EDGE:g}", style.BLUE, runs[there]),
+        ("did not", "none", runs[~there]),
     ):
-        if chosen.empty:
-            continue
-        ends = [late_edge_of(selection, run) for _, run in chosen.iterrows()]
-        rates = chosen["learning_rate"]
-        axis.scatter(rates, ends, facecolors=face, edgecolors=style.BLUE, s=24, label=label)
+        if not chosen.empty:
+            look = {"facecolors": face, "edgecolors": style.BLUE, "s": 24, "label": label}
+            axis.scatter(chosen["learning_rate"], chosen["late"], **look)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late ηλ of the Hessian")
@@ -90,5 +88,5 @@ def _draw_ends(axis: Axes, selection: RunSelection, reached: float) -> None:
 
 def _stable(selection: RunSelection) -> pd.DataFrame:
     runs = catapult_runs(selection, "constant")
-    stable: pd.DataFrame = runs[runs["stable"].astype(bool) & runs["batch_size"].isna()]
+    stable: pd.DataFrame = runs[is_stable(runs) & runs["batch_size"].isna()]
     return stable

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nup.claims.catalogue import Claim
-from nup.claims.estimators.evolution import final_evolution
-from nup.claims.learning_rates import chosen_runs, constant_rate_runs
+from nup.claims.estimators.evolution import evolutions_at_fixed_rate, final_evolution
+from nup.claims.learning_rates import LEAST_DEPTH, constant_rate_runs, rate_table
+from nup.claims.nets import nets_of_study
 from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
 from nup.figures import register, style
@@ -38,12 +39,19 @@ def preactivation_evolution(
         f"{styles[net].label if net in styles else net}: evolution at the best LR": _by_layer(
             net, steepest if net in cones else None
         )
-        for net in claim.nets
+        for net in _with_runs(tables, claim)
     }
     rows["largest evolution over hidden layers"] = largest_evolution_panel(
         claim.nets, fastest or 0.0
     )
     return panels(tables, judged, claim, rows)
+
+
+def _with_runs(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
+    """The nets of the claim that were run; those of its first reading if none was."""
+    present = set(nets_of_study(tables)["net"])
+    first = [each.bound.get(key) for each in claim.criteria for key in ("net", "against")]
+    return [net for net in claim.nets if net in present] or list(dict.fromkeys(filter(None, first)))
 
 
 def _by_layer(net: str, threshold: float | None) -> Draw:
@@ -77,7 +85,7 @@ def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
 def largest_evolution_panel(
     nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
 ) -> Draw:
-    """Draws max_k e_k of ``nets`` at the best LR against their size.
+    """Draws max_k e_k of ``nets`` against their size: at the best LR, over width at a fixed one.
 
     A dotted line has the slope ``threshold``.
     """
@@ -87,9 +95,11 @@ def largest_evolution_panel(
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
         for net in present:
-            found = best_evolutions(selection, net, axis_name)
+            by_depth = axis_name == "depth"
+            found = (best_evolutions if by_depth else _fixed_rate_evolutions)(selection, net)
             _draw_maxima(axis, found, net_style(selection, net))
-        sizes = np.array(sorted(selection.runs[axis_name].unique()), dtype=float)
+        deep = selection.runs[selection.runs["depth"] >= LEAST_DEPTH]
+        sizes = np.array(sorted(deep[axis_name].unique()), dtype=float)
         axis.set_yscale("log", base=2)
         if threshold is not None:
             axis.plot(
@@ -127,15 +137,34 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> None:
     )
 
 
-def best_evolutions(selection: RunSelection, net: str, axis: Axis = "depth") -> pd.DataFrame:
-    """Columns size, depth, seed, layer, evolution: hidden layers, each run at its best LR."""
-    chosen = chosen_runs(constant_rate_runs(selection.runs_of(net, axis)), "best", axis)
+def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
+    """Columns size, depth, seed, layer, evolution: hidden layers of the runs next to the best LR.
+
+    Args:
+        selection: the runs and their layers.
+        net: label of the net.
+
+    Raises:
+        NotRun: if the net has no stable run.
+    """
+    runs = constant_rate_runs(selection.runs_of(net))
+    found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], "best")
     parts = []
-    columns = (chosen[name] for name in ("run_id", "depth", axis, "seed"))
-    for run_id, depth, size, seed in zip(*columns, strict=True):
-        values = final_evolution(selection, run_id, depth).rename("evolution").reset_index()
-        parts.append(values.assign(depth=int(depth), size=int(size), seed=int(seed)))
+    for row in found[found["problem"] != "none"].itertuples():
+        depth = int(str(row.depth))
+        values = final_evolution(selection, str(row.run_id), depth).rename("evolution")
+        seed = int(str(row.seed))
+        parts.append(values.reset_index().assign(depth=depth, size=depth, seed=seed))
     if not parts:
         raise NotRun(f"no stable run of {net}")
-    table = pd.concat(parts)
-    return table.astype({"layer": "int64"})
+    return pd.concat(parts).astype({"layer": "int64"})
+
+
+def _fixed_rate_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
+    """Columns size, seed, evolution: the largest at the best LR of the least width."""
+    runs = constant_rate_runs(selection.runs_of(net, "base_width"))
+    table, _ = evolutions_at_fixed_rate(selection, net, runs)
+    named = table.rename(columns={"base_width": "size", "value": "evolution"}).dropna()
+    if named.empty:
+        raise NotRun(f"no stable run of {net} at the least width")
+    return named

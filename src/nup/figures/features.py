@@ -11,30 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
-from nup.claims.estimators.features import (
-    LEAST_PARTIAL_RUNS,
-    Feature,
-    Quantity,
+from nup.claims.estimators.cells import (
+    cell_residuals,
     cosine_feature_correlation,
     cosine_runs,
-    held_fixed,
-    rate_correlation,
-    stable_runs,
-    with_features,
 )
+from nup.claims.estimators.curvature import CURVATURES, final_curvature
+from nup.claims.estimators.features import RANKS, rate_correlation, stable_runs, with_features
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
-from nup.claims.statistics import rank_residuals
 from nup.figures import register
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, panels
+from nup.figures.scaling import scalings_of
 
-_FEATURES: dict[Feature, str] = {"soft_rank": "soft rank", "alignment": "kernel alignment"}
-SCALINGS = {"none": "without gradient scaling", "depthwise": "with depthwise gradient scaling"}
-_QUANTITIES: dict[Quantity, str] = {
+_QUANTITIES: dict[str, str] = {
     "soft_rank": "soft rank of layer l − 1",
+    "cosine_rank": "cosine rank of layer l − 1",
+    "gram_rank": "gram rank of layer l − 1",
     "stable_rank": "stable rank of layer l − 1",
     "alignment": "kernel alignment of layer l − 1",
-    "final_sharpness": "final λ",
+    "sharpness": "final λ, without ξ",
+    "hessian": "final λ of the Hessian, without ξ",
 }
 
 
@@ -42,51 +39,50 @@ _QUANTITIES: dict[Quantity, str] = {
 def cosine_features(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Late cosine against the gain of each feature: what of the ranks LR and depth leave."""
-    rows = {f"gain in {label}": _residual_panel(name) for name, label in _FEATURES.items()}
+    """Late cosine against the gain of each feature: ranks within cells of net, depth and rate."""
+    recorded = [name for name in RANKS if _recorded(tables, name)] or [*RANKS[:1]]
+    rows = {
+        f"gain in {_QUANTITIES[name]}": _residual_panel(name) for name in (*recorded, "alignment")
+    }
     return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
-def _residual_panel(feature: Feature) -> Draw:
+def _recorded(tables: Mapping[str, pd.DataFrame], column: str) -> bool:
+    layers = tables.get("layers")
+    return layers is not None and column in layers and bool(layers[column].notna().any())
+
+
+def _residual_panel(feature: str) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
-        groups = cosine_runs(selection).groupby(["net", "seed"])
-        parts = [
-            group.assign(x=_residuals(group, "cosine"), y=_residuals(group, f"{feature}_gain"))
-            for _, group in groups
-            if len(group) >= LEAST_PARTIAL_RUNS
-        ]
-        if not parts:
-            raise Undecided(f"no (seed, net) has {LEAST_PARTIAL_RUNS} stable runs")
-        table = pd.concat(parts)
-        depths = sorted(table["depth"].unique())
+        runs = cosine_runs(selection, feature)
+        x, y = (cell_residuals(runs, column) for column in ("cosine", f"{feature}_gain"))
+        if x.empty:
+            raise Undecided("no cell has two stable runs")
+        table = runs.loc[x.index].assign(x=x, y=y)
+        rates = sorted(table["rate"].unique())
         sns.scatterplot(
             data=table,
             x="x",
             y="y",
-            hue="depth",
-            palette=dict(zip(depths, sns.color_palette("viridis", len(depths)), strict=True)),
+            hue="rate",
+            palette=dict(zip(rates, sns.color_palette("viridis", len(rates)), strict=True)),
             s=10,
             alpha=0.5,
             linewidth=0,
-            legend="full",
+            legend="full" if len(rates) < 8 else "brief",
             ax=axis,
         )
         measured = cosine_feature_correlation(selection, feature)
         _write_mean(axis, measured, "size of the correlation")
         axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-        axis.set_xlim(-1, 1)
-        axis.set_ylim(-1, 1)
-        axis.set_xlabel("late cosine: rank beyond LR and depth")
-        axis.set_ylabel(f"gain in {_FEATURES[feature]}:\nrank beyond LR and depth")
-        axis.legend(title="depth", fontsize="x-small", title_fontsize="x-small", loc="lower right")
+        axis.set_xlim(-0.6, 0.6)
+        axis.set_ylim(-0.6, 0.6)
+        axis.set_xlabel("late cosine: rank within its cell")
+        axis.set_ylabel("gain: rank within its cell")
+        axis.legend(title="rate", fontsize="x-small", title_fontsize="x-small", loc="lower right")
 
     return draw
-
-
-def _residuals(group: pd.DataFrame, column: str) -> np.ndarray:
-    """Rank residuals over the number of runs, so that groups of all sizes share an axis."""
-    return rank_residuals(group[column], held_fixed(group)) / len(group)
 
 
 def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
@@ -99,21 +95,33 @@ def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
 def quantity_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """The quantity of the claim against the LR: a row for each gradient scaling."""
-    rows = {}
-    for criterion in claim.criteria:
-        quantity, scaling = (criterion.arguments[key] for key in ("quantity", "gradient_scaling"))
-        rows[SCALINGS[scaling]] = quantity_panel(quantity, scaling)
+    """The quantities of the claim against the LR: a row for each, and each gradient scaling."""
+    named = [c.arguments["quantity"] for reading in claim.readings for c in reading.criteria]
+    quantities = [
+        name
+        for name in dict.fromkeys(named)
+        if name in CURVATURES or _recorded(tables, name) or name == named[0]
+    ]
+    rows = {
+        f"{_QUANTITIES.get(quantity, quantity)}, with ξ ({scaling})": quantity_panel(
+            quantity, scaling
+        )
+        for quantity in quantities
+        for scaling in scalings_of(tables, claim)
+    }
     return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
 
-def quantity_panel(quantity: Quantity, scaling: str) -> Draw:
+def quantity_panel(quantity: str, scaling: str) -> Draw:
     """Draws a quantity of the stable runs with this gradient scaling against the LR."""
 
     def draw(axis: Axes, selection: RunSelection) -> None:
         runs = stable_runs(selection, scaling)
-        if quantity != "final_sharpness":
-            runs = with_features(selection, runs, quantity)
+        if quantity in CURVATURES:
+            values, doubt = final_curvature(selection, runs, quantity)
+            runs = runs.assign(**{quantity: values})
+        else:
+            runs, doubt = with_features(selection, runs, quantity), ""
         runs = runs[runs[quantity].notna()]
         if runs.empty:
             raise NotRun(f"no stable run has {_QUANTITIES[quantity]}")
@@ -140,7 +148,7 @@ def quantity_panel(quantity: Quantity, scaling: str) -> Draw:
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xlabel("learning rate η (stable runs)")
-        axis.set_ylabel(_QUANTITIES[quantity])
+        axis.set_ylabel("final λ, with ξ" if doubt else _QUANTITIES.get(quantity, quantity))
         axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
     return draw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -35,26 +36,28 @@ class NetStyle(NamedTuple):
     face: Any
 
 
-def _nup(r: float, normalize: str = "input", scale: str = "base") -> tuple[str, str, str]:
+#: Parameterization, its options and the optimizer → label, color and marker. Options that tables
+#: may leave out have the values of ``_DEFAULTS``.
+_Key = tuple[str, str, str]
+_DEFAULTS = {"nup": {"normalize": "input", "scale": "base"}}
+
+
+def _nup(r: int, scale: str = "base", normalize: str = "input") -> _Key:
     options = {"normalize": normalize, "r": float(r), "scale": scale}
-    return "nup", canonical_json(options), "sgd"
+    return ("nup", canonical_json(options), "sgd")
 
 
-#: Parameterization, its options and the optimizer → label, color and marker.
-_KNOWN: dict[tuple[str, str, str], tuple[str, Any, Any]] = {
+_KNOWN: dict[_Key, tuple[str, Any, str]] = {
     _nup(2): ("νP (r = 2)", BLUE, "o"),
     _nup(1): ("νP (r = 1)", SKY, "P"),
     _nup(3): ("νP (r = 3)", "0.15", "h"),
-    _nup(0): ("νP (r = 0)", PINK, "p"),
-    _nup(2, scale="last"): ("νP (r = 2), last width", ORANGE, "<"),
-    _nup(2, scale="kernel"): ("νP (r = 2), kernel scale", BROWN, ">"),
-    _nup(0, scale="kernel"): ("νP (r = 0), kernel scale", ORANGE, (6, 1, 0)),
-    _nup(2, normalize="both"): ("νP (r = 2), both norms", YELLOW, (4, 1, 0)),
-    _nup(2, normalize="both", scale="kernel"): (
-        "νP (r = 2), both norms, kernel scale",
-        PURPLE,
-        (4, 1, 45),
-    ),
+    _nup(0): ("constant width, base scale", PINK, "p"),
+    _nup(2, "last"): ("νP (r = 2), last width", ORANGE, "<"),
+    _nup(2, "kernel"): ("νP (r = 2), kernel scale", BROWN, ">"),
+    _nup(1, "kernel"): ("νP (r = 1), kernel scale", BROWN, "P"),
+    _nup(0, "kernel"): ("constant width, kernel scale", BROWN, "p"),
+    _nup(2, normalize="both"): ("νP (r = 2), both norms", GREEN, "o"),
+    _nup(2, "kernel", "both"): ("νP (r = 2), both norms, kernel scale", GREEN, ">"),
     ("mup", "{}", "sgd"): ("μP", VERMILION, "s"),
     ("mup_inverse_depth", "{}", "sgd"): ("μP, LR/depth", GREEN, "^"),
     ("mup_residual", "{}", "sgd"): ("μP, residual", PURPLE, "D"),
@@ -62,6 +65,15 @@ _KNOWN: dict[tuple[str, str, str], tuple[str, Any, Any]] = {
     ("sp", "{}", "adamw"): ("standard, AdamW", "0.2", "<"),
     ("ntp", "{}", "sgd"): ("neural tangent", ORANGE, "X"),
 }
+
+
+def _key(parameterization: str, options: str, optimizer: str) -> _Key:
+    """The key of a net, with the defaults of options that its table does not hold."""
+    defaults = _DEFAULTS.get(parameterization, {})
+    complete = canonical_json({**defaults, **json.loads(options)}) if defaults else options
+    return parameterization, complete, optimizer
+
+
 #: Colors and markers of other nets; no known net has one of these markers.
 _COLORS = (GRAY, SKY, PINK, YELLOW, "0.3", *COLORS[:5])
 _MARKERS = ("*", "d", "8", "H", "p")
@@ -79,12 +91,13 @@ def net_styles(nets: pd.DataFrame) -> dict[str, NetStyle]:
         nets: rows of ``nup.claims.nets.nets_of_study``.
     """
     matches = ["", *sorted(set(nets["matched_to"]) - {""})]
-    keys = list(nets[["parameterization", "net_options", "optimizer"]].itertuples(index=False))
-    others = list(dict.fromkeys(tuple(key) for key in keys if tuple(key) not in _KNOWN))
+    columns = nets[["parameterization", "net_options", "optimizer"]]
+    keys = [_key(*row) for row in columns.itertuples(index=False)]
+    others = list(dict.fromkeys(key for key in keys if key not in _KNOWN))
     found = {}
     for net, key, match in zip(nets["net"], keys, nets["matched_to"], strict=True):
-        label, color, marker = _KNOWN.get(tuple(key)) or (net, *_other(others.index(tuple(key))))
-        if match and tuple(key) in _KNOWN:
+        label, color, marker = _KNOWN.get(key) or (net, *_other(others.index(key)))
+        if match and key in _KNOWN:
             label += ", equal parameters" if len(matches) == 2 else f", as large as {match}"
         dashes = _DASHES[matches.index(match) % len(_DASHES)]
         found[net] = NetStyle(label, color, marker, dashes, "white" if match else color)

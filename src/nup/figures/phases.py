@@ -29,7 +29,7 @@ def cosine_against_edge(
     """Mean cosine in bins of η_tλ_t and over each phase; shaded: where the claim says it lies."""
 
     def draw(axis: Axes, selection: RunSelection) -> None:
-        for criterion in claim.criteria:
+        for criterion in _phases(claim):
             _shade(axis, criterion)
         for net in ordered(selection.runs_of()):
             look = net_style(selection, net)
@@ -46,7 +46,7 @@ def cosine_against_edge(
                 label=look.label,
                 ax=axis,
             )
-        for criterion in claim.criteria:
+        for criterion in _phases(claim):
             _draw_phase_mean(axis, selection, criterion)
         axis.plot([], [], color="black", linewidth=2.5, label="mean over the phase, as judged")
         axis.axhline(0, color="0.5", linewidth=0.8)
@@ -58,6 +58,11 @@ def cosine_against_edge(
         axis.legend(loc="upper right")
 
     return panels(tables, judged, claim, {r"cosine by $\eta_t\lambda_t$": draw}, size=(6.0, 4.2))
+
+
+def _phases(claim: Claim) -> list[Criterion]:
+    """The criteria on the mean cosine of a phase."""
+    return [each for each in claim.criteria if each.estimator == "cosine_in_phase"]
 
 
 def _bounds(criterion: Criterion) -> tuple[float, float]:

@@ -1,9 +1,9 @@
-"""Depthwise gradient scaling ξ: largest stable learning rates and final losses."""
+"""Gradient scalings ξ: largest stable learning rates and final losses."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
-from nup.claims.estimators.scaling import SCALED, best_losses, rate_ratios
-from nup.claims.learning_rates import chosen_runs, grid_runs
+from nup.claims.estimators.scaling import best_losses, stable_rates
 from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
 from nup.figures.depth import RING
@@ -22,22 +21,55 @@ from nup.figures.panels import Draw, panels
 #: Horizontal distance of marks of the same depth and seed.
 _DODGE = 0.05
 
-_LOOKS = {
-    "none": ("without ξ", style.VERMILION, "s", "white"),
-    SCALED: ("with ξ", style.BLUE, "o", style.BLUE),
+#: Color and marker of each gradient scaling.
+_LOOKS: dict[str, tuple[Any, str]] = {
+    "none": (style.VERMILION, "s"),
+    "depthwise": (style.BLUE, "o"),
+    "equal": (style.GREEN, "^"),
+    "per_sample": (style.PURPLE, "D"),
+    "gram": (style.ORANGE, "v"),
 }
+
+
+def scalings_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
+    """Labels of the gradient scalings of the claim's experiment, ``none`` left out.
+
+    Args:
+        tables: the tidy tables.
+        claim: names the experiment.
+
+    Returns:
+        ``depthwise`` alone where there are no runs.
+    """
+    if "runs" not in tables or tables["runs"].empty:
+        return ["depthwise"]
+    runs = tables["runs"]
+    found = set(runs.loc[runs["experiment"] == claim.experiment, "gradient_scaling"]) - {"none"}
+    known = [name for name in _LOOKS if name in found]
+    return [*known, *sorted(found - set(known))] or ["depthwise"]
+
+
+def look_of(scaling: str) -> tuple[Any, str]:
+    """Color and marker of a gradient scaling."""
+    return _LOOKS.get(scaling, (style.GRAY, "X"))
 
 
 @register
 def beyond_edge(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Largest stable LR with ξ and without, seed by seed, and their ratio."""
+    """Largest stable LR with each ξ and without, seed by seed, and their ratio."""
     styles = styles_of(tables)
+    scalings = scalings_of(tables, claim)
     least, _ = style.threshold_of(claim, "stable_rate_ratio")
     rows: dict[str, Draw] = {
-        f"{styles[net].label if net in styles else net}: largest stable LR": _rate_panel(net)
+        f"{styles[net].label if net in styles else net}: largest stable LR": _rate_panel(
+            net, ["none", *scalings]
+        )
         for net in claim.nets
     }
-    rows["largest stable LR with ξ over without"] = ratio_panel(claim.nets, least)
+    for scaling in scalings:
+        rows[f"largest stable LR with ξ ({scaling}) over without"] = _ratio_panel(
+            claim.nets, scaling, least
+        )
     return panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
 
@@ -45,36 +77,38 @@ def beyond_edge(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim:
 def quadratic_in_tandem(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """The ratio and the final loss at the best LR with ξ, for the nets of the claim."""
-    rows = {
-        "largest stable LR with ξ over without": ratio_panel(claim.nets),
-        "with ξ: final training loss at the best LR": _loss_panel(claim.nets),
-    }
+    """Largest stable LR and final loss at the best LR with each ξ, for the nets of the claim."""
+    rows: dict[str, Draw] = {}
+    for scaling in scalings_of(tables, claim):
+        rows[f"largest stable LR with ξ ({scaling})"] = _nets_panel(claim.nets, scaling)
+        rows[f"with ξ ({scaling}): final training loss at the best LR"] = _loss_panel(
+            claim.nets, scaling
+        )
     return panels(tables, judged, claim, rows, size=(6.0, 3.8))
 
 
-def _rate_panel(net: str) -> Draw:
-    return lambda axis, selection: _draw_rates(axis, selection, net)
+def _rate_panel(net: str, scalings: Sequence[str]) -> Draw:
+    return lambda axis, selection: _draw_rates(axis, selection, net, scalings)
 
 
-def _draw_rates(axis: Axes, selection: RunSelection, net: str) -> None:
+def _draw_rates(axis: Axes, selection: RunSelection, net: str, scalings: Sequence[str]) -> None:
     depths: set[int] = set()
-    for index, (scaling, (label, color, marker, face)) in enumerate(_LOOKS.items()):
-        runs = grid_runs(selection, net, gradient_scaling=scaling, least_sizes=1)
-        chosen = chosen_runs(runs, "largest stable")
-        depths |= set(runs["depth"])
-        place = _places(sorted(depths), chosen["depth"], chosen["seed"]) + _DODGE * index
+    for index, scaling in enumerate(scalings):
+        found = stable_rates(selection, net, scaling)
+        depths |= set(found["depth"])
+        place = _places(sorted(depths), found["depth"], found["seed"]) + _DODGE * index
+        color, marker = look_of(scaling)
         axis.plot(
             place,
-            chosen["learning_rate"],
+            found["learning_rate"],
             color=color,
             marker=marker,
-            markerfacecolor=face,
+            markerfacecolor="white" if scaling == "none" else color,
             linestyle="none",
-            label=label,
+            label="without ξ" if scaling == "none" else f"with ξ ({scaling})",
         )
-        at_edge = (chosen["at_edge"] != "").to_numpy()
-        axis.scatter(place[at_edge], chosen.loc[at_edge, "learning_rate"], **RING)
+        at_edge = (found["problem"] != "").to_numpy()
+        axis.scatter(place[at_edge], found.loc[at_edge, "learning_rate"], **RING)
     axis.scatter([], [], **RING, label="at the edge of the grid of rates")
     axis.set_yscale("log", base=2)
     axis.margins(y=0.15)
@@ -96,12 +130,15 @@ def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
     axis.set_xlabel("depth l (layers); within it, one place per seed")
 
 
-def ratio_panel(nets: Sequence[str], least: float | None = None) -> Draw:
+def _ratio_panel(nets: Sequence[str], scaling: str, least: float | None) -> Draw:
     """Draws the largest stable LR with ξ over that without; shaded from the threshold ``least``."""
 
     def draw(axis: Axes, selection: RunSelection) -> None:
-        values = {net: rate_ratios(selection, net)[0] for net in _present(selection, nets)}
-        _draw_by_depth(axis, selection, values)
+        values = {
+            net: _rates(selection, net, scaling) / _rates(selection, net, "none")
+            for net in _present(selection, nets)
+        }
+        _draw_by_depth(axis, selection, {net: each.dropna() for net, each in values.items()})
         axis.set_yscale("log", base=2)
         if least is not None:
             low, high = axis.get_ylim()
@@ -117,10 +154,30 @@ def ratio_panel(nets: Sequence[str], least: float | None = None) -> Draw:
     return draw
 
 
-def _loss_panel(nets: Sequence[str]) -> Draw:
+def _rates(selection: RunSelection, net: str, scaling: str) -> pd.Series[float]:
+    found = stable_rates(selection, net, scaling)
+    usable = found[found["problem"] != "none"]
+    return usable.set_index(["depth", "seed"])["learning_rate"]
+
+
+def _nets_panel(nets: Sequence[str], scaling: str) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
-        losses = {net: best_losses(selection, net)[0] for net in _present(selection, nets)}
-        _draw_by_depth(axis, selection, {net: each.map(math.exp) for net, each in losses.items()})
+        values = {net: _rates(selection, net, scaling) for net in _present(selection, nets)}
+        _draw_by_depth(axis, selection, values)
+        axis.set_yscale("log", base=2)
+        axis.set_ylabel("largest stable learning rate")
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+
+    return draw
+
+
+def _loss_panel(nets: Sequence[str], scaling: str) -> Draw:
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        losses = {
+            net: best_losses(selection, net, scaling)[0].dropna()
+            for net in _present(selection, nets)
+        }
+        _draw_by_depth(axis, selection, losses)
         axis.set_yscale("log")
         axis.set_ylabel("final training loss")
         axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)

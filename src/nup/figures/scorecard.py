@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from nup.claims.catalogue import Catalogue, Claim, Criterion
+from nup.claims.catalogue import Catalogue, Claim, Threshold
 from nup.claims.regimes import claim_regimes, judged_names
 from nup.figures import style
 
@@ -75,20 +75,23 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
     )
     if not row.empty and math.isfinite(row["estimate"].iloc[0]):
         numbers = row.iloc[0]
+        reading = numbers.get("reading")
         count = str(numbers["reason"]).partition(":")[0]
-        text = f"{count}; deciding: {numbers['estimate']:.3g}, range {numbers['threshold']}"
+        head = f"reading: {reading}" if isinstance(reading, str) and reading else count
+        text = f"{head}; {numbers['estimate']:.3g}, range {numbers['threshold']}"
         axis.text(column + 0.5, line + 0.7, text, ha="center", va="center", fontsize="xx-small")
 
 
 def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Estimate and interval of every criterion of a claim, one axis per kind of estimate."""
+    """Estimate and interval of every criterion of a claim, one axis per kind of estimate.
+
+    Of a claim with several readings they are those of the reading that decides.
+    """
     rows = judged[(judged["claim"] == claim.id) & (judged["criterion"] != "overall")]
     rows = rows.assign(name=judged_names(rows))
     names = list(dict.fromkeys(rows["name"]))
-    groups: dict[tuple[str, str], list[Criterion]] = {}
-    for criterion in claim.criteria:
-        groups.setdefault((criterion.estimator, str(criterion.threshold)), []).append(criterion)
-    sizes = [len(group) for group in groups.values()]
+    groups = _groups(rows, claim) or {("nothing was judged", ""): (Threshold(low=0), [])}
+    sizes = [max(1, len(group)) for _, group in groups.values()]
     spread = 0.3 * max(1, len(names))
     with style.theme():
         figure = Figure(figsize=(10, 1.0 + sum(spread * size + 0.85 for size in sizes)))
@@ -96,8 +99,12 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
             len(groups), 1, squeeze=False, height_ratios=[spread * s + 0.2 for s in sizes]
         )
         figure.suptitle(claim.title, fontweight="bold")
-        for axis, ((estimator, threshold), group) in zip(axes[:, 0], groups.items(), strict=True):
-            _draw_group(axis, rows, group, names)
+        for axis, ((estimator, threshold), (ends, group)) in zip(
+            axes[:, 0], groups.items(), strict=True
+        ):
+            if estimator == "largest_loss":
+                axis.set_xscale("log")
+            _draw_group(axis, rows, ends, group, names)
             axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {threshold}")
         _legend(figure, names)
     return figure
@@ -106,25 +113,42 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
+def _groups(rows: pd.DataFrame, claim: Claim) -> dict[tuple[str, str], tuple[Threshold, list[str]]]:
+    """Estimator and range → threshold, and names of the criteria, or parts of them, with rows.
+
+    Criteria of another version of the claim are left out.
+    """
+    judged = list(dict.fromkeys(rows["criterion"]))
+    groups: dict[tuple[str, str], tuple[Threshold, list[str]]] = {}
+    for each in claim.criteria:
+        own = [name for name in judged if name == each.name or name.startswith(f"{each.name}, ")]
+        taken = {name for _, names in groups.values() for name in names}
+        fresh = [name for name in own if name not in taken]
+        if fresh:
+            key = (each.estimator, str(each.threshold))
+            groups.setdefault(key, (each.threshold, []))[1].extend(fresh)
+    return groups
+
+
 def _draw_group(
-    axis: Axes, rows: pd.DataFrame, criteria: list[Criterion], names: list[str]
+    axis: Axes, rows: pd.DataFrame, threshold: Threshold, criteria: list[str], names: list[str]
 ) -> None:
-    low, high = criteria[0].threshold.low, criteria[0].threshold.high
+    low, high = threshold.low, threshold.high
     for line, criterion in enumerate(criteria):
         for index, name in enumerate(names):
-            row = rows[(rows["criterion"] == criterion.name) & (rows["name"] == name)].iloc[0]
+            found = rows[(rows["criterion"] == criterion) & (rows["name"] == name)]
             offset = (index - (len(names) - 1) / 2) * 0.6 / max(1, len(names))
-            _draw_estimate(axis, line + offset, row, _MARKERS[index % len(_MARKERS)])
-    if criteria[0].estimator == "largest_loss":
-        axis.set_xscale("log")
+            if not found.empty:
+                marker = _MARKERS[index % len(_MARKERS)]
+                _draw_estimate(axis, line + offset, found.iloc[0], marker)
     ends = [end for end in (low, high) if end is not None]
     left, right = _widened(axis, ends)
     axis.axvspan(
         left if low is None else low, right if high is None else high, color=style.SHADE, zorder=0
     )
     axis.set_xlim(left, right)
-    axis.set_ylim(len(criteria) - 0.5, -0.5)
-    axis.set_yticks(range(len(criteria)), [each.name for each in criteria])
+    axis.set_ylim(max(1, len(criteria)) - 0.5, -0.5)
+    axis.set_yticks(range(len(criteria)), criteria)
 
 
 def _widened(axis: Axes, ends: list[float]) -> tuple[float, float]:

@@ -56,7 +56,9 @@ class Page:
         self.data = {
             name: store.read_table(name, Path(tables) / f"{name}.parquet") for name in reads
         }
-        empty = pd.DataFrame(columns=["claim", "activation", "setting", "criterion", "verdict"])
+        empty = pd.DataFrame(
+            columns=["claim", "reading", "activation", "setting", "criterion", "verdict"]
+        )
         self.judged: pd.DataFrame = self.data.get("claims", empty)
         self.contents: Contents = of_tables(tables)
         self._figures = Path(figures)
@@ -69,6 +71,10 @@ class Page:
     def rows(self, claim_id: str) -> None:
         """Show every row of the claims table that belongs to a claim."""
         self.write(report.verdict_rows(self.judged, claim_id))
+
+    def readings(self, claim_id: str) -> None:
+        """Show every reading of a claim with its criteria."""
+        self.write(report.readings_text(self.data["readings"], claim_id))
 
     def write(self, text: str) -> None:
         """Show Markdown."""

@@ -64,7 +64,7 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         first = claims[claims["claim"] == claim].iloc[0]
         cells = [
             _figure_links(str(first["figure"]), claim, studies),
-            f"{titles[claim]} (`{claim}`)",
+            f"{titles.get(claim, 'of the first registration')} (`{claim}`)",
             f"`{first['notebook']}`",
             *([regime or "-"] if with_setting else []),
             *(verdicts.dropna().get((claim, regime), "-") for verdicts in columns.values()),

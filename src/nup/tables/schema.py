@@ -215,6 +215,9 @@ PHASES: dict[str, Column] = {
 
 CLAIMS: dict[str, Column] = {
     "claim": _label("id in claims.yaml"),
+    "reading": _label(
+        "the reading that decides, or that the row judges; empty where a claim has but one"
+    ),
     "activation": _label("activation that the row judges"),
     "setting": _label(
         "loss and batch size of the runs judged, e.g. `mse, full batch`; `initialization` where "
@@ -223,7 +226,7 @@ CLAIMS: dict[str, Column] = {
     "criterion": _label("one condition of the claim, or `overall`: the claim as a whole"),
     "provenance": _label("v1, v2, comp, lit, derived or operational"),
     "estimate": _number("the estimator's value"),
-    "low": _number("lower end of the 95 % bootstrap interval over seeds"),
+    "low": _number("lower end of the 95 % interval over seeds, Student's t"),
     "high": _number("upper end"),
     "threshold": _label("the pre-set range in which the claim holds, e.g. [-0.35, 0.35]"),
     "n_seeds": _count("seeds in the estimate"),
@@ -233,13 +236,10 @@ CLAIMS: dict[str, Column] = {
     "notebook": _label("notebook that shows the figure"),
 }
 
+#: A row for every reading of a claim and each of its criteria.
 READINGS: dict[str, Column] = {
-    "aspect": _label("what the paper does in a way that is not known, in readings.yaml"),
-    "reading": _label("one reading of it"),
-    "judged": Column("bool", "", "the reading that the table `claims` judges"),
-    "substitution": _label("what the reading puts into the claim's criteria; empty if judged"),
-    "depths": _label("depths of the nets that the criteria name, where runs of all are there"),
     **CLAIMS,
+    "criterion": _label("one condition of the claim, or `overall`: the claim under this reading"),
 }
 
 TABLES: dict[str, Mapping[str, Column]] = {
@@ -269,5 +269,5 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "init": ("experiment", "depth", "activation", "weight_variance", "seed", "layer"),
     "phases": ("cell_id", "experiment", "depth", "width", "activation", "seed", "line"),
     "claims": ("claim", "criterion", "provenance", "verdict", "figure", "notebook"),
-    "readings": ("aspect", "reading", "judged", "claim", "criterion", "verdict"),
+    "readings": ("claim", "criterion", "provenance", "verdict", "figure", "notebook"),
 }

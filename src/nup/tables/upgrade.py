@@ -29,7 +29,7 @@ _OPTIMIZERS = {"sgd": {}, "adamw": _ADAMW}
 
 
 #: Columns that tables had once and have no more.
-_DROPPED = ("schedule_c",)
+_DROPPED = ("schedule_c", "aspect", "judged", "substitution", "depths")
 
 
 def outdated(name: str, given: list[str]) -> bool:

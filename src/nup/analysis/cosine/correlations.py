@@ -1,13 +1,13 @@
 """Correlation of the cosine, and of simpler measures, with feature learning [operational].
 
-Partial rank correlations as the claim ``cosine-features`` takes them: over a seed's stable runs of
-one net at constant rates without gradient scaling, log2 LR and depth held fixed, averaged over
-nets. This module adds outcomes and rivals of the cosine. No verdict depends on it.
+Rank correlations as the claim ``cosine-features`` takes them: within cells of fixed net, depth and
+rate, pooled over cells, with one jackknife value a seed. This module adds outcomes and rivals of
+the cosine. No verdict depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ import pandas as pd
 
 from nup.analysis.cosine.trajectories import judged_for, selections_of
 from nup.claims.catalogue import Claim
-from nup.claims.estimators.features import LEAST_PARTIAL_RUNS, cosine_runs, held_fixed, mean_by_seed
+from nup.claims.estimators.cells import cosine_runs, pooled_values
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
-from nup.claims.statistics import bootstrap_mean, partial_rank_correlation
+from nup.claims.statistics import mean_interval
 
 #: Candidates for going with feature learning: column → name. The first is the claim's.
 PREDICTORS: dict[str, str] = {
@@ -61,7 +61,7 @@ def correlated_runs(selection: RunSelection) -> pd.DataFrame:
         NotRun: as ``cosine_runs``.
         Undecided: if no run is stable.
     """
-    runs = cosine_runs(selection).set_index("run_id")
+    runs = cosine_runs(selection, "soft_rank", "alignment").set_index("run_id")
     final = runs["steps"].rename("final")
     layers = selection.layers.merge(runs["depth"], left_on="run_id", right_index=True)
     hidden = _numbers(layers[layers["layer"] == layers["depth"] - 1])
@@ -102,7 +102,7 @@ def correlations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFra
             runs = correlated_runs(selection)
             found = [row for outcome in OUTCOMES for row in _of_outcome(runs, outcome)]
             if not found:
-                raise Undecided("no (seed, net) has enough stable runs that differ")
+                raise Undecided("no cell has enough stable runs that differ")
         except (NotRun, Undecided) as outcome_of_all:
             found = [{"remark": f"not run: {outcome_of_all}"}]
         rows += [{**judged_for(selection), "rival": "", "remark": "", **row} for row in found]
@@ -124,22 +124,12 @@ def _of_outcome(runs: pd.DataFrame, outcome: str) -> Iterator[dict[str, Any]]:
 
 
 def _by_seed(runs: pd.DataFrame, predictor: str, outcome: str) -> pd.Series[float]:
-    """A seed's correlation averaged over its nets; empty if it cannot be taken."""
-    name, extra = ("cosine", RIVALS) if predictor == BEYOND else (predictor, ())
-    complete = runs.dropna(subset=[name, outcome, *extra])
-
-    def correlation(group: pd.DataFrame) -> float:
-        held = _held(group, extra)
-        return partial_rank_correlation(group[name], group[outcome], held)
-
+    """Jackknife values of the pooled correlation by seed; empty if it cannot be taken."""
+    name, held = ("cosine", RIVALS) if predictor == BEYOND else (predictor, ())
     try:
-        return mean_by_seed(complete, ["net"], correlation, LEAST_PARTIAL_RUNS + len(extra))
+        return pooled_values(runs.dropna(subset=[name, outcome, *held]), name, outcome, held)
     except Undecided:
         return pd.Series(np.empty(0))
-
-
-def _held(group: pd.DataFrame, extra: Sequence[str]) -> np.ndarray:
-    return np.column_stack([held_fixed(group), *(group[name] for name in extra)])
 
 
 def _size(by_seed: pd.Series[float]) -> pd.Series[float]:
@@ -148,7 +138,7 @@ def _size(by_seed: pd.Series[float]) -> pd.Series[float]:
 
 
 def _row(by_seed: pd.Series[float]) -> dict[str, float]:
-    interval = bootstrap_mean(by_seed)
+    interval = mean_interval(by_seed)
     return {
         "estimate": interval.estimate,
         "low": interval.low,

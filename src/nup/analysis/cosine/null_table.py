@@ -20,7 +20,7 @@ from nup.analysis.cosine.trajectories import (
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.phases import recorded_cosines, steps_in_phase
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
-from nup.claims.statistics import bootstrap_mean
+from nup.claims.statistics import mean_interval
 
 #: Simulated motions of each null model.
 SIMULATIONS = 200
@@ -60,7 +60,7 @@ def null_table(
     """One row per activation, regime and kind of run: the run against its nulls, over seeds.
 
     Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
-    bootstrap interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
+    95 % interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
     the median rank p-value, and ``outside_…`` the number of seeds with p < 0.05. Means over seeds
     are ``cosine``, the mean over steps; ``directions``, 1/mean cos², the dimension of a random walk
     with as widely spread cosines; the autocorrelations ``lag_1`` and ``lag_2``; ``slope`` and
@@ -112,7 +112,7 @@ def _against_nulls(
 
 
 def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
-    interval = bootstrap_mean(found["relative"])
+    interval = mean_interval(found["relative"])
     row: dict[str, Any] = {
         "seeds": interval.n,
         "relative": interval.estimate,
@@ -132,7 +132,7 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     """Uncertainty of the mean cosine of each phase: the steps of a run are not independent.
 
     One row per activation, regime and criterion of the claim, on the steps that it counts.
-    Columns: ``cosine`` the mean over seeds with its bootstrap interval; ``steps`` in all seeds;
+    Columns: ``cosine`` the mean over seeds with its 95 % interval; ``steps`` in all seeds;
     ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
     variance 1/N), if the measured cosines were independent, and from the spread between seeds,
     which are independent; ``inflation`` the squared ratio of the last two: so many steps count as
@@ -141,6 +141,8 @@ def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFram
     rows: list[dict[str, Any]] = []
     for selection in selections_of(tables, claim):
         for criterion in claim.criteria:
+            if criterion.estimator != "cosine_in_phase":
+                continue
             row = {**judged_for(selection), "phase": criterion.name}
             try:
                 rows.append(row | _phase_row(selection, *criterion.arguments["edge"]))
@@ -165,7 +167,7 @@ def _phase_row(selection: RunSelection, low: float | None, high: float | None) -
         steps += len(phase)
     if not means:
         raise Undecided("no recorded step lies in this phase")
-    interval = bootstrap_mean(means)
+    interval = mean_interval(means)
     seeds = len(means)
     between = float(np.var(means, ddof=1)) / seeds if seeds > 1 else float("nan")
     # Variances of the mean over seeds: that of a seed's mean, averaged, over the number of seeds.

@@ -1,27 +1,28 @@
 """Estimators by name: functions of a run selection and of the arguments that a criterion names.
 
-Each returns a ``Measurement`` (one number per seed), or raises ``NotRun`` or ``Undecided``. A
+Each returns a ``Measurement`` (one number per seed; or several by name, which become parts of a
+criterion), or raises ``NotRun`` or ``Undecided``. A
 module of this package, or a plug-in, registers its estimators with ``register``.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from nup.claims.run_selection import Measurement
 from nup.registry import Entry, Registry
 
-Function = TypeVar("Function", bound=Callable[..., Measurement])
+Function = TypeVar("Function", bound=Callable[..., Measurement | Mapping[str, Measurement]])
 
 
 @dataclass(frozen=True)
 class Estimator(Entry):
     """A registered function ``(selection, **arguments) -> Measurement``."""
 
-    function: Callable[..., Measurement] = field(kw_only=True)
+    function: Callable[..., Measurement | Mapping[str, Measurement]] = field(kw_only=True)
 
     @property
     def summary(self) -> str:

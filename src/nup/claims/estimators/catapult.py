@@ -1,4 +1,4 @@
-"""Estimators of the catapult phase: spikes of the loss, η_tλ_t, explosions [operational]."""
+"""Estimators of the catapult phase: rises of the loss, and explosions [operational]."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from nup.claims.amplitudes import loss_curve, quarter_amplitudes
 from nup.claims.estimators import register
+from nup.claims.learning_rates import is_stable
 from nup.claims.nets import option
-from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
+from nup.claims.rises import loss_curve, quarter_rises
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided, remembered
 
-#: A run is cut to this fraction of its steps to stand for a shorter horizon, with the same numbers
-#: as a shorter run: these schedules do not look ahead.
+#: Horizons are fractions of a run. The first steps of a run are those of a shorter run, number for
+#: number, since no schedule here looks ahead: so one run holds all horizons.
 WHOLE = 1.0
 
 
@@ -33,7 +34,10 @@ def catapult_runs(
         net: one net; all nets if absent.
         c: constant of the schedule; any if absent.
         least_initial_edge: keep the stable runs whose ηλ_0 is at least this.
-        gradient_scaling: ``none`` or ``depthwise``.
+        gradient_scaling: ``none``, or the scaling's label.
+
+    Returns:
+        Rows of ``runs``.
 
     Raises:
         NotRun: if no run matches.
@@ -55,14 +59,14 @@ def catapult_runs(
     if runs["initial_sharpness"].isna().all():
         raise NotRun("no run has its initial sharpness λ_0 (record.curvature)")
     edge = runs["learning_rate"] * runs["initial_sharpness"]
-    runs = runs[runs["stable"].astype(bool) & (edge >= least_initial_edge)]
+    runs = runs[is_stable(runs) & (edge >= least_initial_edge)]
     if runs.empty:
         raise Undecided(f"no stable run starts at ηλ_0 ≥ {least_initial_edge:g}")
     return runs
 
 
 @register
-def amplitude_ratio(
+def rise_ratio(
     selection: RunSelection,
     schedule: str,
     net: str | None = None,
@@ -71,20 +75,32 @@ def amplitude_ratio(
     horizon: float = WHOLE,
     gradient_scaling: str = "none",
 ) -> Measurement:
-    """Spike amplitude of the last quarter over that of the first, in ``horizon`` of the run."""
+    """Rise of the last quarter over that of the first, in ``horizon`` of the run.
+
+    Args:
+        selection: the runs and their steps.
+        schedule: name of the schedule.
+        net: one net; all nets if absent.
+        c: constant of the schedule.
+        least_initial_edge: see ``catapult_runs``.
+        horizon: fraction of the run.
+        gradient_scaling: its label.
+
+    Returns:
+        A seed's mean over its finished runs; runs that never rise in the first quarter are left
+        out and counted in the note.
+    """
+    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
 
     def ratio(run: pd.Series) -> float:
-        amplitudes = _quarters(selection, run, horizon)
-        if amplitudes[0] == 0:
-            raise Undecided(f"run {run['run_id']}: the loss stands still in the first quarter")
-        return float(amplitudes[3] / amplitudes[0])
+        quarters = _quarters(selection, run, horizon)
+        return float(quarters[3] / quarters[0]) if quarters[0] > 0 else np.nan
 
-    runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
     return _mean_by_seed(runs, ratio)
 
 
 @register
-def late_amplitude(
+def late_rise(
     selection: RunSelection,
     schedule: str,
     net: str | None = None,
@@ -93,33 +109,13 @@ def late_amplitude(
     horizon: float = WHOLE,
     gradient_scaling: str = "none",
 ) -> Measurement:
-    """Spike amplitude of the last quarter, in ``horizon`` of the run."""
+    """Rise of the last quarter, in ``horizon`` of the run; arguments as of ``rise_ratio``."""
 
-    def amplitude(run: pd.Series) -> float:
+    def late(run: pd.Series) -> float:
         return float(_quarters(selection, run, horizon)[3])
 
     runs = catapult_runs(selection, schedule, net, c, least_initial_edge, gradient_scaling)
-    return _mean_by_seed(runs, amplitude)
-
-
-@register
-def late_edge(
-    selection: RunSelection,
-    schedule: str,
-    net: str | None = None,
-    c: float | None = None,
-    least_initial_edge: float | None = None,
-) -> Measurement:
-    """Median of η_tλ_t over the recorded steps of the last quarter."""
-
-    def edge(run: pd.Series) -> float:
-        steps = selection.steps_of(run["run_id"])
-        late = steps.loc[steps["step"] >= 0.75 * run["steps"], "edge"].dropna()
-        if late.empty:
-            raise NotRun(f"run {run['run_id']} has no η_tλ_t in its last quarter")
-        return float(late.median())
-
-    return _mean_by_seed(catapult_runs(selection, schedule, net, c, least_initial_edge), edge)
+    return _mean_by_seed(runs, late)
 
 
 @register
@@ -154,8 +150,13 @@ def largest_loss(
 
 
 def _quarters(selection: RunSelection, run: pd.Series, horizon: float) -> np.ndarray:
-    losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
-    return quarter_amplitudes(losses[: round(horizon * int(run["steps"]))])
+    return _found_quarters(selection, str(run["run_id"]), int(run["steps"]), horizon)
+
+
+@remembered
+def _found_quarters(selection: RunSelection, run_id: str, steps: int, horizon: float) -> np.ndarray:
+    losses = loss_curve(selection.steps_of(run_id), steps)
+    return quarter_rises(losses[: round(horizon * steps)])
 
 
 def _mean_by_seed(
@@ -167,4 +168,7 @@ def _mean_by_seed(
     n_diverged = len(runs) - len(finished)
     note = f"{n_diverged} of {len(runs)} runs diverged and are left out" if n_diverged else ""
     values = pd.Series([quantity(run) for _, run in finished.iterrows()], index=finished.index)
-    return Measurement(values.astype("float64").groupby(finished["seed"]).mean(), note=note)
+    found = values.astype("float64").dropna()
+    if calm := len(values) - len(found):
+        note = "; ".join(filter(None, (note, f"{calm} runs never rise in the first quarter")))
+    return Measurement(found.groupby(finished["seed"].loc[found.index]).mean(), note=note)

@@ -6,7 +6,14 @@ import pandas as pd
 
 from nup.claims.estimators import register
 from nup.claims.estimators.catapult import catapult_runs
+from nup.claims.learning_rates import is_stable
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
+
+#: η_tλ_t at the edge of stability [lit].
+EDGE = 2.0
+
+#: Records of the last quarter that a median needs at least.
+LEAST_RECORDS = 10
 
 
 def hessian_history(selection: RunSelection, run_id: str) -> pd.DataFrame:
@@ -23,47 +30,100 @@ def hessian_history(selection: RunSelection, run_id: str) -> pd.DataFrame:
 
 
 def edge_runs(
-    selection: RunSelection, reached: float, schedule: str = "constant", net: str | None = None
+    selection: RunSelection, schedule: str = "constant", net: str | None = None
 ) -> pd.DataFrame:
-    """Stable full-batch runs that reached the edge: η_t λ_t(Hessian) ≥ ``reached`` at some time.
+    """Stable full-batch runs whose rate is below 2/λ_0, with what the Hessian did.
 
-    "At some time" is at some recorded step, the first included: a run that crosses the edge between
-    two records only is left out. [operational]
+    Args:
+        selection: the runs and their steps.
+        schedule: name of the schedule.
+        net: one net; all nets if absent.
+
+    Returns:
+        Rows of ``runs`` with ``rate``, its name (c = ηλ_0 where that was asked for, else η);
+        ``highest``, the largest recorded η_tλ_t of the Hessian; and ``late``, its median over the
+        last quarter, see ``late_edge_of``.
 
     Raises:
-        NotRun: if no run matches, or the Hessian was not measured.
-        Undecided: if no run reached the edge.
+        NotRun: if no run matches, or the Hessian was not measured as it must be.
+        Undecided: if no stable run starts below the edge.
     """
     runs = catapult_runs(selection, schedule, net)
     runs = runs[runs["batch_size"].isna()]
     if runs.empty:
         raise NotRun(f"no full-batch runs of {net or 'any net'} with schedule {schedule}")
-    stable = runs[runs["stable"].astype(bool)]
-    highest = [hessian_history(selection, run)["hessian_edge"].max() for run in stable["run_id"]]
-    there = stable[pd.Series(highest, index=stable.index, dtype="float64") >= reached]
-    if there.empty:
-        raise Undecided(f"no stable run reached ηλ ≥ {reached:g} of the Hessian")
-    return there
+    if runs["initial_sharpness"].isna().all():
+        raise NotRun("no run has its initial sharpness λ_0 (record.curvature)")
+    below = runs["learning_rate"] * runs["initial_sharpness"] < EDGE
+    runs = runs[is_stable(runs) & below]
+    if runs.empty:
+        raise Undecided("no stable run starts at ηλ_0 < 2")
+    histories = [hessian_history(selection, run) for run in runs["run_id"]]
+    return runs.assign(
+        rate=_rate_names(runs),
+        highest=[history["hessian_edge"].max() for history in histories],
+        late=[late_edge_of(selection, run) for _, run in runs.iterrows()],
+    )
 
 
 @register
 def late_hessian_edge(
-    selection: RunSelection, reached: float, schedule: str = "constant", net: str | None = None
-) -> Measurement:
-    """Median of η_t λ_t(Hessian) over the last quarter's records; mean over a seed's runs there."""
-    runs = edge_runs(selection, reached, schedule, net)
-    values = pd.Series(
-        [late_edge_of(selection, run) for _, run in runs.iterrows()], index=runs.index
-    )
-    rates = runs["learning_rate"].groupby(runs["seed"]).size()
-    note = f"{rates.min()} to {rates.max()} runs a seed reached the edge"
-    return Measurement(values.astype("float64").groupby(runs["seed"]).mean(), note=note)
+    selection: RunSelection, schedule: str = "constant", net: str | None = None
+) -> dict[str, Measurement]:
+    """Median of η_t λ_t(Hessian) over the last quarter's records, one part a rate that reaches 2.
+
+    A rate reaches 2 if most of its seeds' runs do at some recorded step; then all of its stable
+    runs count, those that stay below too. [operational]
+
+    Args:
+        selection: the runs and their steps.
+        schedule: name of the schedule.
+        net: one net; all nets if absent.
+
+    Raises:
+        Undecided: if no rate reaches the edge.
+    """
+    runs = edge_runs(selection, schedule, net)
+    parts = {}
+    for rate, group in sorted(
+        runs.groupby("rate"), key=lambda pair: pair[1]["learning_rate"].mean()
+    ):
+        there = group["highest"] >= EDGE
+        if there.mean() > 0.5:
+            note = f"{there.sum()} of {len(group)} runs reached it"
+            late = group["late"].astype("float64").groupby(group["seed"]).mean()
+            parts[str(rate)] = Measurement(late, note=note)
+    if not parts:
+        raise Undecided("no rate below 2/λ_0 reaches ηλ ≥ 2 of the Hessian")
+    return parts
+
+
+def _rate_names(runs: pd.DataFrame) -> list[str]:
+    edges = runs["edge"] if "edge" in runs else pd.Series(None, index=runs.index)
+    return [
+        f"c = {edge:.3g}" if pd.notna(edge) else f"η = {rate:.3g}"
+        for edge, rate in zip(edges, runs["learning_rate"], strict=True)
+    ]
 
 
 def late_edge_of(selection: RunSelection, run: pd.Series) -> float:
-    """Median of η_t λ_t(Hessian) over the records of the last quarter of one run."""
+    """Median of η_t λ_t(Hessian) over the records of the last quarter of one run.
+
+    Raises:
+        NotRun: if there are fewer than ``LEAST_RECORDS``, or their spacing is even: an even cadence
+            sees one side only of a motion that alternates from step to step.
+    """
     history = hessian_history(selection, run["run_id"])
-    late = history.loc[history["step"] >= 0.75 * run["steps"], "hessian_edge"]
-    if late.empty:
-        raise NotRun(f"run {run['run_id']}: no Hessian sharpness in its last quarter")
-    return float(late.median())
+    late = history[history["step"] >= 0.75 * run["steps"]]
+    if len(late) < LEAST_RECORDS:
+        raise NotRun(
+            f"run {run['run_id']}: {len(late)} records of the Hessian in its last quarter, "
+            f"at least {LEAST_RECORDS} are needed (record.hessian)"
+        )
+    spacing = late["step"].diff().dropna()
+    if (spacing % 2 == 0).all():
+        raise NotRun(
+            f"run {run['run_id']}: the Hessian is recorded every {spacing.iloc[0]:g} steps, an odd "
+            "number is needed (record.hessian)"
+        )
+    return float(late["hessian_edge"].median())

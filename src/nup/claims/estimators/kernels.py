@@ -6,8 +6,8 @@ The claims are the companions' [comp], how they are judged is ours [operational]
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ from nup.claims.statistics import slope
 #: Points that a slope needs at least.
 LEAST_POINTS = 3
 
-Quantity = Literal["distance error", "condition gap"]
+#: Column of ``kernel_rows``.
+_GAP = "condition_gap"
 
 
 def kernel_rows(selection: RunSelection, net: str) -> pd.DataFrame:
@@ -80,49 +81,64 @@ def concentration_log_ratio(
 
 
 @register
-def doubling_ratio(
-    selection: RunSelection, net: str, quantity: Quantity, depth: int
-) -> Measurement:
-    """The quantity at twice ``depth`` over that at ``depth``, by seed; it falls where below 1."""
+def doubling_ratio(selection: RunSelection, net: str, depth: int) -> Measurement:
+    """Error of the inverse distances at twice ``depth`` over that at ``depth``, by seed.
+
+    Args:
+        selection: the initializations.
+        net: label of the net.
+        depth: the smaller of the two.
+
+    Raises:
+        NotRun: if the kernel was not measured at both depths.
+    """
     rows = kernel_rows(selection, net)
     values = []
     for each in (2 * depth, depth):
         found = rows[rows["depth"] == each]
         if found.empty:
             raise NotRun(f"{net}: no kernel at depth {each}")
-        values.append(found.set_index("seed")[_COLUMNS[quantity]])
+        values.append(found.set_index("seed")["ntk_distance_error"])
     return Measurement((values[0] / values[1]).dropna())
 
 
 @register
-def condition_gap_ratio(
+def condition_slope_order(
     selection: RunSelection, net: str, activations: Sequence[str]
 ) -> Measurement:
-    """κ/κ_∞ − 1 of the activation with the larger Δ_φ over that of the other, by seed.
+    """Largest excess of the slope of ln(κ/κ_∞ − 1) in ln depth over that of the next smaller Δ_φ.
 
-    At the depth where the ratio is largest, so that a value below 1 holds at every depth. The
-    numbers do not depend on the activation that is evaluated.
+    Below 0 the condition number nears its limit the faster the larger Δ_φ is, for every pair of
+    neighbours in the order of Δ_φ. The numbers do not depend on the activation that is evaluated.
+
+    Args:
+        selection: the initializations.
+        net: label of the net.
+        activations: those that are compared, two or more.
     """
-    tables = [kernel_rows(selection.within(activation=name), net) for name in activations]
-    tables.sort(key=lambda rows: -float(rows["delta_phi"].iloc[0]))
-    gaps = [rows.set_index(["depth", "seed"])["condition_gap"] for rows in tables]
-    ratio = (gaps[0] / gaps[1]).dropna()
-    depths = ", ".join(map(str, sorted(ratio.index.unique("depth"))))
-    return Measurement(ratio.groupby("seed").max(), note=f"depths {depths}")
+    slopes = {}
+    for name in activations:
+        rows = kernel_rows(selection.within(activation=name), net)
+        slopes[name] = (float(rows["delta_phi"].iloc[0]), _log_slopes(rows, "depth", net, _GAP))
+    order = sorted(slopes, key=lambda name: -slopes[name][0])
+    excess = pd.concat(
+        [slopes[one][1] - slopes[other][1] for one, other in itertools.pairwise(order)], axis=1
+    )
+    means = ", ".join(f"{name} {slopes[name][1].mean():+.2f}" for name in order)
+    return Measurement(excess.dropna().max(axis=1), note=f"slopes: {means}")
 
 
-_COLUMNS = {"distance error": "ntk_distance_error", "condition gap": "condition_gap"}
-
-
-def _log_slopes(rows: pd.DataFrame, column: str, net: str) -> pd.Series[float]:
-    """Slope of ln error in ln ``column`` for each seed."""
+def _log_slopes(
+    rows: pd.DataFrame, column: str, net: str, quantity: str = "ntk_error"
+) -> pd.Series[float]:
+    """Slope of the log of a quantity in ln ``column`` for each seed."""
     points = sorted(rows[column].unique())
     if len(points) < LEAST_POINTS:
         listed = ", ".join(map(str, points))
         raise NotRun(f"{net}: a slope needs at least {LEAST_POINTS} of {column}, got {listed}")
     return pd.Series(
         {
-            seed: slope(np.log(group[column]), np.log(group["ntk_error"]))
+            seed: slope(np.log(group[column]), np.log(group[quantity]))
             for seed, group in rows.groupby("seed")
         }
     )

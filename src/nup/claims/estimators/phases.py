@@ -10,6 +10,9 @@ import pandas as pd
 from nup.claims.estimators import register
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 
+#: Recorded steps that a seed needs in a phase for its mean to count.
+LEAST_STEPS = 200
+
 
 @register
 def cosine_in_phase(
@@ -19,22 +22,52 @@ def cosine_in_phase(
 
     A missing end is infinite, and the other end is then excluded; with two, both are included. All
     steps of a seed's runs without gradient scaling count alike, those before a divergence too;
-    steps where λ_t was not measured are left out, never interpolated.
+    steps where λ_t was not measured are left out, never interpolated. A seed with fewer than
+    ``LEAST_STEPS`` steps in the phase has no value.
 
     Args:
         selection: the runs and their steps.
         edge: ``[low, high]`` of η_tλ_t.
         net: one net; all nets if absent.
+
+    Raises:
+        Undecided: if no seed has enough steps in the phase.
     """
-    low, high = edge
-    values = {}
+    means = {seed: phase.mean() for seed, (phase, _) in _by_seed(selection, edge, net).items()}
+    return Measurement(pd.Series(means, dtype="float64"))
+
+
+@register
+def cosine_below_null(
+    selection: RunSelection, edge: Sequence[float | None], net: str | None = None
+) -> Measurement:
+    """Mean cosine of a phase minus that under the shuffled null; arguments as ``cosine_in_phase``.
+
+    The null hands the seed's cosines to its steps in random order, whatever their phase: how large
+    they are is kept, when they come is lost. Its expected mean is the mean over all of the seed's
+    steps, exactly, so nothing needs to be drawn. [derived]
+    """
+    found = _by_seed(selection, edge, net)
+    gaps = {seed: phase.mean() - every.mean() for seed, (phase, every) in found.items()}
+    return Measurement(pd.Series(gaps, dtype="float64"))
+
+
+def _by_seed(
+    selection: RunSelection, edge: Sequence[float | None], net: str | None
+) -> dict[int, tuple[pd.Series[float], pd.Series[float]]]:
+    """The cosines in the phase, and all of them, of each seed that has enough in the phase."""
+    found, most = {}, 0
     for seed, runs in unscaled_runs(selection, net).groupby("seed"):
-        phase = steps_in_phase(recorded_cosines(selection, runs), low, high)
-        if not phase.empty:
-            values[seed] = float(phase["cosine"].mean())
-    if not values:
-        raise Undecided("no recorded step lies in this phase")
-    return Measurement(pd.Series(values))
+        steps = recorded_cosines(selection, runs)
+        phase = steps_in_phase(steps, *edge)
+        most = max(most, len(phase))
+        if len(phase) >= LEAST_STEPS:
+            found[int(str(seed))] = (phase["cosine"], steps["cosine"])
+    if not found:
+        raise Undecided(
+            f"no seed has {LEAST_STEPS} recorded steps in this phase, the most are {most}"
+        )
+    return found
 
 
 def unscaled_runs(selection: RunSelection, net: str | None = None) -> pd.DataFrame:

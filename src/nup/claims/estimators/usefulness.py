@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import Measurement, NotRun, RunSelection
+from nup.claims.run_selection import Measurement, NotRun, RunSelection, remembered
 
 #: Costs that a comparison may hold equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]
@@ -44,6 +44,13 @@ def accuracy_gain(
     Raises:
         NotRun: if a net was not run, or not at these depths, or with another number of steps.
     """
+    return _accuracy_gain(selection, net, schedule, tuple(baselines), equal)
+
+
+@remembered
+def _accuracy_gain(
+    selection: RunSelection, net: str, schedule: str, baselines: tuple[str, ...], equal: Equal
+) -> Measurement:
     own, rivals = contenders(selection, net, schedule, baselines, equal)
     chosen, other = tuned(own), tuned(rivals)
     key = ["depth", "seed"]
@@ -54,9 +61,22 @@ def accuracy_gain(
     counts = other["net"].value_counts()
     best = ", ".join(f"{name} ({count} of {len(other)})" for name, count in counts.items())
     notes = [f"best baseline: {best}"]
+    if equal == "steps":
+        notes += _at_equal_operations(selection, net, schedule, baselines)
     if equal == "operations":
         notes.append(f"{net} after {_span(chosen)}, the baseline after {_span(other)} steps")
     return Measurement(gains.mean()[complete], undecided=reason, note="; ".join(notes))
+
+
+def _at_equal_operations(
+    selection: RunSelection, net: str, schedule: str, baselines: Sequence[str]
+) -> list[str]:
+    """The mean gain at equal operations, to be shown beside that at equal steps."""
+    try:
+        gain = accuracy_gain(selection, net, schedule, baselines, "operations").by_seed
+    except NotRun:
+        return []
+    return [f"at equal operations {gain.mean():+.3f}"] if len(gain) else []
 
 
 def contenders(
