@@ -67,13 +67,13 @@ def verdict_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         One row per claim of the first, activation, setting and successor.
     """
     old, new = (table[table["criterion"] == OVERALL] for table in (first, second))
-    verdicts = new.set_index(["claim", "activation", "setting"])
+    verdicts = new.set_index(["claim", "activation", "setting"]).to_dict("index")
     rows = []
     for row in old.fillna({"setting": ""}).itertuples():
         successors, changed = SUCCESSORS[str(row.claim)]
         for claim in successors:
             key = (claim, row.activation, row.setting)
-            found = verdicts.loc[key] if key in verdicts.index else None
+            found = verdicts.get(key)
             rows.append(
                 {
                     "claim": row.claim,
