@@ -27,6 +27,7 @@ from nup.figures.nets import net_styles, styles_of
 from nup.figures.nulls import null_cosines, null_displacements
 from nup.figures.scorecard import forest, verdict_table
 from synthetic_base import complete, net_columns, together
+from synthetic_cells import cells_tables
 
 ROOT = Path(__file__).parents[1]
 NUP = synthetic.NUP
@@ -41,7 +42,7 @@ def catalogue() -> Catalogue:
 def tables() -> dict[str, pd.DataFrame]:
     depth = synthetic.depth_tables(("abs", "relu"), seeds=(0, 1))
     catapult = synthetic.catapult_tables(("abs", "relu"), seeds=(0, 1))
-    parts = [depth, catapult]
+    parts = [depth, catapult, cells_tables(("abs", "relu"), seeds=range(10))]
     for make in (comparisons.width_tables, comparisons.scaling_tables, comparisons.useful_tables):
         parts.append(make(("abs", "relu"), seeds=(0, 1)))
     found = together(*parts)
@@ -52,13 +53,15 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def judged(tables, catalogue) -> pd.DataFrame:
-    return evaluate(tables, catalogue)
+    return evaluate(tables, catalogue).claims
 
 
 DRAWN = {
     "eoc-init": "norms_at_initialization",
     "depth-needs-help": "rates_against_depth",
-    "nup-depth-transfer": "rates_against_depth",
+    "nup-stable-rate": "rates_against_depth",
+    "nup-best-rate": "rates_against_depth",
+    "nup-depth-pays": "depth_pays",
     "nup-regular-evolution": "preactivation_evolution",
     "cosine-phases": "cosine_against_edge",
     "catapult-ends": "catapult_ends",
@@ -87,22 +90,32 @@ def legend_of(axis) -> list[str]:
 
 CLAIMS = [
     ("eoc-init", 2),
-    ("depth-needs-help", 2),
-    ("nup-depth-transfer", 2),
-    ("nup-regular-evolution", 4),
+    ("depth-needs-help", 1),
+    ("nup-stable-rate", 2),
+    ("nup-best-rate", 2),
+    ("nup-depth-pays", 4),
+    ("nup-regular-evolution", 3),
     ("cosine-phases", 1),
     ("catapult-ends", 3),
-    ("catapult-prolonged", 3),
+    ("catapult-prolonged", 4),
     ("edge-of-stability", 2),
     ("width-settled", 2),
     ("growth-matters", 2),
-    ("cosine-features", 2),
+    ("cosine-features", 3),
     ("beyond-edge", 2),
     ("quadratic-in-tandem", 2),
     ("soft-rank", 2),
     ("sharpness-regularized", 2),
-    ("useful", 3),
+    ("useful", 2),
 ]
+#: Rows of figures that split nets or columns by what is in the tables, where there is nothing.
+WITHOUT_RUNS = {
+    "nup-stable-rate": 1,
+    "nup-best-rate": 1,
+    "nup-depth-pays": 2,
+    "cosine-features": 2,
+    "soft-rank": 1,
+}
 #: Their experiments have a third activation.
 KERNEL_CLAIMS = [("ntk-concentration", 2), ("ntk-spectrum", 2)]
 
@@ -155,13 +168,13 @@ def test_both_eigenvalues_are_drawn_and_runs_that_do_not_count_are_hollow(
 def test_absent_runs_are_said_in_the_panel(claim_id, n_rows, judged, catalogue):
     figure = draw(claim_id, {}, judged, catalogue)
     # Nets are told from runs, so without any the claim's nets share a panel.
-    assert len(figure.axes) == (1 if claim_id == "depth-needs-help" else n_rows)
+    assert len(figure.axes) == WITHOUT_RUNS.get(claim_id, n_rows)
     for axis in figure.axes:
         assert axis.texts[0].get_text().startswith("not run:")
 
 
 def test_fitted_slopes_and_the_threshold_are_in_the_legend(tables, judged, catalogue):
-    figure = draw("nup-depth-transfer", tables, judged, catalogue)
+    figure = draw("nup-best-rate", tables, judged, catalogue)
     labels = legend_of(figure.axes[0])
     assert "slope −0.35 (threshold)" in labels
     assert any(label.startswith("νP (r = 2): slope +0.0") for label in labels)
@@ -170,7 +183,7 @@ def test_fitted_slopes_and_the_threshold_are_in_the_legend(tables, judged, catal
 
 def test_rates_at_the_edge_of_the_grid_are_ringed(judged, catalogue):
     top = synthetic.depth_tables(rates=[2.0**-4, 2.0**-3, 2.0**-2])
-    figure = draw("nup-depth-transfer", top, judged, catalogue)
+    figure = draw("nup-best-rate", top, judged, catalogue)
     rings = [points for points in figure.axes[0].collections if len(points.get_offsets())]
     assert rings
     assert "at the edge of the grid of rates" in legend_of(figure.axes[0])
@@ -198,7 +211,7 @@ def test_every_tuned_net_has_its_line(tables, judged, catalogue):
 
 
 def test_loss_curves_have_a_row_per_net(tables, judged, catalogue):
-    figure = loss_against_rate(tables, judged, catalogue["nup-depth-transfer"])
+    figure = loss_against_rate(tables, judged, catalogue["nup-best-rate"])
     assert len(figure.axes) == 2 * len(synthetic.SLOPES)
     titles = [axis.get_title().split("\n")[-1] for axis in figure.axes[::2]]
     assert titles[:4] == ["νP (r = 1)", "νP (r = 2)", "μP", "μP, equal parameters"]
@@ -291,7 +304,7 @@ def test_the_verdict_table_says_every_verdict_in_words(judged, catalogue):
 
 
 def test_the_verdict_table_of_nothing_is_not_run(catalogue):
-    figure = verdict_table(evaluate({}, catalogue), catalogue)
+    figure = verdict_table(evaluate({}, catalogue).claims, catalogue)
     assert {text.get_text() for text in figure.axes[0].texts} == {"– not run"}
 
 

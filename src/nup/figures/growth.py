@@ -29,7 +29,7 @@ def growth_matters(
         reading.label: list(dict.fromkeys(c.arguments[k] for c in reading.criteria for k in _ENDS))
         for reading in claim.readings
     }
-    shown = {label: nets for label, nets in chosen.items() if present & set(nets)}
+    shown = {label: nets for label, nets in chosen.items() if present >= set(nets)}
     first = dict(list(chosen.items())[:1])
     rates: tuple[Rate, ...] = ("best", "largest stable")
     rows = {
