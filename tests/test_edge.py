@@ -83,13 +83,13 @@ def test_runs_of_one_start_share_its_sharpness(compiled, monkeypatch):
     from nup.training.backends.torch import TorchBackend
 
     backend, asked = (NumbaBackend if compiled else TorchBackend), []
-    measure = backend.initial_sharpness
+    measure = backend.unscaled_eigenvalue
 
-    def counted(self, state, chosen, tolerance):
+    def counted(self, state, chosen, tolerance, hessian=False):
         asked.append(list(chosen))
-        return measure(self, state, chosen, tolerance)
+        return measure(self, state, chosen, tolerance, hessian)
 
-    monkeypatch.setattr(backend, "initial_sharpness", counted)
+    monkeypatch.setattr(backend, "unscaled_eigenvalue", counted)
     runs = [in_edges(c, seed=seed) for c in (0.5, 1.0, 2.0) for seed in (0, 1)]
     runs.append(problems.run(record=FEW, seed=5))
     known: dict[str, float] = {}

@@ -69,7 +69,7 @@ def learning_rates(
         if spec.edge is not None and spec.start_key not in known
     }
     if wanted:
-        found = backend.initial_sharpness(state, list(wanted.values()), TOLERANCE)
+        found = backend.unscaled_eigenvalue(state, list(wanted.values()), TOLERANCE)
         known.update(zip(wanted, found.tolist(), strict=True))
     return [_rate(spec, known) for spec in specs]
 

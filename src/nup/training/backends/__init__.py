@@ -83,5 +83,18 @@ class Backend(Protocol):
     def outputs(self, state: State, split: str) -> Tensor:
         """f of every member on a split. [E, n, m_l]"""
 
-    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
-        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite."""
+    def unscaled_eigenvalue(
+        self, state: State, chosen: Sequence[int], tolerance: float, hessian: bool = False
+    ) -> Tensor:
+        """Top eigenvalue with ξ = 1 of ``chosen`` members, on all training samples.
+
+        Args:
+            state: the state; it stays as it is.
+            chosen: places of the members.
+            tolerance: relative residual of the eigenpair.
+            hessian: whether the matrix is the preconditioned Hessian, of a stack that requires it
+                to be measured, or the Gauss–Newton matrix.
+
+        Returns:
+            Values [members chosen]; NaN where one is not finite.
+        """

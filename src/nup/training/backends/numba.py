@@ -138,14 +138,17 @@ class NumbaBackend:
         members, depth = len(state.members), len(self._shape.betas)
         return state._replace(scaling=state.parameters.new_zeros(members, depth))
 
-    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
-        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite.
+    def unscaled_eigenvalue(
+        self, state: State, chosen: Sequence[int], tolerance: float, hessian: bool = False
+    ) -> Tensor:
+        """Top eigenvalue with ξ = 1 of ``chosen`` members, as ``Backend`` says.
 
         By the final state's step of a run without gradient scaling, which moves nothing.
         """
         due, never = np.ones(1, bool), np.zeros(1, bool)
         batches = torch.empty(len(state.members), 1, 0, dtype=torch.long)
-        segment = Segment(range(1), due, never, never, never, batches, final=True)
+        matrices = (never, due) if hessian else (due, never)
+        segment = Segment(range(1), *matrices, never, never, batches, final=True)
         problems = [
             problem._replace(
                 scaling=_SCALINGS["none"],
@@ -161,12 +164,18 @@ class NumbaBackend:
             member, sums = chosen[index], _sums(1, 1, len(self._shape.betas))
             own = steps.Sums(*(column[0] for column in sums))
             run = self._run(state, segment, member, rates)
-            run = run._replace(sharpness=run.sharpness.copy())
+            run = run._replace(
+                sharpness=run.sharpness.copy(),
+                hessian=run.hessian.copy(),
+                previous=np.nan,  # as a first measurement, of vectors that may be far
+                limit=np.inf,
+            )
+            found = own.hessian[0] if hessian else own.sharpness[0]
             for _ in range(SPACES):
                 steps.steps(problems[places[member]], self._shape, run, own, workspace)
-                if not own.sharpness[0, 1] > tolerance:
+                if not found[1] > tolerance:
                     break
-            return float(own.sharpness[0, 0])
+            return float(found[0])
 
         return torch.tensor(self._for_each(len(chosen), measure), dtype=torch.float64)
 

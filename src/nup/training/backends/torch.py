@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nup.curvature.gauss_newton import gauss_newton_operator
 from nup.curvature.hessian import hessian_operator
-from nup.curvature.lanczos import MOST_PRODUCTS, Operator, follow, top_eigenpair
+from nup.curvature.lanczos import COLD_PRODUCTS, MOST_PRODUCTS, Operator, follow, top_eigenpair
 from nup.networks.derivatives import Objective, linearized_curvature, taylor
 from nup.training.backends import Segment, Sums
 from nup.training.edge import SPACES
@@ -103,16 +103,20 @@ class TorchBackend:
         assert found is not None
         return found
 
-    def initial_sharpness(self, state: State, chosen: Sequence[int], tolerance: float) -> Tensor:
-        """λ of ``chosen`` members on all training samples with ξ = 1; NaN if it is not finite."""
+    def unscaled_eigenvalue(
+        self, state: State, chosen: Sequence[int], tolerance: float, hessian: bool = False
+    ) -> Tensor:
+        """Top eigenvalue with ξ = 1 of ``chosen`` members, as ``Backend`` says."""
         stack, rows = self._stack, torch.tensor(chosen).to(state.members)
         weights = stack.weights(state.parameters[rows])
-        factors = weights[0].new_tensor(stack.network.parameterization.lr_factors)
+        factors = weights[0].new_tensor(stack.network.parameterization.lr_factors)[None]
         objective = stack.objective(state.members[rows])
-        operator = gauss_newton_operator(objective, weights, factors[None])
-        vectors = state.sharpness[rows, 0]
+        matrix = hessian_operator if hessian else gauss_newton_operator
+        operator = matrix(objective, weights, factors.expand(len(rows), -1))
+        vectors = (state.hessian if hessian else state.sharpness)[rows, 0]
+        products = min(MOST_PRODUCTS, vectors.shape[1])
         for _ in range(SPACES):
-            pair = top_eigenpair(operator, vectors, tolerance, min(MOST_PRODUCTS, vectors.shape[1]))
+            pair = top_eigenpair(operator, vectors, tolerance, products, not hessian, COLD_PRODUCTS)
             vectors = pair.vector
             if bool((pair.residual <= tolerance).all()):
                 break
