@@ -14,7 +14,15 @@ from nup.tables import store
 from nup.tables.schema import TABLES
 
 SHIPPED = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*/tables/*.parquet"))
-LATER = ("net", "net_options", "schedule_options", "optimizer_options", "data_options", "backend")
+LATER = (
+    "edge",
+    "net",
+    "net_options",
+    "schedule_options",
+    "optimizer_options",
+    "data_options",
+    "backend",
+)
 
 #: Old columns of a run, and what follows from them.
 CASES = [
@@ -71,6 +79,7 @@ def test_nets_follow_from_the_old_columns(tmp_path):
     assert frame["optimizer_options"].tolist()[0] == "{}"
     assert '"weight_decay":0.01' in frame["optimizer_options"].tolist()[3]
     assert frame["data_options"].isna().all()
+    assert frame["edge"].isna().all()
 
 
 def test_schedules_follow_from_the_old_columns(tmp_path):
