@@ -90,6 +90,30 @@ def test_one_configuration_is_trained(nup_command, tmp_path):
     assert len(store.read_table("steps", tmp_path / "steps.parquet")) == 4 * 6
 
 
+def test_train_in_units_of_the_edge(tmp_path, capsys):
+    settings = [
+        "--data",
+        "teacher",
+        "--n-train",
+        "16",
+        "--width",
+        "4",
+        "--steps",
+        "3",
+        "--seeds",
+        "2",
+    ]
+    more = ["--set", "learning_rate={edge: [0.5, 1]}", "--set", "data.seed=run"]
+    assert cli.main(["train", *settings, *more, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 3  # a line a configuration, though every seed has an η of its own
+    assert "edge" in printed[0].split()
+    runs = store.read_table("runs", tmp_path / "runs.parquet")
+    assert sorted(runs["edge"]) == [0.5, 0.5, 1.0, 1.0]
+    assert runs["learning_rate"].nunique() == 4
+    assert (runs["data_seed"] == runs["seed"]).all()
+
+
 def test_schedules_and_matched_nets_from_the_command_line(nup_command):
     small = ("--data", "teacher", "--n-train", 32, "--steps", 3, "--seeds", 1, "--width", 4)
     schedule = ("--schedule", "sharpness", "--c", 1.5, 2.5)

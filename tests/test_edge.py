@@ -165,3 +165,24 @@ def test_specifications_without_an_edge_keep_their_ids():
     again = RunSpec.from_dict(edged.to_dict())
     assert (again, again.id, again.edge) == (edged, edged.id, 1.0)
     assert edged.stack_key == problems.run(record=FEW).stack_key
+
+
+@BACKENDS
+def test_curvature_without_scaling_is_recorded_beside_a_run_with_it(compiled):
+    """λ of c_k alone at the start is the dense one, and without ξ the run's own at every step."""
+    data = problems.dataset("classes")
+    record = cadences(curvature=3, hessian=3, unscaled_curvature=3, unscaled_hessian=3)
+    changes = {"record": record, "steps": 9, "learning_rate": 0.05}
+    scaled = problems.run(
+        **changes, schedule=ScheduleSpec(gradient_scaling="depthwise"), weight_variance=0.7
+    )
+    steps = train([scaled], data, compiled=compiled).steps
+    assert steps["sharpness_unscaled"][0] == pytest.approx(dense(scaled, data), rel=1e-5)
+    assert steps["sharpness"][0] != pytest.approx(dense(scaled, data), rel=0.05)
+    assert steps["edge_unscaled"][0] == pytest.approx(0.05 * steps["sharpness_unscaled"][0])
+    steps = train([problems.run(**changes)], data, compiled=compiled).steps
+    due = ~np.isnan(steps["sharpness_unscaled"])
+    assert list(steps["step"][due]) == [0, 3, 6, 9]
+    for name in ("sharpness", "hessian_sharpness"):
+        plain = steps[f"{name}_unscaled"][due]
+        np.testing.assert_allclose(plain, steps[name][due], rtol=2e-3)

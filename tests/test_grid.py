@@ -223,6 +223,64 @@ def test_mistakes_are_named_with_file_key_and_remedy(study_file, experiment, mes
     assert str(error.value).startswith(str(path))
 
 
+@pytest.mark.parametrize(
+    ("edge", "expected"),
+    [
+        ({"from": -0.5, "to": 0.5, "per_octave": 2}, [0.707106781187, 1.0, 1.41421356237]),
+        ([0.5, 3], [0.5, 3.0]),
+        (2, [2.0]),
+    ],
+)
+def test_rates_in_units_of_the_edge(study_file, edge, expected):
+    runs = expand(study_file({"learning_rate": {"edge": edge}}))
+    assert sorted({run.edge for run in runs}) == expected
+    assert {run.learning_rate for run in runs} == {None}
+    # On an entry of their own, beside rates η of the grid.
+    nets = [{"name": "nup", "learning_rate": {"edge": edge}}, "mup"]
+    runs = expand(study_file({"parameterization": nets}))
+    assert {(run.parameterization, run.edge is None) for run in runs} == {
+        ("nup", False),
+        ("mup", True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        ({"learning_rate": {"edge": [1, 0]}}, r"depth\.learning_rate\.1: Input should be greater"),
+        (
+            {"learning_rate": {"edges": 1}},
+            r"depth\.learning_rate: expected rates, \{log2: .* edge:",
+        ),
+        ({"learning_rate": {"edge": {"from": 1, "to": 0}}}, r"expected from ≤ to, got from 1 to 0"),
+        (
+            {"schedule": {"name": "sharpness", "c": 2, "learning_rate": {"edge": 1}}},
+            r"schedule 'sharpness' finds its own rate .* \(got 1\.0\)",
+        ),
+        (
+            {
+                "optimizer": "adamw",
+                "parameterization": "sp",
+                "record": {"curvature": 0},
+                "learning_rate": {"edge": 1},
+            },
+            r"experiments\.depth: optimizer 'adamw' divides .* learning rates η of its own",
+        ),
+    ],
+)
+def test_rates_without_an_edge_are_refused(study_file, experiment, message):
+    path = study_file(experiment)
+    with pytest.raises(UserError, match=message):
+        expand(path)
+
+
+def test_a_schedule_that_finds_its_rate_leaves_an_inherited_edge(study_file):
+    runs = expand(
+        study_file({"learning_rate": {"edge": 1}, "schedule": {"name": "sharpness", "c": 2}})
+    )
+    assert {(run.learning_rate, run.edge) for run in runs} == {(None, None)}
+
+
 def test_what_is_needed_and_set_nowhere_is_named(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("study: test\nexperiments: {depth: {depth: 2, parameterization: nup}}\n")

@@ -14,7 +14,15 @@ from nup.tables import store
 from nup.tables.schema import TABLES
 
 SHIPPED = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*/tables/*.parquet"))
-LATER = ("net", "net_options", "schedule_options", "optimizer_options", "data_options", "backend")
+LATER = (
+    "edge",
+    "net",
+    "net_options",
+    "schedule_options",
+    "optimizer_options",
+    "data_options",
+    "backend",
+)
 
 
 def _nup(r: float, scale: str) -> str:
@@ -85,6 +93,7 @@ def test_nets_follow_from_the_old_columns(tmp_path):
     adamw = [case[0][3] == "adamw" for case in CASES].index(True)
     assert '"weight_decay":0.01' in frame["optimizer_options"].tolist()[adamw]
     assert frame["data_options"].isna().all()
+    assert frame["edge"].isna().all()
 
 
 def test_schedules_follow_from_the_old_columns(tmp_path):

@@ -4,7 +4,8 @@ The rule [operational]: a product of matrices [m, k] and [k, n] counts 2·m·k·
 counts. What is left out (elementwise work, an optimizer's moments, inner products of Krylov
 vectors) is smaller by about the number of samples. Counted is what an update needs: the forward
 pass, the backward pass (the inputs of the first layer need no gradient), and what the schedule
-measures to find its rate. What is only recorded is not.
+measures to find its rate. What is only recorded is not, nor λ_0 where a rate is given in units of
+the edge: that is a way to write the grid, and η is a number when training begins.
 """
 
 from __future__ import annotations
