@@ -37,7 +37,7 @@ from nup.training.schedules import SCHEDULES
 Blocks = Sequence[Sequence[RunSpec]]
 
 #: A process with torch, Arrow, pandas and the compiled kernels, before its first block.
-START_BYTES = 4.6e8
+START_BYTES = 4.9e8
 #: What numba's compiler holds on top, in the first job on a machine that needs a kernel.
 COMPILE_BYTES = 2.5e8
 #: What is asked for is the prediction and this share of it, and room to compile.
