@@ -65,7 +65,7 @@ def test_best_rate_at_the_edge_of_the_grid_names_the_width(catalogue):
     tables = comparisons.width_tables(slopes={"sp": -3.0})
     row = judged(catalogue, tables, "width-settled").loc["slope of sp"]
     assert row["verdict"] == "inconclusive"
-    assert "sp: best LR at the bottom of the grid at width 128 (8 of 8 seeds)" in row["reason"]
+    assert "sp: best LR at the bottom of the grid at width 64 (8 of 8 seeds)" in row["reason"]
 
 
 def test_two_widths_make_no_slope(catalogue):
@@ -475,7 +475,7 @@ def test_useful_is_inconclusive_where_a_tuned_rate_ends_the_grid(catalogue):
 def test_ties_in_validation_accuracy_go_to_the_lower_loss(catalogue):
     tables = comparisons.useful_tables()
     runs = tables["runs"]
-    mine = runs["parameterization"] == "nup"
+    mine = runs["net"] == comparisons.NUP
     finished = runs["validation_accuracy"].notna()
     tied = runs.assign(validation_accuracy=runs["validation_accuracy"].mask(mine & finished, 0.85))
     plain, ties = (
@@ -499,7 +499,7 @@ def test_useful_needs_comparable_baselines(catalogue, change, reason):
     else:
         tables = comparisons.useful_tables()
         runs = tables["runs"]
-        mine = runs["parameterization"] == "nup"
+        mine = runs["net"] == comparisons.NUP
         (column, value), *_ = change.items()
         tables = {**tables, "runs": runs.assign(**{column: runs[column].mask(mine, value)})}
     row = judged(catalogue, tables, "useful").loc["νP, constant rate"]

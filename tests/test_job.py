@@ -303,7 +303,7 @@ def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):
 def test_tables_of_notebooks_are_those_that_they_name(pytestconfig):
     folder = pytestconfig.rootpath / "notebooks"
     assert notebook.tables(folder / "01_initialization.ipynb") == ["init", "claims"]
-    readings = ["runs", "steps", "layers", "claims", "readings"]
+    readings = ["runs", "steps", "claims", "readings"]
     assert notebook.tables(folder / "10_readings.ipynb") == readings
 
 

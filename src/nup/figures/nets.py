@@ -76,7 +76,7 @@ def _key(parameterization: str, options: str, optimizer: str) -> _Key:
 
 #: Colors and markers of other nets; no known net has one of these markers.
 _COLORS = (GRAY, SKY, PINK, YELLOW, "0.3", *COLORS[:5])
-_MARKERS = ("*", "d", "8", "H", "p")
+_MARKERS: tuple[Any, ...] = ("*", "d", "8", "H", (4, 1, 0))  # the last has four points
 #: Dashes by what a net matches in size: the first is drawn solid.
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
