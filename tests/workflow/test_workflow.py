@@ -62,7 +62,7 @@ def test_a_second_call_has_nothing_to_do(checkout):
 
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
     notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
-    judged = {"claims", "readings", *notebooks}
+    judged = {"claims", *notebooks}
     # The phase diagrams are drawn from their own table alone.
     phases = {"search", "phases", "notebook_11_phase_diagrams"}
     for module, rules in {
@@ -164,7 +164,7 @@ def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path):
     assert "experiments.depth: got unknown key 'dpth'; expected one of data" in text
     assert "Traceback" not in text
     text = checkout.snakemake("--config", "study=thesis", succeeds=False)
-    known = "benchmark, ci, laptop, paper"
+    known = "benchmark, ci, laptop, mnist, paper"
     assert f"study 'thesis': no file config/thesis.yaml; expected one of {known}" in text
 
 
