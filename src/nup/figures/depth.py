@@ -261,7 +261,9 @@ def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
     axis.axhline(CUTOFF * null, color="0.4", linestyle=":", label="stable below")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    axis.set_xlim(runs["learning_rate"].min() / 1.2, runs["learning_rate"].max() * 1.2)
+    # A net without curvature at its start has an infinite rate in units of the edge.
+    rates = runs.loc[np.isfinite(runs["learning_rate"]), "learning_rate"]
+    axis.set_xlim(rates.min() / 1.2, rates.max() * 1.2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late training loss")
     axis.legend(title="depth", fontsize="x-small", title_fontsize="x-small")
