@@ -269,7 +269,9 @@ def test_absent_runs_are_said(catalogue):
     sparse = synthetic.motion_tables(seeds=(0,), every=5)
     assert "recorded every 5" in report.null_rows(null_table.null_table(sparse, claim))
     text = report.correlation_rows(correlations.correlations(sparse, claim))
-    assert "| abs | not run: no stable run has soft_rank, alignment of its last hidden layer" in text
+    assert (
+        "| abs | not run: no stable run has soft_rank, alignment of its last hidden layer" in text
+    )
 
 
 # -- correlations ----------------------------------------------------------------------------------

@@ -6,33 +6,28 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from nup.claims.interpretations import (
-    Interpretations,
-    evaluate_interpretations,
-    load_interpretations,
-)
-from nup.claims.interpretations import report as readings_report
-from nup.figures.interpretation_matrix import interpretation_matrix
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
 from nup import cli
 from nup.analysis.cosine import correlations
 from nup.analysis.cosine import report as cosine_report
-from nup.claims import Catalogue, evaluate, load_catalogue, report
+from nup.claims import Catalogue, Evaluation, evaluate, load_catalogue, report
 from nup.claims.regimes import Regime, regimes_of
 from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures.catapult import catapult_ends
 from nup.figures.correlations import correlation_forest
+from nup.figures.reading_matrix import reading_matrix
 from nup.figures.scorecard import forest, verdict_table
 from nup.figures.usefulness import tuned_accuracies
 from nup.report import scorecard
 from nup.tables import store
 from synthetic_base import in_regime, together
+from synthetic_cells import cells_tables
 
 ROOT = Path(__file__).parents[1]
 FULL, USUAL = "mse, full batch", "cross-entropy, batch 256"
-WORSE = dict.fromkeys(("constant", "sharpness", "taylor"), -0.05)
+WORSE = dict.fromkeys(("constant", *comparisons.SCHEDULES), -0.05)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +54,19 @@ def both(full_batch) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def judged(both, catalogue) -> pd.DataFrame:
+def evaluation(both, catalogue) -> Evaluation:
     return evaluate(both, catalogue)
+
+
+@pytest.fixture(scope="module")
+def judged(evaluation) -> pd.DataFrame:
+    return evaluation.claims
+
+
+@pytest.fixture(scope="module")
+def alone(full_batch, catalogue) -> pd.DataFrame:
+    """What is judged of full batches only."""
+    return evaluate(full_batch, catalogue).claims
 
 
 def overall(judged: pd.DataFrame, claim: str) -> dict[tuple[str, str], str]:
@@ -112,8 +118,7 @@ def test_each_regime_has_its_verdict(judged):
     }
 
 
-def test_a_regime_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
-    alone = evaluate(full_batch, catalogue)
+def test_a_regime_is_judged_as_if_it_were_alone(judged, alone):
     within = judged[judged["setting"] != USUAL].reset_index(drop=True)
     pd.testing.assert_frame_equal(within, alone)
     assert set(alone["setting"]) == {FULL, "initialization"}
@@ -121,19 +126,21 @@ def test_a_regime_is_judged_as_if_it_were_alone(judged, full_batch, catalogue):
 
 def test_an_activation_is_judged_in_its_own_regimes(full_batch, catalogue):
     usual = in_regime(comparisons.useful_tables(("abs",)), "cross_entropy", 256)
-    found = overall(evaluate(together(full_batch, usual), catalogue), "useful")
+    found = overall(evaluate(together(full_batch, usual), catalogue).claims, "useful")
     assert set(found) == {("abs", FULL), ("abs", USUAL), ("relu", FULL)}
 
 
 def test_a_claim_about_full_batches_is_not_judged_on_others(full_batch, catalogue):
     small = in_regime(synthetic.catapult_tables(("abs",)), "mse", 64)
-    found = evaluate(together(full_batch, small), catalogue)
+    found = evaluate(together(full_batch, small), catalogue).claims
     assert set(overall(found, "edge-of-stability")) == {("abs", FULL), ("relu", FULL)}
     assert ("abs", "mse, batch 64") in overall(found, "catapult-ends")
-    assert overall(evaluate(small, catalogue), "edge-of-stability") == {("abs", ""): "not run"}
+    assert overall(evaluate(small, catalogue).claims, "edge-of-stability") == {
+        ("abs", ""): "not run"
+    }
 
 
-def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, full_batch, catalogue):
+def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, alone, catalogue):
     text = report.verdict_text(judged, "useful")
     assert "- `abs, mse, full batch`: **supported**" in text
     assert "- `relu, cross-entropy, batch 256`: **contradicted**" in text
@@ -143,7 +150,6 @@ def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, full_batch
     heads = [line.split(" | ")[0].removeprefix("| ") for line in index[2:]]
     assert heads[3:] == [f"{title}: {FULL}", f"{title}: {USUAL}"]
     assert "contradicted | contradicted" in index[-1]
-    alone = evaluate(full_batch, catalogue)
     pages = [f(alone, "useful") for f in (report.verdict_text, report.verdict_rows)]
     assert not any("full batch" in page for page in [*pages, report.index_text(alone, catalogue)])
 
@@ -151,9 +157,9 @@ def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, full_batch
 def test_figures_have_their_rows_for_each_regime(both, judged, catalogue):
     figure = tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
-    assert len(titles) == 2 * 3 * 2
+    assert len(titles) == 2 * 2 * 2
     assert titles[:2] == [f"{name}, {FULL}: useful ✓ supported" for name in ("abs", "relu")]
-    assert titles[6] == f"abs, {USUAL}: useful ✗ contradicted"
+    assert titles[4] == f"abs, {USUAL}: useful ✗ contradicted"
     assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
     single = catapult_ends(both, judged, catalogue["catapult-ends"])
     assert single.axes[0].get_title().startswith("abs: catapult-ends ✓ supported")
@@ -174,52 +180,53 @@ def test_the_scorecard_has_a_line_for_each_regime(judged, catalogue):
 
 
 @pytest.fixture(scope="module")
-def depths() -> dict[str, pd.DataFrame]:
-    """The experiment ``depth`` in two regimes, with other seeds of its noise in the second."""
-    small = {"seeds": (0, 1), "depths": (2, 4, 8)}
+def cells() -> dict[str, pd.DataFrame]:
+    """The experiment ``cells`` in two regimes, with the other sign in the second."""
+    small = {"seeds": range(10), "rates": (0.25, 0.5)}
     return together(
-        synthetic.depth_tables(**small),
-        in_regime(synthetic.depth_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
+        cells_tables(**small),
+        in_regime(cells_tables(**small, coupling=(-1, -1)), "cross_entropy", 256),
     )
 
 
-def test_correlations_of_the_cosine_are_those_of_a_regime(depths):
+def test_correlations_of_the_cosine_are_those_of_a_regime(cells):
     claim = load_catalogue(ROOT / "config" / "claims.yaml")["cosine-features"]
-    found = correlations.correlations(depths, claim)
+    found = correlations.correlations(cells, claim)
     of_cosine = found[(found["predictor"] == "cosine") & (found["outcome"] == "soft_rank_gain")]
     signs = (of_cosine.set_index("setting")["estimate"] > 0).to_dict()
     assert signs == {FULL: True, USUAL: False}
     text = cosine_report.correlation_rows(found)
     assert f"| abs, {FULL} |" in text
     assert f"| abs, {USUAL} |" in text
-    figure = correlation_forest(depths, evaluate({}, Catalogue(claims=[claim])), claim, found)
+    figure = correlation_forest(cells, evaluate({}, Catalogue(claims=[claim])).claims, claim, found)
     assert len(figure.axes) == 2
     assert not [text for axis in figure.axes for text in axis.texts if "not run" in text.get_text()]
 
 
-def test_readings_are_judged_in_each_regime(depths):
-    catalogue = load_catalogue(ROOT / "config" / "claims.yaml")
-    aspects = load_interpretations(ROOT / "config" / "readings.yaml", catalogue).aspects
-    rules = Interpretations(aspects=[each for each in aspects if each.name == "update rule"])
-    table = evaluate_interpretations(depths, catalogue, rules)
-    assert set(table["setting"]) == {FULL, USUAL}
-    text = readings_report.reproduction_text(table, "update rule")
-    assert f"| `nup-depth-transfer` | abs, {USUAL} |" in text
-    axis = interpretation_matrix(table).axes[0]
-    labels = [tick.get_text() for tick in axis.get_xticklabels()]
-    assert labels[:2] == [f"nup-depth-transfer\n{regime}" for regime in (FULL, USUAL)]
-    alone = interpretation_matrix(table[table["setting"] == FULL]).axes[0]
-    assert alone.get_xticklabels()[0].get_text() == "nup-depth-transfer"
+def test_readings_are_judged_in_each_regime(evaluation):
+    table = evaluation.readings
+    rows = table[(table["claim"] == "useful") & (table["criterion"] == "overall")]
+    run = rows[rows["verdict"] != "not run"].groupby(["activation", "setting"])["reading"]
+    labels = [f"base scale + {name}" for name in comparisons.SCHEDULES]
+    assert {key: list(found) for key, found in run} == {
+        (activation, regime): labels for activation in ("abs", "relu") for regime in (FULL, USUAL)
+    }
+    assert f"| abs, {USUAL} | base scale + taylor |" in report.readings_text(table, "useful")
+    axis = reading_matrix(table).axes[0]
+    columns = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert columns == [f"{name}, {regime}" for name in ("abs", "relu") for regime in (FULL, USUAL)]
+    single = reading_matrix(table[table["setting"] == FULL]).axes[0]
+    assert [tick.get_text() for tick in single.get_xticklabels()] == ["abs", "relu"]
 
 
 # -- side by side ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def studies(tmp_path, monkeypatch, full_batch, judged, catalogue) -> list[str]:
+def studies(tmp_path, monkeypatch, alone, judged) -> list[str]:
     """Two tables of claims: one regime in the first study, two in the second."""
     monkeypatch.chdir(tmp_path)
-    tables = {"small": evaluate(full_batch, catalogue), "large": judged}
+    tables = {"small": alone, "large": judged}
     for name, table in tables.items():
         store.write_table("claims", table, f"results/{name}/tables/claims.parquet")
     return [f"results/{name}/tables/claims.parquet" for name in tables]

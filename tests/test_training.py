@@ -235,5 +235,7 @@ def test_errors_say_what_is_allowed(changes, message):
 
 @pytest.mark.parametrize("changes", [{"width": 6}, {"schedule": ScheduleSpec("warmup")}])
 def test_runs_of_different_shapes_are_no_stack(changes):
-    with pytest.raises(UserError, match="runs of one stack must differ in learning rate, seeds and"):
+    with pytest.raises(
+        UserError, match="runs of one stack must differ in learning rate, seeds and"
+    ):
         train([problems.run(), problems.run(**changes)], problems.dataset())
