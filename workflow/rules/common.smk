@@ -77,8 +77,9 @@ def drawn_notebooks():
 
 
 def summarize():
-    """After a successful run: write the report and print the verdicts, if there are any."""
-    if (Path(TABLES) / "claims.parquet").is_file():
+    """After a run that left everything: write the report and print the verdicts, if there are any."""
+    complete = all(Path(path).exists() for path in rules.all.input)
+    if complete and (Path(TABLES) / "claims.parquet").is_file():
         settings = [f"{key}={value}" for key, value in {"study": STUDY_NAME, **config}.items()]
         snakefile = os.path.relpath(workflow.main_snakefile)
         page, verdicts = f"{RESULTS}/report.html", f"{TABLES}/claims.parquet"

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg.cython_blas  # noqa: F401 (loads the BLAS that the kernels call)
 import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from nup.curvature.lanczos import COLD_PRODUCTS, COLD_TOLERANCE, MOST_PRODUCTS, TOLERANCE
+from nup.curvature.lanczos import COLD_PRODUCTS, COLD_TOLERANCE, TOLERANCE
 from nup.kernels import network, scalings, steps
-from nup.kernels.blas import rows_per_call
-from nup.kernels.elementwise import Slopes
-from nup.kernels.gauss_newton import Room
-from nup.kernels.lanczos import Krylov
-from nup.kernels.network import Memory, Shape
 from nup.kernels.schedules import BY_SHARPNESS, BY_SLOPE, BY_TAYLOR, GIVEN
 from nup.kernels.steps import Problem, Run, Workspace
-from nup.networks.mlp import Network
 from nup.training.backends import Segment, Sums
+from nup.training.backends.arrays import blas, empty_sums, shape_of, workspace_of
 from nup.training.backends.scope import LOSSES
 from nup.training.edge import SPACES
 from nup.training.scalings import LIMIT
@@ -63,16 +55,16 @@ class NumbaBackend:
         ]
         inputs = self._samples[0][0]
         self._dtype = inputs.dtype.type
-        self._shape = _shape(stack.network, self._dtype)
+        self._shape = shape_of(stack.network, self._dtype)
         self._threads = torch.get_num_threads()
         self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
         for _ in range(self._threads):
-            self._workspaces.put(_workspace(self._shape, inputs, stack))
+            self._workspaces.put(workspace_of(self._shape, inputs, stack))
 
     def advance(self, state: State, segment: Segment) -> tuple[State, Sums]:
         """Train every run for the steps of the segment, or until it diverges."""
         members, length = len(state.members), len(segment.steps)
-        sums = _sums(members, length, len(self._shape.betas))
+        sums = empty_sums(members, length, len(self._shape.betas))
         problems, rates = self._problems(segment), self._rates(state, segment)
         places = self._stack.data.places(state.members)
         state = self._remembering(state, segment)
@@ -161,7 +153,7 @@ class NumbaBackend:
         places, rates = self._stack.data.places(state.members), self._rates(state, segment)
 
         def measure(index: int, workspace: Workspace) -> float:
-            member, sums = chosen[index], _sums(1, 1, len(self._shape.betas))
+            member, sums = chosen[index], empty_sums(1, 1, len(self._shape.betas))
             own = steps.Sums(*(column[0] for column in sums))
             run = self._run(state, segment, member, rates)
             run = run._replace(
@@ -230,93 +222,9 @@ class NumbaBackend:
             finally:
                 self._workspaces.put(workspace)
 
-        with _blas().limit(limits=1, user_api="blas"):
+        with blas().limit(limits=1, user_api="blas"):
             if self._threads == 1:
                 return [with_workspace(member) for member in range(members)]
             # Threads inherit how subnormal numbers are treated.
             with ThreadPoolExecutor(self._threads) as pool:
                 return list(pool.map(with_workspace, range(members)))
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """The BLAS libraries of this process: a run's products are too small to share out."""
-    return ThreadpoolController()
-
-
-def _architecture() -> str:
-    """The processor for which OpenBLAS has chosen its kernels; empty with another BLAS."""
-    found = (library.info() for library in _blas().lib_controllers)
-    return next((str(each["architecture"]) for each in found if "architecture" in each), "")
-
-
-def _shape(network: Network, dtype: Any) -> Shape:
-    net, phi = network.parameterization, network.activation
-    widths = np.array(net.widths, np.int64)
-    return Shape(
-        widths=widths,
-        weight_at=np.concatenate([[0], np.cumsum(widths[1:] * widths[:-1])]),
-        unit_at=np.concatenate([[0], np.cumsum(widths[1:])]),
-        betas=np.array(net.branch_multipliers, dtype),
-        skip=np.array(net.skip, np.bool_),
-        slopes=Slopes(dtype(phi.positive_slope), dtype(phi.negative_slope)),
-        multiplier=dtype(net.output_multiplier),
-        rows=rows_per_call(widths[:-1], widths[1:], _architecture()),
-    )
-
-
-def _workspace(shape: Shape, inputs: Array, stack: Stack) -> Workspace:
-    """Room for one run and all samples; what is never used never takes memory."""
-    samples, d_in = inputs.shape
-    batch = stack.spec.batch_size or 0
-    depth, d_out = len(shape.betas), int(shape.widths[-1])
-    units, widest = int(shape.unit_at[-1]), int(shape.widths.max())
-    weights, largest = int(shape.weight_at[-1]), int(np.diff(shape.weight_at).max())
-
-    def empty(*sizes: int) -> Array:
-        return np.empty(sizes, inputs.dtype)
-
-    def krylov(size: int) -> Krylov:
-        products = min(MOST_PRODUCTS, size)
-        return Krylov(empty(products, size), empty(products, size), empty(size))
-
-    return Workspace(
-        memory=Memory(
-            h=empty(samples * units),
-            x=empty(samples * units),
-            delta=empty(samples * units),
-            scratch=empty(6, samples * widest),
-            squares=np.zeros((depth, 3)),
-            turned=empty(largest),
-        ),
-        room=Room(
-            grams=empty(depth, samples * samples),
-            narrow=empty(largest),
-            tangents=empty(samples * units),
-            direction=empty(weights),
-        ),
-        outputs=krylov(samples * d_out),
-        weights=krylov(weights),
-        gradient=empty(weights),
-        factors=empty(depth),
-        scales=empty(depth),
-        p=empty(samples, d_out),
-        series=empty(2, samples, d_out),
-        batch_inputs=empty(batch, d_in),
-        batch_targets=empty(batch, d_out),
-    )
-
-
-def _sums(members: int, length: int, depth: int) -> steps.Sums:
-    def missing(*sizes: int) -> Array:
-        return np.full((members, length, *sizes), np.nan)
-
-    return steps.Sums(
-        loss=missing(),
-        rate=missing(),
-        sharpness=missing(3),
-        hessian=missing(3),
-        taylor=missing(3),
-        fallback=np.zeros((members, length), np.bool_),
-        layers=missing(depth, 5),
-    )
