@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -25,6 +26,7 @@ from nup.figures.displacement import displacement_identity
 from nup.figures.layer_cosines import layer_cosines, phase_portraits
 from nup.figures.nets import net_styles, styles_of
 from nup.figures.nulls import null_cosines, null_displacements
+from nup.figures.panels import drawn_rates
 from nup.figures.scorecard import forest, verdict_table
 from synthetic_base import complete, net_columns, together
 from synthetic_cells import cells_tables
@@ -378,3 +380,15 @@ def test_figures_import_neither_torch_nor_training():
     imported = set(ast.literal_eval(result.stdout))
     assert "nup.figures.depth" in imported
     assert not {"torch", "nup.training.loop", "nup.jobs"} & imported
+
+
+def test_rates_in_units_of_the_edge_are_drawn_at_their_mean_over_seeds():
+    same = {"net": "mup", "base_width": 8, "gradient_scaling": "none"}
+    rows = [
+        {**same, "depth": 3, "edge": 1.0, "learning_rate": 0.25},
+        {**same, "depth": 3, "edge": 1.0, "learning_rate": 1.0},
+        {**same, "depth": 3, "edge": 1.0, "learning_rate": np.inf},  # a net without curvature
+        {**same, "depth": 4, "edge": 1.0, "learning_rate": 2.0},
+        {**same, "depth": 3, "edge": np.nan, "learning_rate": 0.125},
+    ]
+    assert drawn_rates(pd.DataFrame(rows)).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.0, 0.125])

@@ -26,7 +26,7 @@ from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.nets import NetStyle, net_style, styles_of
-from nup.figures.panels import Draw, panels
+from nup.figures.panels import Draw, drawn_rates, panels
 
 #: Marks of rates at the edge of the grid.
 RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
@@ -242,7 +242,8 @@ def _say_absent(_: Axes, selection: RunSelection) -> None:
 
 
 def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
-    finished = runs[runs["late_loss"].notna() & (runs["late_loss"] < runs["null_loss"])]
+    placed = runs.assign(learning_rate=drawn_rates(runs))
+    finished = placed[runs["late_loss"].notna() & (runs["late_loss"] < runs["null_loss"])]
     depths = sorted(runs["depth"].unique())
     style.draw_by_depth(axis, finished, "learning_rate", "late_loss", depths)
     found = rate_table(runs, "best")
@@ -262,7 +263,7 @@ def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     # A net without curvature at its start has an infinite rate in units of the edge.
-    rates = runs.loc[np.isfinite(runs["learning_rate"]), "learning_rate"]
+    rates = placed.loc[np.isfinite(placed["learning_rate"]), "learning_rate"]
     axis.set_xlim(rates.min() / 1.2, rates.max() * 1.2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late training loss")

@@ -21,7 +21,7 @@ from nup.claims.estimators.features import RANKS, rate_correlation, stable_runs,
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.figures import register
 from nup.figures.nets import net_style
-from nup.figures.panels import Draw, panels
+from nup.figures.panels import Draw, drawn_rates, panels
 from nup.figures.scaling import scalings_of
 
 _QUANTITIES: dict[str, str] = {
@@ -95,19 +95,25 @@ def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
 def quantity_against_rate(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """The quantities of the claim against the LR: a row for each, and each gradient scaling."""
+    """The quantities of the claim against the LR.
+
+    A row for each quantity with the first gradient scaling, and for the first quantity with each
+    further one: all pairs would be too many to look at, and are among the criteria.
+    """
     named = [c.arguments["quantity"] for reading in claim.readings for c in reading.criteria]
     quantities = [
         name
         for name in dict.fromkeys(named)
         if name in CURVATURES or _recorded(tables, name) or name == named[0]
     ]
+    first, *further = scalings_of(tables, claim)
+    pairs = [(quantity, first) for quantity in quantities]
+    pairs += [(quantities[0], scaling) for scaling in further]
     rows = {
         f"{_QUANTITIES.get(quantity, quantity)}, with ξ ({scaling})": quantity_panel(
             quantity, scaling
         )
-        for quantity in quantities
-        for scaling in scalings_of(tables, claim)
+        for quantity, scaling in pairs
     }
     return panels(tables, judged, claim, rows, size=(6.0, 4.2))
 
@@ -129,7 +135,7 @@ def quantity_panel(quantity: str, scaling: str) -> Draw:
         sizes = dict(zip(depths, np.linspace(4, 9, len(depths)), strict=True))
         for (net, depth), group in runs.groupby(["net", "depth"]):
             look = net_style(selection, str(net))
-            by_rate = group.groupby("learning_rate")[quantity]
+            by_rate = group.groupby(drawn_rates(group))[quantity]
             mean = by_rate.mean()
             axis.fill_between(
                 mean.index, by_rate.min(), by_rate.max(), color=look.color, alpha=0.15, linewidth=0

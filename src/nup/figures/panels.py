@@ -145,6 +145,25 @@ def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, regime: Regim
     return f": {claim_id} {VERDICTS[label].symbol} {label}"
 
 
+def drawn_rates(runs: pd.DataFrame) -> pd.Series[float]:
+    """The learning rate at which each run is drawn.
+
+    It is the run's own. In units of the edge every seed has its own η for the same c: there it is
+    the geometric mean over the seeds of a net, so that a line joins means and not single runs.
+
+    Args:
+        runs: rows of ``runs``.
+
+    Returns:
+        Rates aligned with ``runs``.
+    """
+    keys = ["net", "depth", "base_width", "gradient_scaling", "edge"]
+    finite = runs["learning_rate"].where(np.isfinite(runs["learning_rate"]))
+    logs = finite.astype("float64").transform(np.log)
+    means = logs.groupby([runs[key] for key in keys]).transform("mean").transform(np.exp)
+    return means.where(runs["edge"].notna(), runs["learning_rate"]).astype("float64")
+
+
 def one_seed(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of the first net, in the order of ``nup.claims.nets``, at its lowest seed."""
     runs = runs[runs["net"].isin(ordered(runs)[:1])]
