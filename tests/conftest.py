@@ -18,3 +18,8 @@ from nup.training.schedules import SCHEDULES
 def _registrations_end_with_the_test(monkeypatch):
     for registry in (OBSERVABLES, PARAMETERIZATIONS, SCALINGS, SCHEDULES, SOURCES):
         monkeypatch.setattr(registry, "_entries", {name: registry[name] for name in registry})
+
+
+def pytest_collection_modifyitems(items):
+    """The workflow's files first: they take longest, and would else be the last in one worker."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)

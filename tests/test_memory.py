@@ -95,7 +95,7 @@ def test_items_add_up_by_hand():
     assert memory.kept(spec) == {
         "weights": 4 * 2 * 84,
         "eigenvectors": 4 * 2 * (16 * 1 + 84),
-        "records": 4 * 3 * 20,  # steps 0, 5 and 10, of 20 numbers each
+        "records": 4 * 3 * 23,  # steps 0, 5 and 10, of 23 numbers each
     }
     assert memory.passing(spec) == {
         "a split's outputs": 4 * 1 * 16,

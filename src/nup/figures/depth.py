@@ -22,7 +22,7 @@ from nup.claims.learning_rates import (
     rate_table,
 )
 from nup.claims.nets import comparable, nets_of_study, ordered
-from nup.claims.run_selection import Axis, NotRun, RunSelection
+from nup.claims.run_selection import Axis, NotRun, RunSelection, Undecided
 from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.nets import NetStyle, net_style, styles_of
@@ -73,12 +73,16 @@ def rate_panel(
         present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
+        empty = True
         for index, net in enumerate(present):
             runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
             found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis_name)
             sized = found[found["problem"] != "none"].rename(columns={axis_name: "size"})
             _draw_net(axis, sized, net_style(selection, net), shift)
+            empty = empty and sized.empty
+        if empty:
+            raise Undecided(f"no net has a {rate} learning rate")
         axis.scatter([], [], **RING, label="at the edge of the grid of rates")
         runs = selection.runs
         sizes = sorted(runs.loc[runs["depth"] >= LEAST_DEPTH, axis_name].unique())

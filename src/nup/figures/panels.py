@@ -95,7 +95,8 @@ def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
     except (NotRun, Undecided) as outcome:
         axis.clear()
         axis.set_axis_off()
-        text = textwrap.fill(f"not run: {outcome}", 40)
+        why = "not run" if isinstance(outcome, NotRun) else "nothing to draw"
+        text = textwrap.fill(f"{why}: {outcome}", 40)
         axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
         return False
     return True

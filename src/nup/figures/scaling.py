@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.scaling import best_losses, stable_rates
-from nup.claims.run_selection import NotRun, RunSelection
+from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
 from nup.figures.depth import RING
 from nup.figures.nets import net_style, styles_of
@@ -92,11 +92,10 @@ def _rate_panel(net: str, scalings: Sequence[str]) -> Draw:
 
 
 def _draw_rates(axis: Axes, selection: RunSelection, net: str, scalings: Sequence[str]) -> None:
-    depths: set[int] = set()
-    for index, scaling in enumerate(scalings):
-        found = stable_rates(selection, net, scaling)
-        depths |= set(found["depth"])
-        place = _places(sorted(depths), found["depth"], found["seed"]) + _DODGE * index
+    tables = {scaling: stable_rates(selection, net, scaling) for scaling in scalings}
+    depths = sorted({depth for found in tables.values() for depth in found["depth"]})
+    for index, (scaling, found) in enumerate(tables.items()):
+        place = _places(depths, found["depth"], found["seed"]) + _DODGE * index
         color, marker = look_of(scaling)
         axis.plot(
             place,
@@ -112,7 +111,7 @@ def _draw_rates(axis: Axes, selection: RunSelection, net: str, scalings: Sequenc
     axis.scatter([], [], **RING, label="at the edge of the grid of rates")
     axis.set_yscale("log", base=2)
     axis.margins(y=0.15)
-    _depth_ticks(axis, sorted(depths))
+    _depth_ticks(axis, depths)
     axis.set_ylabel("largest stable learning rate")
     axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
@@ -125,6 +124,8 @@ def _places(depths: Sequence[int], depth: pd.Series[int], seed: pd.Series[int]) 
 
 
 def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
+    if not depths:
+        raise Undecided("no seed has a stable rate")
     axis.set_xticks(range(len(depths)), [str(depth) for depth in depths])
     axis.set_xlim(-0.5, len(depths) - 0.5)
     axis.set_xlabel("depth l (layers); within it, one place per seed")

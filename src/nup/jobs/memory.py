@@ -39,7 +39,7 @@ Blocks = Sequence[Sequence[RunSpec]]
 #: A process with torch, Arrow, pandas and the compiled kernels, before its first block.
 START_BYTES = 4.9e8
 #: What numba's compiler holds on top, in the first job on a machine that needs a kernel.
-COMPILE_BYTES = 2.5e8
+COMPILE_BYTES = 3e8
 #: What is asked for is the prediction and this share of it, and room to compile.
 MARGIN = 0.25
 
