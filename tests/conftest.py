@@ -7,16 +7,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from nup.claims.estimators import ESTIMATORS
 from nup.data.sources import SOURCES
+from nup.figures import FIGURES
 from nup.networks.parameterization import PARAMETERIZATIONS
+from nup.registry import plugin_files
 from nup.training.observables import OBSERVABLES
+from nup.training.optimizers import OPTIMIZERS
 from nup.training.scalings import SCALINGS
 from nup.training.schedules import SCHEDULES
+
+REGISTRIES = (
+    ESTIMATORS,
+    FIGURES,
+    OBSERVABLES,
+    OPTIMIZERS,
+    PARAMETERIZATIONS,
+    SCALINGS,
+    SCHEDULES,
+    SOURCES,
+)
 
 
 @pytest.fixture(autouse=True)
 def _registrations_end_with_the_test(monkeypatch):
-    for registry in (OBSERVABLES, PARAMETERIZATIONS, SCALINGS, SCHEDULES, SOURCES):
+    monkeypatch.setattr(plugin_files, "_LOADED", dict(plugin_files._LOADED))
+    for registry in REGISTRIES:
         monkeypatch.setattr(registry, "_entries", {name: registry[name] for name in registry})
 
 

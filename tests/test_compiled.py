@@ -17,6 +17,7 @@ from nup.registry import Option
 from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
 from nup.training import observables, scalings, schedules
+from nup.training.backends import arrays
 from nup.training.backends import numba as kernels
 from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
@@ -169,14 +170,14 @@ def test_nothing_depends_on_what_fresh_memory_holds(schedule, monkeypatch):
             else:
                 each.fill(np.nan)
 
-    make = kernels._workspace
+    make = kernels.workspace_of
 
     def spoiled(*arguments):
         room = make(*arguments)
         spoil(room)
         return room
 
-    monkeypatch.setattr(kernels, "_workspace", spoiled)
+    monkeypatch.setattr(kernels, "workspace_of", spoiled)
     spec, rate = SCHEDULES[schedule]
     for dtype in ("float64", "float32"):
         run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS, dtype=dtype)
@@ -209,7 +210,7 @@ def test_samples_go_to_the_blas_in_pieces_or_at_once(schedule, monkeypatch):
     run = problems.run(schedule=spec, learning_rate=rate, steps=8, record=KERNELS)
     for rows in (2, 0):
         monkeypatch.setattr(
-            kernels, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
+            arrays, "rows_per_call", lambda fan_in, *others, rows=rows: np.full_like(fan_in, rows)
         )
         assert_same([run], problems.dataset())
 

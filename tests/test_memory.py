@@ -99,7 +99,7 @@ def test_items_add_up_by_hand():
     }
     assert memory.passing(spec) == {
         "a split's outputs": 4 * 1 * 16,
-        "columns": 3 * (4 * 20 + 56),
+        "columns": 3 * (4 * 23 + 56),
     }
     # All samples' activations and six times the inputs, which are the widest layer, and a gradient;
     # the Hessian's Krylov space, a direction and the tangents.
