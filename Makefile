@@ -38,6 +38,8 @@ help: ## Show this list
 
 setup: $(READY) ## Make the environment .venv, once, from requirements.lock
 
+# pip compiles on one core. Where Python may not write bytecode, every process would else compile
+# torch anew; a file of another Python's syntax in some package is no reason to stop.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; read = lambda text: [*map(int, text.split("."))]; \
 	  sys.exit(not read("$(OLDEST)") <= list(sys.version_info[:3]) < read("$(BEYOND)"))' || { \
@@ -50,7 +52,8 @@ $(READY): requirements.lock pyproject.toml
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet pip==$(PIP)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
+	-$(BIN)/python -m compileall -q -j $(CORES) $(VENV)/lib >/dev/null 2>&1
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
