@@ -81,8 +81,10 @@ def measure(effort: Effort) -> dict[str, Any]:
         log.info("memory  %s", name)
         chosen = JOBS[name]()
         predicted = memory.job_bytes(costs.blocks(chosen)) / 1e6
-        peak_mb(chosen)  # a process that compiles kernels holds more
-        found.append({"job": name, "predicted": predicted, "measured": peak_mb(chosen)})
+        # A process that compiles kernels holds more. The first may have to, and the next ones where
+        # another process wrote the same index of compiled kernels meanwhile.
+        measured = min(peak_mb(chosen) for _ in range(3))
+        found.append({"job": name, "predicted": predicted, "measured": measured})
     return {"start": memory.START_BYTES / 1e6, "jobs": found}
 
 

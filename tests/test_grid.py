@@ -162,7 +162,7 @@ def test_powers_of_two(study_file):
     ],
 )
 def test_kernels_that_theory_does_not_know_are_refused(study_file, changes, got):
-    entry = {"parameterization": "mup", "depth": 4, "width": 8, "kernel": True, **changes}
+    entry = {"parameterization": "mup", "depth": 4, "width": 8, "kernel": "net", **changes}
     path = study_file(initialization={"ntk": entry})
     with pytest.raises(UserError, match=rf"initialization\.ntk: kernel: .* got {got}"):
         grid.initializations(load(path), path)
@@ -311,7 +311,7 @@ def test_studies_are_found_by_name_or_path(tmp_path):
         find("yours", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["laptop", "ci", "paper", "benchmark"])
+@pytest.mark.parametrize("name", ["laptop", "ci", "paper", "benchmark", "mnist"])
 def test_shipped_studies_are_valid(pytestconfig, name):
     path = find(name, pytestconfig.rootpath / "config")
     study = load(path)
@@ -325,7 +325,7 @@ def test_shipped_studies_are_valid(pytestconfig, name):
         assert len({run.base_width for run in of_it}) == 1 or experiment == "width", experiment
     assert set(study.phase_diagrams) in (set(), {"depth", "width"})  # as the notebook has them
     assert bool(study.phase_diagrams) == bool(grid.phase_diagrams(study, path))
-    kernels = {"ntk-width", "ntk-depth", "ntk-spectrum"}
+    kernels = {"ntk-width", "ntk-depth", "ntk-spectrum", "edge-nets", "edge-limit"}
     nets = grid.initializations(study, path)
     assert {net.experiment for net in nets.values()} == {"eoc"} | kernels
     assert {net.experiment for net in nets.values() if net.kernel} == kernels

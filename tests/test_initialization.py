@@ -85,7 +85,7 @@ def test_cosines_follow_the_iterated_map(phi):
 def test_rows_are_one_per_net_and_layer():
     specs = [spec(), spec(parameterization="nup", options={"r": 1.0}, depth=3, seed=4)]
     columns = measure(specs, problems.dataset())
-    assert set(columns) == set(INIT) - {"cell_id"}
+    assert set(columns) == set(INIT)
     assert columns["layer"] == [1, 2, 3, 4, 1, 2, 3]
     assert columns["parameterization"] == ["mup"] * 4 + ["nup"] * 3
     assert columns["width_exponent"] == [0.0] * 4 + [1.0] * 3
@@ -113,8 +113,8 @@ def test_errors_are_those_of_the_registries():
 
 def kernel_row(data, **changes):
     """The row of the last layer, and that none of the others holds anything of the kernel."""
-    columns = measure([spec(kernel=True, **changes)], data)
-    names = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")
+    columns = measure([spec(kernel="net", **changes)], data)
+    names = [name for name in INIT if name.startswith("ntk_")]
     for name in names:
         assert columns[name][:-1] == [None] * (len(columns["layer"]) - 1)
     return {name: columns[name][-1] for name in names}
@@ -133,6 +133,8 @@ def test_kernel_error_is_that_of_the_dense_jacobian(name, options):
     limit = theory.infinite_width_ntk(cosines.numpy(), shape, phi)
     error = np.linalg.norm(kernel.numpy() - limit) / np.linalg.norm(limit)
     assert row["ntk_error"] == pytest.approx(error, rel=1e-10)
+    tops = [np.linalg.norm(each, 2) / len(inputs) for each in (kernel.numpy(), limit)]
+    assert [row["ntk_top"], row["ntk_top_limit"]] == pytest.approx(tops, rel=1e-10)
 
 
 @pytest.mark.parametrize("phi", ["abs", "relu", "(1,2)"])
@@ -156,6 +158,18 @@ def test_each_seed_draws_its_own_half_of_the_inputs():
     assert rows[0]["ntk_condition"] != rows[1]["ntk_condition"]
     narrow = kernel_row(data, width=3)  # the limit knows no width
     assert narrow["ntk_condition"] == pytest.approx(rows[0]["ntk_condition"])
+
+
+def test_kernels_of_infinite_width_alone_need_no_net():
+    data = problems.dataset()
+    alone = measure([spec(kernel="limit", width=10**6, depth=5)], data)
+    assert {name: len(values) for name, values in alone.items()} == dict.fromkeys(INIT, 1)
+    net = kernel_row(data, depth=5)
+    for name in ("ntk_top_limit", "ntk_distance_error", "ntk_condition", "ntk_condition_limit"):
+        assert alone[name] == pytest.approx([net[name]], rel=1e-12)
+    for name in ("ntk_error", "ntk_top", "cosine", "forward_log_norm"):
+        assert alone[name] == [None]
+    assert alone["layer"] == [5]
 
 
 def test_kernels_without_a_limit_in_depth_say_so():

@@ -87,8 +87,8 @@ def test_absent_kernels_are_named(catalogue):
     rows = judged(catalogue, {"init": table[table["depth"] < 5]}, "ntk-concentration")
     assert rows.loc["growth in depth", "verdict"] == "not run"
     assert "a slope needs at least 3 of depth, got 2, 4" in rows.loc["growth in depth", "reason"]
-    rows = judged(catalogue, {"init": table.assign(ntk_error=np.nan)}, "ntk-spectrum")
-    assert "measured no kernels (kernel: true)" in rows.loc["condition number by Δ_φ", "reason"]
+    rows = judged(catalogue, {"init": table.assign(ntk_condition=np.nan)}, "ntk-spectrum")
+    assert "measured no kernels (kernel: net)" in rows.loc["condition number by Δ_φ", "reason"]
 
 
 def test_evidence_within_another_activation_and_experiment():

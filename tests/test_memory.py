@@ -62,10 +62,12 @@ def peak_mb(runs, folder, *options, env=None):
 @pytest.mark.parametrize("name", JOBS)
 def test_the_peak_is_predicted_within_a_fifth(name, tmp_path):
     runs = JOBS[name]
-    peak_mb(runs, tmp_path / "first")  # a process that compiles kernels holds more
+    # A process that compiles kernels holds more; the next ones may have to compile them again where
+    # another process wrote the same index of compiled kernels meanwhile.
+    measured = min(peak_mb(runs, tmp_path / str(trial)) for trial in range(3))
     predicted = memory.job_bytes(costs.blocks(runs)) / 1e6
     assert predicted > 1.15 * memory.START_BYTES / 1e6  # or the start alone would be tested
-    assert predicted == pytest.approx(peak_mb(runs, tmp_path), rel=0.2)
+    assert predicted == pytest.approx(measured, rel=0.2)
 
 
 def test_a_job_keeps_to_its_limit(tmp_path):

@@ -98,7 +98,7 @@ def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[s
     """Geometric mean over seeds with its 95 % interval, a line per net."""
     for net in nets:
         look = net_style(selection, net)
-        rows = kernel_rows(selection, net)
+        rows = kernel_rows(selection, net, "ntk_error")
         if column == "base_width":
             rows = rows[rows["depth"] == rows["depth"].max()]
         sns.lineplot(

@@ -23,18 +23,42 @@ Array = npt.NDArray[np.float64]
 def measure(
     network: Network, weights: Sequence[Tensor], inputs: Array, seed: int
 ) -> dict[str, float]:
-    """Kernel columns of the init table for one network (E = 1) on ``inputs`` [n, m_0].
+    """Columns of one network's kernel (E = 1) on ``inputs`` [n, m_0], and of its limit.
 
-    ``ntk_error`` is of this network and depends on its weights. The others belong to the limit of
-    infinite width, which has none: there each seed draws its own half of the inputs, so that an
-    interval over seeds says how much a value depends on the inputs. [operational]
+    ``ntk_error``  ‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width.
+                   The companion bounds the deviation [comp]; the norm and the average over outputs
+                   are ours [operational]
+    ``ntk_top``    top eigenvalue of K/n: λ_0 with the outputs taken for independent [operational]
+    """
+    shape = network.parameterization
+    factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
+    kernel = neural_tangent_kernel(network, weights, torch.from_numpy(inputs), factors)[0].numpy()
+    limit = theory.infinite_width_ntk(cosines(inputs), shape, network.activation)
+    return {
+        "ntk_error": float(np.linalg.norm(kernel - limit) / np.linalg.norm(limit)),
+        "ntk_top": top(kernel),
+        **measure_limit(network, inputs, seed),
+    }
+
+
+def measure_limit(network: Network, inputs: Array, seed: int) -> dict[str, float]:
+    """Columns of the kernel of infinite width on ``inputs`` [n, m_0].
+
+    It depends on no weights. For its spectrum each seed draws its own half of the inputs, so that
+    an interval over seeds says how much a value depends on them. [operational]
     """
     half = torch.randperm(len(inputs), generator=generator(seed, "kernel inputs"))
     chosen = np.sort(half[: len(inputs) // 2].numpy())
+    shape, phi = network.parameterization, network.activation
     return {
-        "ntk_error": concentration_error(network, weights, inputs),
+        "ntk_top_limit": top(theory.infinite_width_ntk(cosines(inputs), shape, phi)),
         **spectrum(network, cosines(inputs[chosen])),
     }
+
+
+def top(kernel: Array) -> float:
+    """Largest eigenvalue of K/n, K [n, n]."""
+    return float(np.linalg.eigvalsh(kernel)[-1]) / len(kernel)
 
 
 def cosines(inputs: Array) -> Array:
@@ -42,19 +66,6 @@ def cosines(inputs: Array) -> Array:
     found = np.asarray(inputs @ inputs.T / inputs.shape[1], dtype=np.float64)
     np.fill_diagonal(found, 1.0)  # arccos makes of a rounding error there its square root
     return found
-
-
-def concentration_error(network: Network, weights: Sequence[Tensor], inputs: Array) -> float:
-    """‖K − K_∞‖/‖K_∞‖ (Frobenius), K the network's kernel, K_∞ that of infinite width.
-
-    The companion bounds the deviation [comp]; the norm and the average over outputs are ours
-    [operational].
-    """
-    shape = network.parameterization
-    factors = torch.tensor([shape.lr_factors], dtype=torch.float64)
-    kernel = neural_tangent_kernel(network, weights, torch.from_numpy(inputs), factors)[0].numpy()
-    limit = theory.infinite_width_ntk(cosines(inputs), shape, network.activation)
-    return float(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
 
 
 def spectrum(network: Network, cosine: Array) -> dict[str, float]:

@@ -21,30 +21,68 @@ from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import InitSpec, canonical_json
 
-#: Columns of the net's NTK, null in all other rows.
-_OF_THE_NET = ("ntk_error", "ntk_distance_error", "ntk_condition", "ntk_condition_limit")
+#: Columns of each layer, and of the net's NTK; null in rows that do not measure them.
+_MEASURED = (
+    "forward_log_norm",
+    "forward_theory",
+    "backward_log_norm",
+    "backward_theory",
+    "cosine",
+    "cosine_theory",
+    "ntk_error",
+    "ntk_top",
+    "ntk_top_limit",
+    "ntk_distance_error",
+    "ntk_condition",
+    "ntk_condition_limit",
+)
 
 
 def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]:
     """Columns of the init table, one row per spec and layer, in float64 on the probe set.
 
-    What belongs to a net as a whole (its NTK) stands in the row of its last layer.
+    What belongs to a net as a whole (its NTK) stands in the row of its last layer, which is the
+    only one of a net whose kernel of infinite width alone is asked for.
     """
     probe = _Probe(dataset)
-    weights = _Drawn()
+    drawn = _Drawn()
     rows: dict[int, list[dict[str, Any]]] = {}
     # Nets that differ in the activation alone have the same weights: one after the other.
     for index in sorted(range(len(specs)), key=lambda index: _weights_key(specs[index])):
         spec = specs[index]
         shape = net_of(spec, dataset.d_in, dataset.d_out)
         network = Network(shape, activation(spec.activation))
-        rows[index] = _rows(spec, network, weights.of(spec, shape), probe)
+        if spec.kernel == "limit":
+            limit = ntk.measure_limit(network, probe.inputs, spec.seed)
+            rows[index] = [_factors(spec, network) | {"layer": spec.depth} | limit]
+        else:
+            rows[index] = _rows(spec, network, drawn.of(spec, shape), probe)
     columns: dict[str, list[Any]] = {}
     for index in range(len(specs)):
         for row in rows[index]:
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
     return columns
+
+
+def _factors(spec: InitSpec, network: Network) -> dict[str, Any]:
+    """What a net is, and its measured columns, still empty."""
+    shape, phi = network.parameterization, network.activation
+    return {
+        "cell_id": spec.id,
+        "experiment": spec.experiment,
+        "parameterization": spec.parameterization,
+        "net": shape.label,
+        "net_options": canonical_json(shape.options),
+        "width_exponent": shape.width_exponent,
+        "depth": spec.depth,
+        "base_width": spec.base_width or spec.width,
+        "activation": phi.name,
+        "delta_phi": phi.delta_phi,
+        "weight_variance": spec.weight_variance,
+        "seed": spec.seed,
+        **dict.fromkeys(_MEASURED),
+    }
 
 
 def _weights_key(spec: InitSpec) -> str:
@@ -104,22 +142,9 @@ def _rows(
     deltas = passed.cotangents
     expected = probe.expected_cosines(phi, shape.depth)
     log_variance = float(np.log(spec.weight_variance))
-    factors = {
-        "experiment": spec.experiment,
-        "parameterization": spec.parameterization,
-        "net": shape.label,
-        "net_options": canonical_json(shape.options),
-        "width_exponent": shape.width_exponent,
-        "depth": spec.depth,
-        "base_width": spec.base_width or spec.width,
-        "activation": phi.name,
-        "delta_phi": phi.delta_phi,
-        "weight_variance": spec.weight_variance,
-        "seed": spec.seed,
-    }
+    factors = _factors(spec, network)
     rows = [
         factors
-        | dict.fromkeys(_OF_THE_NET)
         | {
             "layer": layer,
             "forward_log_norm": float(
@@ -133,7 +158,7 @@ def _rows(
         }
         for layer in range(1, shape.depth + 1)
     ]
-    if spec.kernel:
+    if spec.kernel == "net":
         rows[-1] |= ntk.measure(network, weights, probe.inputs, spec.seed)
     return rows
 

@@ -19,7 +19,6 @@ def execute(nets: Sequence[InitSpec], session: Session) -> Tables:  # noqa: ARG0
     for _, group in groupby(sorted(nets, key=_data_key), key=_data_key):
         same_data = list(group)
         columns = measure(same_data, datasets.load(same_data[0].data))
-        columns["cell_id"] = [net.id for net in same_data for _ in range(net.depth)]
         parts.append(store.as_table("init", columns))
     return {"init": store.concatenate("init", parts)}
 

@@ -12,9 +12,11 @@ from nup.specs.parts import DataSpec
 
 @dataclass(frozen=True)
 class InitSpec(Specification):
-    """One net measured at its initialization, without training; with its NTK if ``kernel``.
+    """One net measured at its initialization, without training.
 
     ``base_width`` is the width of the grid cell, as in ``RunSpec``; 0 is the net's own.
+    ``kernel`` is ``net`` where its NTK is measured as well, ``limit`` where the NTK of infinite
+    width alone is, for which no weights are drawn, and empty for neither.
     """
 
     NESTED: ClassVar[Mapping[str, Any]] = {"data": DataSpec}
@@ -29,7 +31,7 @@ class InitSpec(Specification):
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
     base_width: int = 0
-    kernel: bool = False
+    kernel: str = ""
     plugins: Mapping[str, str] = field(default_factory=dict)
 
 

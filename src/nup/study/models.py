@@ -84,8 +84,10 @@ class Shapes(Strict):
 class Initialization(Shapes):
     """Nets measured before training."""
 
-    kernel: bool = Field(
-        default=False, description="measure neural tangent kernels as well (plain nets at σ² = 1)"
+    kernel: Literal["", "net", "limit"] = Field(
+        default="",
+        description="`net`: measure neural tangent kernels as well (plain nets at σ² = 1); `limit`:"
+        " those of infinite width alone, of nets too large to be drawn",
     )
 
 

@@ -163,6 +163,10 @@ INIT: dict[str, Column] = {
     "ntk_error": _number(
         "‖K − K_∞‖/‖K_∞‖ of the net's NTK on the probe set; in the rows k = l where asked for"
     ),
+    "ntk_top": _number(
+        "top eigenvalue of K/n, K the net's NTK averaged over outputs: about λ_0, rows k = l"
+    ),
+    "ntk_top_limit": _number("the same of infinite width, rows k = l"),
     "ntk_distance_error": _number(
         "relative error of 3π/(8 Δ_φ arccos ρ_l) as infinite-width NTK of two inputs, rows k = l"
     ),

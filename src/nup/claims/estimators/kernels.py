@@ -23,25 +23,25 @@ LEAST_POINTS = 3
 _GAP = "condition_gap"
 
 
-def kernel_rows(selection: RunSelection, net: str) -> pd.DataFrame:
-    """One row per net, seed, depth and width, with ``condition_gap`` = κ/κ_∞ − 1.
+def kernel_rows(
+    selection: RunSelection, net: str, measured: str = "ntk_condition"
+) -> pd.DataFrame:
+    """One row per net, seed, depth and width with ``measured``, and ``condition_gap`` = κ/κ_∞ − 1.
 
     Raises:
         NotRun: if the kernels of this net were not measured.
     """
     rows = selection.init_of(net, varying=("base_width",))
-    rows = rows[rows["ntk_error"].notna()]
+    rows = rows[rows[measured].notna()]
     if rows.empty:
-        raise NotRun(
-            f"{net}: experiment `{selection.experiment}` measured no kernels (kernel: true)"
-        )
+        raise NotRun(f"{net}: experiment `{selection.experiment}` measured no kernels (kernel: net)")
     return rows.assign(condition_gap=rows["ntk_condition"] / rows["ntk_condition_limit"] - 1)
 
 
 @register
 def concentration_width_slope(selection: RunSelection, net: str, experiment: str) -> Measurement:
     """Slope of ln(relative NTK error) in ln m, at the deepest net of ``experiment``."""
-    rows = kernel_rows(selection.within(experiment=experiment), net)
+    rows = kernel_rows(selection.within(experiment=experiment), net, "ntk_error")
     depth = int(rows["depth"].max())
     by_seed = _log_slopes(rows[rows["depth"] == depth], "base_width", net)
     return Measurement(by_seed, note=f"depth {depth}")
@@ -52,7 +52,7 @@ def concentration_depth_slope_gain(selection: RunSelection, net: str, against: s
     """Slope of ln(relative NTK error) in ln depth of ``against`` minus that of ``net``, by seed."""
     slopes, depths = {}, {}
     for name in (net, against):
-        rows = kernel_rows(selection, name)
+        rows = kernel_rows(selection, name, "ntk_error")
         depths[name] = sorted(rows["depth"].unique())
         slopes[name] = _log_slopes(rows, "depth", name)
     if depths[net] != depths[against]:
