@@ -17,12 +17,18 @@ from nup.claims.estimators.cells import (
     cosine_runs,
 )
 from nup.claims.estimators.curvature import CURVATURES, final_curvature
-from nup.claims.estimators.features import RANKS, rate_correlation, stable_runs, with_features
+from nup.claims.estimators.features import (
+    RANKS,
+    rank_curvature_correlations,
+    rate_correlation,
+    stable_runs,
+    with_features,
+)
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.figures import register
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, drawn_rates, panels
-from nup.figures.scaling import scalings_of
+from nup.figures.scaling import look_of, scalings_of
 
 _QUANTITIES: dict[str, str] = {
     "soft_rank": "soft rank of layer l − 1",
@@ -116,6 +122,36 @@ def quantity_against_rate(
         for quantity, scaling in pairs
     }
     return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+
+
+@register
+def rank_predictions(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """Which soft rank predicts T₂/T₁²: rank correlations over the stable runs of each seed."""
+    scalings = ["none", *scalings_of(tables, claim)]
+
+    def draw(axis: Axes, selection: RunSelection) -> None:
+        axis.axvline(0, color="0.4", linewidth=0.8)
+        for place, scaling in enumerate(scalings):
+            found = rank_curvature_correlations(selection, scaling)
+            heights = [
+                list(RANKS).index(name) + 0.14 * (place - (len(scalings) - 1) / 2)
+                for name in found.index
+            ]
+            color, marker = look_of(scaling)
+            axis.hlines(heights, found["low"], found["high"], color=color, linewidth=1.5)
+            label = "without ξ" if scaling == "none" else f"with ξ ({scaling})"
+            axis.plot(found["mean"], heights, marker, color=color, markersize=5, label=label)
+        names = [_QUANTITIES[name].removesuffix(" of layer l − 1") for name in RANKS]
+        axis.set_yticks(range(len(RANKS)), labels=names)
+        axis.set_ylim(len(RANKS) - 0.5, -0.5)
+        axis.set_xlim(-1, 1)
+        axis.set_xlabel("rank correlation with T₂/T₁², mean over seeds, 95 % interval")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize="x-small")
+
+    title = "Which soft rank predicts T₂/T₁²? (exploratory)"
+    return panels(tables, judged, claim, {"": draw}, size=(5.8, 4.4), title=title)
 
 
 def quantity_panel(quantity: str, scaling: str) -> Draw:

@@ -1,4 +1,4 @@
-"""Neural tangent kernels at initialization: concentration, and the spectrum of the limit."""
+"""Neural tangent kernels at initialization: concentration, spectrum, and λ_0 against depth."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.kernels import kernel_rows
-from nup.claims.run_selection import RunSelection
+from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, activations, panels
@@ -92,6 +93,47 @@ def kernel_spectrum(
         ),
     }
     return panels(tables, judged, claim, rows, table="init")
+
+
+@register
+def edge_against_depth(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """λ_0 of nets and of infinite width against the depth, under each normalization."""
+    title = "How λ₀ grows with depth"
+    rows: dict[str, Draw] = {"top eigenvalue of K/n at initialization": _draw_edges}
+    return panels(tables, judged, claim, rows, table="init", size=(5.2, 4.4), title=title)
+
+
+def _draw_edges(axis: Axes, selection: RunSelection) -> None:
+    nets = _measured(selection, "edge-nets", "ntk_top")
+    limits = _measured(selection, "edge-limit", "ntk_top_limit")
+    if nets.empty and limits.empty:
+        raise NotRun("no experiment `edge-nets` or `edge-limit` with kernels")
+    for net in dict.fromkeys([*nets["net"], *limits["net"]]):
+        look = net_style(selection, str(net))
+        by_depth = nets[nets["net"] == net].groupby("depth")["ntk_top"]
+        mean = by_depth.agg(lambda values: np.exp(np.log(values).mean()))
+        axis.vlines(mean.index, by_depth.min(), by_depth.max(), color=look.color)
+        axis.plot(
+            mean.index, mean, look.marker, color=look.color, mfc=look.face, label=look.label
+        )
+        limit = limits[limits["net"] == net].groupby("depth")["ntk_top_limit"].mean()
+        axis.plot(limit.index, limit, color=look.color, linestyle=":", linewidth=2)
+    axis.plot([], [], color="0.3", linestyle=":", linewidth=2, label="infinite width")
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log", base=2)
+    for line in (axis.xaxis, axis.yaxis):
+        line.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_xlabel("depth l")
+    axis.set_ylabel("λ₀: top eigenvalue of K/n")
+    axis.legend(fontsize="x-small")
+
+
+def _measured(selection: RunSelection, experiment: str, column: str) -> pd.DataFrame:
+    """The rows of another experiment that have this column."""
+    rows = selection.within(experiment=experiment).init
+    return rows[rows[column].notna()] if column in rows else rows.iloc[:0]
 
 
 def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[str, ...]) -> None:

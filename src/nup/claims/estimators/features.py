@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
 from nup.claims.estimators import register
 from nup.claims.estimators.curvature import CURVATURES, final_curvature
 from nup.claims.learning_rates import constant_rate_runs, is_stable
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
-from nup.claims.statistics import rank_correlation
+from nup.claims.statistics import mean_interval, rank_correlation
 
 #: Readings of the soft rank: columns of the table ``layers``.
 RANKS = ("soft_rank", "cosine_rank", "gram_rank", "stable_rank")
@@ -99,6 +100,46 @@ def with_features(selection: RunSelection, runs: pd.DataFrame, *features: str) -
             f"no stable run has {', '.join(features)} of its last hidden layer (record.features)"
         )
     return found
+
+
+def rank_curvature_correlations(selection: RunSelection, gradient_scaling: str) -> pd.DataFrame:
+    """How well each soft rank predicts T2/T1², the loss's relative curvature along the update.
+
+    Both at the end of training, the rank as geometric mean over the hidden layers. The rank
+    correlation is over all stable runs of a seed at a constant rate. [operational]
+
+    Args:
+        selection: the runs with their steps and layers.
+        gradient_scaling: ``none``, or the scaling's label.
+
+    Returns:
+        A row for each of ``RANKS`` that was recorded: mean over seeds and 95 % interval, ``low``
+        and ``high``.
+
+    Raises:
+        NotRun: there are no runs, or none recorded Taylor coefficients and features at its end.
+        Undecided: no seed has ``LEAST_RUNS`` stable runs.
+    """
+    runs = stable_runs(selection, gradient_scaling).set_index("run_id")
+    last = selection.steps.join(runs["steps"], on="run_id").query("step == steps")
+    last = last.set_index("run_id")
+    layers = selection.layers.join(runs[["steps", "depth"]], on="run_id")
+    layers = layers.query("step == steps and layer < depth")
+    present = [name for name in RANKS if name in layers and layers[name].notna().any()]
+    if not present or last["taylor_2"].isna().all():
+        raise NotRun("no stable run has Taylor coefficients and soft ranks at its end")
+    logs = np.log(layers[present].astype("float64")).groupby(layers["run_id"]).mean()
+    table = runs.join(logs).assign(curvature=last["taylor_2"] / last["taylor_1"] ** 2)
+    found = {}
+    for name in present:
+        pairs = table.dropna(subset=[name, "curvature"])
+
+        def correlation(group: pd.DataFrame, name: str = name) -> float:
+            return rank_correlation(group[name], group["curvature"])
+
+        interval = mean_interval(mean_by_seed(pairs, [], correlation, LEAST_RUNS))
+        found[name] = {"mean": interval.estimate, "low": interval.low, "high": interval.high}
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def mean_by_seed(
