@@ -83,7 +83,8 @@ def scaling_tables(
     ``ratios`` are those of the largest stable LR with ξ to 2^-1.75 (default: 4 for νP, 2 for the
     control), which is that without; ``losses`` the least final losses with ξ (0.01 and 0.03);
     ``trends`` the slopes of the ranks and of ln λ in log2 LR; ``edge`` is the mean of η_tλ_t.
-    With ``diverged_seed``, one of νP's runs with ξ and this seed diverges at a small rate.
+    T2/T1² is four times the final rank. With ``diverged_seed``, one of νP's runs with ξ and this
+    seed diverges at a small rate.
     """
     rng = np.random.default_rng(5)
     ratios = {NUP: 4.0, CONTROL: 2.0, **(ratios or {})}
@@ -106,10 +107,12 @@ def scaling_tables(
             noise = 0.1 * rng.normal(size=2)
             curvature = float(np.exp(1 + trends[1] * log_rate + noise[0]))
             run["final_sharpness"] = curvature
+            last = 20 + trends[0] * log_rate + noise[1]
             for step in (0, 100, 200):
                 names = [("sharpness", curvature), ("hessian_sharpness", curvature), ("edge", edge)]
-                steps.append({"run_id": run["run_id"], "step": step, **dict(names)})
-            for step, rank in ((0, 2.0), (200, 20 + trends[0] * log_rate + noise[1])):
+                taylor = {"taylor_1": -0.5, "taylor_2": last}
+                steps.append({"run_id": run["run_id"], "step": step, **dict(names), **taylor})
+            for step, rank in ((0, 2.0), (200, last)):
                 record = {"run_id": run["run_id"], "step": step, "layer": depth - 1}
                 layers.append({**record, **dict.fromkeys(RANKS, rank), "alignment": 0.3})
     return {

@@ -130,6 +130,21 @@ def kernel_table(
                 "ntk_condition_limit": 10.0,
             }
         )
+    for r, activation, depth, seed in product(growth, activations, (4, 8, 16), seeds):
+        shared = {
+            **net_columns(f"nup(r={r:g})"),
+            "width_exponent": r,
+            "depth": depth,
+            "base_width": 4,
+            "activation": activation,
+            "delta_phi": activations[activation],
+            "weight_variance": 1.0,
+            "seed": seed,
+            "layer": depth,
+        }
+        top = depth / 4 * np.exp(noise * rng.normal())
+        rows.append({**shared, "experiment": "edge-nets", "ntk_top": top})
+        rows.append({**shared, "experiment": "edge-limit", "ntk_top_limit": depth / 4})
     return complete("init", rows)
 
 

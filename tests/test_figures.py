@@ -19,10 +19,14 @@ import synthetic_tables as synthetic
 from nup.analysis.cosine.correlations import DIFFERENCE, OUTCOMES, correlations
 from nup.analysis.cosine.trajectories import KINDS
 from nup.claims import Catalogue, evaluate, load_catalogue
+from nup.claims.estimators.features import rank_curvature_correlations
+from nup.claims.run_selection import RunSelection
 from nup.figures import FIGURES, style
 from nup.figures.correlations import correlation_forest
 from nup.figures.depth import loss_against_rate
 from nup.figures.displacement import displacement_identity
+from nup.figures.features import rank_predictions
+from nup.figures.kernels import edge_against_depth
 from nup.figures.layer_cosines import layer_cosines, phase_portraits
 from nup.figures.nets import net_styles, styles_of
 from nup.figures.nulls import null_cosines, null_displacements
@@ -380,6 +384,33 @@ def test_figures_import_neither_torch_nor_training():
     imported = set(ast.literal_eval(result.stdout))
     assert "nup.figures.depth" in imported
     assert not {"torch", "nup.training.loop", "nup.jobs"} & imported
+
+
+def test_edges_of_nets_stand_beside_infinite_width(tables, judged, catalogue):
+    figure = edge_against_depth(tables, judged, catalogue["ntk-concentration"])
+    axis = figure.axes[0]
+    assert {"νP (r = 2)", "infinite width"} <= set(legend_of(axis))
+    dotted = [line for line in axis.lines if line.get_linestyle() == ":" and len(line.get_xdata())]
+    np.testing.assert_allclose(dotted[0].get_ydata(), [1, 2, 4])
+    nothing = {**tables, "init": tables["init"].query("experiment == 'ntk-width'")}
+    figure = edge_against_depth(nothing, judged, catalogue["ntk-concentration"])
+    assert "no experiment" in figure.axes[0].texts[0].get_text().replace("\n", " ")
+
+
+def test_the_rank_that_predicts_the_curvature_stands_at_one(tables, judged, catalogue):
+    layers = tables["layers"].copy()
+    layers["cosine_rank"] = -layers["soft_rank"]
+    layers.loc[layers["cosine_rank"].notna(), "cosine_rank"] += 100
+    changed = {**tables, "layers": layers}
+    claim = catalogue["soft-rank"]
+    found = rank_curvature_correlations(RunSelection(changed, claim.experiment, "abs"), "none")
+    assert found.loc["soft_rank", "mean"] == pytest.approx(1)
+    assert found.loc["cosine_rank", "mean"] == pytest.approx(-1)
+    figure = rank_predictions(changed, judged, claim)
+    assert legend_of(figure.axes[0]) == ["without ξ", "with ξ (depthwise)"]
+    absent = {**tables, "steps": tables["steps"].assign(taylor_2=np.nan)}
+    figure = rank_predictions(absent, judged, claim)
+    assert "no stable run has Taylor" in figure.axes[0].texts[0].get_text().replace("\n", " ")
 
 
 def test_rates_in_units_of_the_edge_are_drawn_at_their_mean_over_seeds():

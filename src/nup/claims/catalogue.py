@@ -189,12 +189,32 @@ class SeedRule(Entry):
         return self.by_dataset.get(dataset or "", self.least)
 
 
+class Idea(Entry):
+    """A sentence of the paper that several claims make together, by their ids."""
+
+    sentence: str
+    provenance: Provenance
+    claims: list[str] = Field(min_length=1)
+
+
 class Catalogue(Entry):
     """All claims, in the order of the file, and the dimensions along which they are read."""
 
     seeds: SeedRule = SeedRule()
     readings: dict[str, list[Reading]] = Field(default_factory=dict)
+    ideas: list[Idea] = Field(default_factory=list)
     claims: list[Claim] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _ideas_are_of_claims(self) -> Catalogue:
+        known = {claim.id for claim in self.claims}
+        for idea in self.ideas:
+            if unknown := [name for name in idea.claims if name not in known]:
+                raise ValueError(
+                    f"idea {idea.sentence!r}: expected claims of this file, "
+                    f"got {', '.join(unknown)}; correct the ids"
+                )
+        return self
 
     @field_validator("claims")
     @classmethod

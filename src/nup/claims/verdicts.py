@@ -13,7 +13,7 @@ of confidence 1 − α lies wholly inside the threshold, and *contradicted* if i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,8 +28,20 @@ CONTRADICTED = "contradicted"
 INCONCLUSIVE = "inconclusive"
 NOT_RUN = "not run"
 
+#: A sign for each, in tables and figures.
+MARKS = {SUPPORTED: "✓", CONTRADICTED: "✗", INCONCLUSIVE: "?", NOT_RUN: "–"}
+
 #: Probability of a false verdict that the rule allows.
 LEVEL = 0.05
+
+
+def all_of(found: Iterable[str]) -> str:
+    """The verdict on a conjunction: supported if each is, contradicted if one is."""
+    each = set(found)
+    for verdict in (CONTRADICTED, NOT_RUN):
+        if verdict in each:
+            return verdict
+    return SUPPORTED if each == {SUPPORTED} else INCONCLUSIVE
 
 
 @dataclass(frozen=True)

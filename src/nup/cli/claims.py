@@ -73,7 +73,10 @@ def verdicts(options: Namespace) -> None:
     """Print the verdicts of one or several tables of claims."""
     from nup.report import scorecard
 
-    if options.markdown:
+    if options.by_reading:
+        paths = [path.with_name("readings.parquet") for path in options.claims]
+        print(scorecard.by_reading(paths, _catalogue(options)))
+    elif options.markdown:
         print(scorecard.markdown(options.claims, _catalogue(options)))
     else:
         print("\n\n".join(scorecard.text(path) for path in options.claims))
@@ -85,6 +88,11 @@ def verdicts_options(parser: ArgumentParser) -> None:
         "claims", type=Path, nargs="+", help="the table of claims; several stand side by side"
     )
     parser.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
+    parser.add_argument(
+        "--by-reading",
+        action="store_true",
+        help="readings against claims in Markdown, from the tables of readings beside those given",
+    )
     _add_catalogue(parser)
     add_plugins(parser)
 

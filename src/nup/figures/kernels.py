@@ -115,9 +115,7 @@ def _draw_edges(axis: Axes, selection: RunSelection) -> None:
         by_depth = nets[nets["net"] == net].groupby("depth")["ntk_top"]
         mean = by_depth.agg(lambda values: np.exp(np.log(values).mean()))
         axis.vlines(mean.index, by_depth.min(), by_depth.max(), color=look.color)
-        axis.plot(
-            mean.index, mean, look.marker, color=look.color, mfc=look.face, label=look.label
-        )
+        axis.plot(mean.index, mean, look.marker, color=look.color, mfc=look.face, label=look.label)
         limit = limits[limits["net"] == net].groupby("depth")["ntk_top_limit"].mean()
         axis.plot(limit.index, limit, color=look.color, linestyle=":", linewidth=2)
     axis.plot([], [], color="0.3", linestyle=":", linewidth=2, label="infinite width")

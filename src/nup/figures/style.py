@@ -29,10 +29,10 @@ class VerdictStyle(NamedTuple):
 
 
 VERDICTS = {
-    verdicts.SUPPORTED: VerdictStyle(GREEN, "✓"),
-    verdicts.CONTRADICTED: VerdictStyle(VERMILION, "✗"),
-    verdicts.INCONCLUSIVE: VerdictStyle(YELLOW, "?"),
-    verdicts.NOT_RUN: VerdictStyle(GRAY, "–"),
+    verdicts.SUPPORTED: VerdictStyle(GREEN, verdicts.MARKS[verdicts.SUPPORTED]),
+    verdicts.CONTRADICTED: VerdictStyle(VERMILION, verdicts.MARKS[verdicts.CONTRADICTED]),
+    verdicts.INCONCLUSIVE: VerdictStyle(YELLOW, verdicts.MARKS[verdicts.INCONCLUSIVE]),
+    verdicts.NOT_RUN: VerdictStyle(GRAY, verdicts.MARKS[verdicts.NOT_RUN]),
 }
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from nup.claims import Catalogue
+from nup.claims import markdown as tables
+from nup.claims.catalogue import Claim
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import claim_regimes
+from nup.claims.verdicts import MARKS, NOT_RUN, all_of
 from nup.tables import store
 
 
@@ -73,6 +76,58 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     return "\n".join(rows)
 
 
+def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
+    """Markdown tables of readings against sentences, the marks of several studies in a cell.
+
+    Claims with the same dimensions of readings share a table: a line for each reading, a column for
+    each claim. In a cell stand the marks of each study in the order of ``paths``, within a study
+    those of its activations (abs, relu, pairs), over all settings: ✓ supported in each, ✗
+    contradicted in one, ? undecided. Claims with one reading are the lines of a last table.
+
+    Args:
+        paths: tables of readings, each at ``<study>/tables/``.
+        catalogue: the claims with their titles.
+    """
+    studies = [_overall(path, "readings") for path in paths]
+    groups: dict[tuple[str, ...], list[Claim]] = {}
+    for claim in catalogue.claims:
+        groups.setdefault(tuple(claim.under), []).append(claim)
+    alone = groups.pop((), [])
+    parts = []
+    for under, claims in groups.items():
+        rows = [
+            {
+                " and ".join(under): reading.label,
+                **{_heading(claim): _marks(studies, claim.id, reading.label) for claim in claims},
+            }
+            for reading in claims[0].readings
+        ]
+        kept = [row for row in rows if any(cell.strip("–· ") for cell in [*row.values()][1:])]
+        if kept:
+            parts.append(tables.table(pd.DataFrame(kept)))
+    rows = [
+        {"with one reading": _heading(claim), "": _marks(studies, claim.id, "")} for claim in alone
+    ]
+    return "\n\n".join([*parts, tables.table(pd.DataFrame(rows))])
+
+
+def _heading(claim: Claim) -> str:
+    return f"{claim.title} (`{claim.id}`)"
+
+
+def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
+    """The marks of a claim under a reading: a group for each study, a mark for each activation."""
+    groups = []
+    for overall in studies:
+        own = overall[overall["claim"] == claim]
+        rows = own[own["reading"].fillna("") == reading]
+        found = rows.groupby("activation")["verdict"].agg(all_of)
+        names = sorted(found.index, key=lambda name: (name.startswith("("), name))
+        marks = [MARKS[found[name]] for name in names]
+        groups.append("".join(marks) or MARKS[NOT_RUN])
+    return " · ".join(groups)
+
+
 def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame]) -> str:
     """The figure's name as a link; with several studies, a link to that of each."""
     links = {
@@ -85,8 +140,8 @@ def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame])
     return f"`{figure}`: " + ", ".join(f"[{study}]{link}" for study, link in links.items())
 
 
-def _overall(path: str | Path) -> pd.DataFrame:
-    claims = store.read_table("claims", path)
+def _overall(path: str | Path, table: str = "claims") -> pd.DataFrame:
+    claims = store.read_table(table, path)
     return claims[claims["criterion"] == OVERALL]
 
 

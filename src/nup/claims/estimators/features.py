@@ -128,7 +128,7 @@ def rank_curvature_correlations(selection: RunSelection, gradient_scaling: str) 
     present = [name for name in RANKS if name in layers and layers[name].notna().any()]
     if not present or last["taylor_2"].isna().all():
         raise NotRun("no stable run has Taylor coefficients and soft ranks at its end")
-    logs = np.log(layers[present].astype("float64")).groupby(layers["run_id"]).mean()
+    logs = layers[present].astype("float64").transform(np.log).groupby(layers["run_id"]).mean()
     table = runs.join(logs).assign(curvature=last["taylor_2"] / last["taylor_1"] ** 2)
     found = {}
     for name in present:

@@ -23,9 +23,7 @@ LEAST_POINTS = 3
 _GAP = "condition_gap"
 
 
-def kernel_rows(
-    selection: RunSelection, net: str, measured: str = "ntk_condition"
-) -> pd.DataFrame:
+def kernel_rows(selection: RunSelection, net: str, measured: str = "ntk_condition") -> pd.DataFrame:
     """One row per net, seed, depth and width with ``measured``, and ``condition_gap`` = κ/κ_∞ − 1.
 
     Raises:
@@ -34,7 +32,9 @@ def kernel_rows(
     rows = selection.init_of(net, varying=("base_width",))
     rows = rows[rows[measured].notna()]
     if rows.empty:
-        raise NotRun(f"{net}: experiment `{selection.experiment}` measured no kernels (kernel: net)")
+        raise NotRun(
+            f"{net}: experiment `{selection.experiment}` measured no kernels (kernel: net)"
+        )
     return rows.assign(condition_gap=rows["ntk_condition"] / rows["ntk_condition_limit"] - 1)
 
 
