@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from nup.claims import verdicts
 from nup.claims.catalogue import Claim
@@ -19,6 +21,8 @@ COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
 SHADE = "0.88"
 RESOLUTION = 150
+#: Colors of a saved figure.
+_PALETTE = 128
 
 
 class VerdictStyle(NamedTuple):
@@ -68,10 +72,17 @@ def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | No
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as PNG, without a time stamp, and return its path."""
+    """Write the figure as PNG, without a time stamp, and return its path.
+
+    The PNG has a palette, which makes it about three times smaller: clones carry figures for ever.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=RESOLUTION, metadata={"Software": None})
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=RESOLUTION)
+    with Image.open(drawn) as image:
+        colors = image.convert("RGB").quantize(_PALETTE, dither=Image.Dither.NONE)
+    colors.save(path, optimize=True)
     return path
 
 
