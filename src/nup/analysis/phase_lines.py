@@ -32,10 +32,18 @@ def slopes(
 ) -> pd.DataFrame:
     """Slope of log2 of each line against log2 size, per net and activation.
 
-    Columns ``net``, ``activation``, ``line``, and for ``c`` and ``learning_rate`` the mean over
-    seeds with its 95 % bootstrap interval (``c_low`` …). A seed's slope is fitted to the sizes at
-    which its line was bracketed, at least ``LEAST_SIZES``; ``n_seeds`` seeds have one. ``censored``
-    counts lines that lie beyond the range or do not exist, of ``n_lines`` in all.
+    A seed's slope is fitted to the sizes at which its line was bracketed, at least ``LEAST_SIZES``.
+
+    Args:
+        tables: the tidy tables, of which ``phases`` is read.
+        experiment: name of the phase diagram in the study configuration.
+        axis_name: the size that the diagram varies.
+
+    Returns:
+        Columns ``net``, ``activation``, ``line``; for ``c`` and ``learning_rate`` the mean slope
+        over seeds with its 95 % bootstrap interval (``c_low`` …); ``n_seeds``, the number of seeds
+        with a slope; ``censored``, the number of lines that lie beyond the range or do not exist,
+        and ``n_lines``, that of all lines.
     """
     rows = of_experiment(tables, experiment)
     found = []
@@ -65,7 +73,7 @@ def slopes(
 
 
 def _slope(rows: pd.DataFrame, axis_name: Axis, quantity: str) -> Interval:
-    """Mean over seeds of the slope, nan if no seed has enough sizes."""
+    """Mean slope over seeds; nan if no seed has enough sizes."""
     by_seed = [
         slope(np.log2(seed[axis_name]), np.log2(seed[quantity]))
         for _, seed in rows.groupby("seed")
@@ -75,7 +83,7 @@ def _slope(rows: pd.DataFrame, axis_name: Axis, quantity: str) -> Interval:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The slopes as a Markdown table, a row per net, activation and line."""
+    """The table of ``slopes`` as Markdown, one row per net, activation and line."""
     if table.empty:
         return "not run: the study has no such phase diagram"
     lines = [
@@ -94,10 +102,16 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def raggedness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Counts of searches, of bracketed lines, and of lines with exceptions above them, by line.
+    """Number of searches, of bracketed lines and of ragged lines, per kind of line.
 
-    Columns ``lines``, ``bracketed``, ``ragged`` and ``exceptions``, the mean share of the values of
-    c tried at which a ragged line's predicate fails though it lies above the line.
+    A line is ragged if its predicate fails again at a larger c that was tried.
+
+    Args:
+        tables: the tidy tables, of which ``phases`` is read.
+
+    Returns:
+        Columns ``lines``, ``bracketed``, ``ragged``, and ``exceptions``: the mean, over ragged
+        lines, of the share of the values of c tried that lie above the line and fail.
     """
     table = tables["phases"]
     found = table[table["c"].notna()]

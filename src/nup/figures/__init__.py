@@ -1,8 +1,8 @@
 """Figures from the tidy tables, by name: functions ``(tables, judged, claim) -> Figure``.
 
-A module of this package, or a plug-in, registers its figures with ``register``. Neither torch nor
-training is imported. A figure has a column of panels for each activation and its rows once for each
-regime, and shows the thresholds of the claim; a panel whose runs are absent says so.
+A module of this package, or a plug-in, registers its figures with ``register``. The package imports
+neither torch nor training. A figure has one column of panels per activation, repeats its rows for
+each regime, and shows the thresholds of the claim. A panel without runs says so.
 """
 
 from __future__ import annotations

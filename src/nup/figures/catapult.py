@@ -23,7 +23,7 @@ from nup.figures.panels import Draw, one_seed, panels, run_name
 
 @register
 def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Constant rates from ηλ_0 ≥ the claim's bound: losses, rises, η_tλ_t."""
+    """Losses, rises and η_tλ_t at constant rates with ηλ_0 at least the claim's bound."""
     bound = float(claim.criteria[0].arguments["least_initial_edge"])
 
     def selected(selection: RunSelection) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Forest of the correlations of the cosine, and of its rivals, with feature learning."""
+"""Forest plot of the correlations of the cosine and its rivals with feature learning."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def correlation_forest(
     claim: Claim,
     found: pd.DataFrame | None = None,
 ) -> Figure:
-    """Rank correlations within cells, with their intervals over seeds: outcomes by predictors.
+    """Rank correlations of outcomes with predictors within cells, with intervals over seeds.
 
     Args:
         tables: the tidy tables.
         judged: the claims table.
         claim: the claim on the cosine and features.
-        found: what ``nup.analysis.cosine.correlations.correlations`` returned of them; computed
-            if absent.
+        found: the table that ``nup.analysis.cosine.correlations.correlations`` returned for
+            them; computed if None.
     """
     table = correlations(tables, claim) if found is None else found
 

@@ -1,4 +1,4 @@
-"""Learning rates that work, against depth and against width."""
+"""Best and largest stable learning rates against depth and width, and the losses at them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from nup.figures.panels import Draw, drawn_rates, panels
 #: Marks of rates at the edge of the grid.
 RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
 
-#: More nets than this do not share a panel.
+#: The most nets that share a panel.
 _MANY = 4
 
 #: Factor in size between the markers of neighbouring nets.
@@ -44,11 +44,11 @@ def rates_against_depth(
     judged: pd.DataFrame,
     claim: Claim,
 ) -> Figure:
-    """Learning rates against depth with fitted slopes: a row for each rate.
+    """Learning rates against depth with fitted slopes, one row per rate.
 
-    The claim's criteria name the rates and the nets; many nets are split by what is equal. The
-    dotted line has the slope at an end of the threshold of the criterion ``depth_slope``, the lower
-    end if there are two.
+    The claim's criteria name the rates and the nets. More than four nets are split into rows: nets
+    of equal base width, and nets with as many parameters. The dotted line has the slope of the
+    lower end of the ``depth_slope`` threshold, or of the upper end if there is no lower one.
     """
     low, high = style.threshold_of(claim, "depth_slope")
     reference = (high if low is None else low) or 0.0
@@ -67,7 +67,18 @@ def rates_against_depth(
 def rate_panel(
     rate: Rate, nets: Sequence[str], references: Sequence[float] = (), axis_name: Axis = "depth"
 ) -> Draw:
-    """Draws the rates of ``nets`` against their size, and dotted lines of ``references`` slopes."""
+    """Panel of the rates of ``nets`` against their size, with fitted slopes.
+
+    Args:
+        rate: which learning rate of each size and seed.
+        nets: labels of the nets.
+        references: slopes of the dotted lines.
+        axis_name: the size on the horizontal axis.
+
+    Returns:
+        The function that draws the panel. It raises ``NotRun`` if the nets have no runs, and
+        ``Undecided`` if none of them has such a rate.
+    """
 
     def draw(axis: Axes, selection: RunSelection) -> None:
         present = [net for net in nets if net in set(selection.runs["net"])]
@@ -99,7 +110,7 @@ def rate_panel(
 
 
 def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> None:
-    """Geometric mean and range over seeds; rings mark rates at the edge of the grid.
+    """Draw geometric means and ranges over seeds; rings mark rates at the edge of the grid.
 
     Sizes are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
     """
@@ -131,7 +142,7 @@ def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> 
 
 
 def _draw_reference(axis: Axes, sizes: Sequence[int], reference: float) -> None:
-    """A line of the reference slope below the data; its level has no meaning."""
+    """Draw a line of the reference slope below the data; its level has no meaning."""
     x = np.array([sizes[0], sizes[-1]], dtype=float)
     level = axis.get_ylim()[0]
     text = f"slope {reference:g} (threshold)".replace("-", "−")
@@ -139,7 +150,7 @@ def _draw_reference(axis: Axes, sizes: Sequence[int], reference: float) -> None:
 
 
 def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
-    """Logarithmic horizontal axis with a tick at every depth or base width."""
+    """Make the horizontal axis logarithmic, with a tick at every depth or base width."""
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator([float(size) for size in sizes]))
     axis.xaxis.set_minor_locator(NullLocator())
@@ -151,7 +162,8 @@ def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
 def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Late loss and test error at the best LR against depth, for νP and its controls.
 
-    They are the nets of the claim and all others of its experiment with their sizes.
+    All nets of the claim's experiment are shown. Nets of equal base width share a row, and so do
+    nets with as many parameters.
     """
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     nets = ordered(runs[runs["experiment"] == claim.experiment]) or claim.nets
@@ -202,11 +214,15 @@ def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
 
 
 def best_reached(selection: RunSelection, net: str) -> pd.DataFrame:
-    """Columns depth, seed, loss, error: what each seed reaches at its best LR, interpolated.
+    """Late loss and test error of each seed at its best LR, interpolated.
 
     Args:
         selection: the runs.
         net: label of the net.
+
+    Returns:
+        Columns ``depth``, ``seed``, ``loss`` (late loss over the null loss) and ``error`` (1 − test
+        accuracy).
     """
     runs = constant_rate_runs(selection.runs_of(net))
     runs = runs[runs["depth"] >= LEAST_DEPTH]
@@ -222,7 +238,7 @@ def loss_against_rate(
 ) -> Figure:
     """Transfer curves: late loss against the learning rate, a row per net, a curve per depth.
 
-    Stars mark the interpolated optima (geometric means over seeds); below the dotted line a run is
+    Stars mark the interpolated optima (geometric means over seeds). Runs below the dotted line are
     stable.
     """
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
@@ -241,7 +257,7 @@ def loss_against_rate(
 
 
 def _say_absent(_: Axes, selection: RunSelection) -> None:
-    """Raise ``NotRun`` with what is absent."""
+    """Raise ``NotRun``, which names the absent runs."""
     selection.runs_of()
 
 
@@ -266,7 +282,7 @@ def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
     axis.axhline(CUTOFF * null, color="0.4", linestyle=":", label="stable below")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    # A net without curvature at its start has an infinite rate in units of the edge.
+    # In units of the edge, a net without curvature at initialization has an infinite rate.
     rates = placed.loc[np.isfinite(placed["learning_rate"]), "learning_rate"]
     axis.set_xlim(rates.min() / 1.2, rates.max() * 1.2)
     axis.set_xlabel("learning rate η")

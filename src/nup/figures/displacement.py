@@ -35,7 +35,7 @@ def displacement_identity(
 ) -> Figure:
     """Squared displacement as the sum of squared updates and of cross terms, stacked with sign.
 
-    The unit is the run's Σ‖Δ‖², so that panels of unlike runs can share an axis.
+    The unit is the run's Σ‖Δ‖², so that panels of different runs can share an axis.
     """
     rows = {kind: _identity_panel(kind) for kind in KINDS}
     title = "What the squared displacement is made of"
@@ -65,7 +65,7 @@ def _identity_panel(kind: str) -> Draw:
 
 
 def _stack(axis: Axes, diffusive: Floats, cross: Floats) -> None:
-    """Squares of updates from 0; on them what cross terms add, or out of them what they take."""
+    """Fill the squared updates from 0, and the cross terms above them or, if negative, within."""
     steps, total = np.arange(len(diffusive)), diffusive + cross
     axis.fill_between(steps, 0, np.minimum(diffusive, total), **_SQUARES)
     between: dict[str, Any] = {"x": steps, "y1": diffusive, "y2": total, "interpolate": True}

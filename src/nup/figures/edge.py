@@ -18,7 +18,7 @@ from nup.claims.run_selection import RunSelection
 from nup.figures import register, style
 from nup.figures.panels import one_seed, panels, run_name
 
-#: Curves of one panel: more rates than this are thinned, the lowest and the highest kept.
+#: The most curves in a panel. More rates are thinned evenly; the lowest and the highest stay.
 _CURVES = 6
 
 
@@ -26,7 +26,7 @@ _CURVES = 6
 def edge_of_stability(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """η_t times both top eigenvalues over time at one seed, and where every run ends."""
+    """η_t times both top eigenvalues over time at one seed, and late values of all stable runs."""
     low, high = style.threshold_of(claim, "late_hessian_edge")
 
     def histories(axis: Axes, selection: RunSelection) -> None:
@@ -55,7 +55,7 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
     handles = []
     for color, (_, run) in style.colored(runs, "learning_rate"):
         history = hessian_history(selection, run["run_id"])
-        # Each on its own cadence.
+        # The two eigenvalues are recorded at different cadences.
         other = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
         axis.plot(other["step"], other["edge"], color=color, linewidth=0.8, linestyle=":")
         axis.plot(history["step"], history["hessian_edge"], color=color, linewidth=1.4)
@@ -69,7 +69,7 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
 
 
 def _draw_ends(axis: Axes, selection: RunSelection) -> None:
-    """Runs that reached the edge filled, the other ones hollow."""
+    """Draw runs that reached the edge as filled marks, and the others as hollow ones."""
     runs = edge_runs(selection)
     there = runs["highest"] >= EDGE
     for label, face, chosen in (

@@ -71,7 +71,7 @@ def _by_layer(net: str, threshold: float | None) -> Draw:
 
 
 def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
-    """The cone of the threshold's slopes past k = 2, from the deepest net's mean there."""
+    """Shade the slopes within the threshold, from the deepest net's mean at k = 2 on."""
     deepest = table[table["depth"] == table["depth"].max()]
     means = deepest.groupby("layer")["evolution"].mean()
     past = means.index[means.index >= 2]
@@ -85,9 +85,16 @@ def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
 def largest_evolution_panel(
     nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
 ) -> Draw:
-    """Draws max_k e_k of ``nets`` against their size: at the best LR, over width at a fixed one.
+    """Panel of max_k e_k of ``nets`` against their size.
 
-    A dotted line has the slope ``threshold``.
+    Args:
+        nets: labels of the nets.
+        threshold: slope of a dotted line; none if None.
+        axis_name: the size on the horizontal axis. Over depth, e_k is that at the best LR of each
+            depth; over width, that at one LR for all widths, the best of the least width.
+
+    Returns:
+        The function that draws the panel. It raises ``NotRun`` if there are no (stable) runs.
     """
 
     def draw(axis: Axes, selection: RunSelection) -> None:
@@ -138,11 +145,14 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> None:
 
 
 def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
-    """Columns size, depth, seed, layer, evolution: hidden layers of the runs next to the best LR.
+    """Final evolution of the hidden layers in the runs nearest to the best LR.
 
     Args:
         selection: the runs and their layers.
         net: label of the net.
+
+    Returns:
+        Columns ``size`` (the depth), ``depth``, ``seed``, ``layer`` and ``evolution``.
 
     Raises:
         NotRun: if the net has no stable run.
@@ -161,7 +171,7 @@ def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
 
 
 def _fixed_rate_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
-    """Columns size, seed, evolution: the largest at the best LR of the least width."""
+    """Largest evolution at the best LR of the least width; columns size, seed, evolution."""
     runs = constant_rate_runs(selection.runs_of(net, "base_width"))
     table, _ = evolutions_at_fixed_rate(selection, net, runs)
     named = table.rename(columns={"base_width": "size", "value": "evolution"}).dropna()

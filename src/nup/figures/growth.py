@@ -1,4 +1,4 @@
-"""Learning rates and evolution against depth and against width, for nets that grow or do not."""
+"""Learning rates and evolution against depth and width, with and without growing widths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nup.figures.depth import rate_panel
 from nup.figures.evolution import largest_evolution_panel
 from nup.figures.panels import panels
 
-#: Arguments of a comparison that name its two nets.
+#: Arguments of a criterion that name the two nets compared.
 _ENDS = ("against", "net")
 
 

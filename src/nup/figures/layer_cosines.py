@@ -1,4 +1,4 @@
-"""The cosine of every layer over time, and the way of runs through the plane of edge and cosine."""
+"""The cosine of every layer over time, and phase portraits of edge and cosine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
 from nup.figures.panels import Draw, panels
 
-#: Diverging, and told apart by the colour-blind: orange below, purple above.
+#: A diverging map that color-blind readers can tell apart: orange below 0, purple above.
 _DIVERGING = "PuOr"
 _RIGHT = 4.0
 
@@ -70,7 +70,7 @@ def _map_panel(kind: str) -> Draw:
 
 
 def _root(cosine: Floats) -> Floats:
-    """Signed root: small cosines, as near the edge, keep a color."""
+    """Signed root, so that small cosines, as near the edge, keep a visible color."""
     return np.sign(cosine) * np.sqrt(np.abs(cosine))
 
 
@@ -130,7 +130,7 @@ def _portrait_panel(kind: str) -> Draw:
 
 
 def _draw_valley(axis: Axes) -> None:
-    """Mean cosine of gradient descent along one direction of a quadratic with constant ηλ."""
+    """Draw the mean cosine of gradient descent along one direction of a quadratic, ηλ constant."""
     edges = np.arange(0.0125, _RIGHT, 0.025)
     means = [np.nanmean(valley_cosines(np.full(101, edge))[1:]) for edge in edges]
     axis.plot(edges, means, color="black", linewidth=1, linestyle="--", zorder=0)

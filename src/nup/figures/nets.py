@@ -27,7 +27,7 @@ from nup.specs import canonical_json
 
 
 class NetStyle(NamedTuple):
-    """Style of a net: color and marker by its rule, dashes by the size that it matches."""
+    """Style of a net: color and marker by its parameterization, dashes by the net it matches."""
 
     label: str
     color: Any
@@ -36,8 +36,8 @@ class NetStyle(NamedTuple):
     face: Any
 
 
-#: Parameterization, its options and the optimizer → label, color and marker. Options that tables
-#: may leave out have the values of ``_DEFAULTS``.
+#: A net's parameterization, its options and the optimizer. Options that a table leaves out have the
+#: values of ``_DEFAULTS``.
 _Key = tuple[str, str, str]
 _DEFAULTS = {"nup": {"normalize": "input", "scale": "base"}}
 
@@ -68,7 +68,7 @@ _KNOWN: dict[_Key, tuple[str, Any, str]] = {
 
 
 def _key(parameterization: str, options: str, optimizer: str) -> _Key:
-    """The key of a net, with the defaults of options that its table does not hold."""
+    """The key of a net, with default values of the options that its table leaves out."""
     defaults = _DEFAULTS.get(parameterization, {})
     complete = canonical_json({**defaults, **json.loads(options)}) if defaults else options
     return parameterization, complete, optimizer
@@ -77,18 +77,21 @@ def _key(parameterization: str, options: str, optimizer: str) -> _Key:
 #: Colors and markers of other nets; no known net has one of these markers.
 _COLORS = (GRAY, SKY, PINK, YELLOW, "0.3", *COLORS[:5])
 _MARKERS: tuple[Any, ...] = ("*", "d", "8", "H", (4, 1, 0))  # the last has four points
-#: Dashes by what a net matches in size: the first is drawn solid.
+#: Dashes by the net whose size a net matches; solid for a net that matches none.
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def net_styles(nets: pd.DataFrame) -> dict[str, NetStyle]:
-    """The style of every net, by its label.
+    """The style of every net.
 
-    A net that is not known gets a color and a marker by its place among the others of the study, so
+    An unknown net gets its color and marker by its place among the unknown nets of the study, so
     that all figures of a study agree and no two nets look alike.
 
     Args:
         nets: rows of ``nup.claims.nets.nets_of_study``.
+
+    Returns:
+        Label of the net → its style.
     """
     matches = ["", *sorted(set(nets["matched_to"]) - {""})]
     columns = nets[["parameterization", "net_options", "optimizer"]]
@@ -110,7 +113,7 @@ def styles_of(tables: Mapping[str, pd.DataFrame]) -> Mapping[str, NetStyle]:
 
 
 def net_style(selection: RunSelection, net: str) -> NetStyle:
-    """Style of a net in the figures of the study; its label alone for one that was not run."""
+    """Style of a net in the figures of the study; a gray cross for a net that was not run."""
     return _styles(selection).get(net, NetStyle(net, GRAY, "x", "-", GRAY))
 
 
@@ -120,6 +123,6 @@ def _styles(selection: RunSelection) -> dict[str, NetStyle]:
 
 
 def _other(place: int) -> tuple[Any, str]:
-    """Color and marker of the net at this place among those that are not known: 50 pairs."""
+    """Color and marker of the net at this place among the unknown ones: 50 pairs."""
     turn = place // len(_COLORS)
     return _COLORS[place % len(_COLORS)], _MARKERS[(place + turn) % len(_MARKERS)]

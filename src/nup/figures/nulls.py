@@ -1,4 +1,4 @@
-"""Runs against motions with the same step lengths: independent directions, shuffled cosines."""
+"""Runs against null models with the same step lengths: random walks, shuffled cosines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def null_displacements(
 ) -> Figure:
     """Displacement over time and the 95 % bands of both null models.
 
-    Relative to the root mean square displacement of a random walk with these step lengths.
+    The unit is the root mean square displacement of a random walk with these step lengths.
     """
     rows = {kind: _displacement_panel(kind) for kind in KINDS}
     title = "Displacement against null models"
@@ -85,7 +85,7 @@ def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim
 
 
 def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
-    """Number, kind and run of every kind that there is; the first outcome if there is none."""
+    """Number, kind and run of every kind with a run; raises the first outcome if none has one."""
     found, outcomes = [], []
     for number, kind in enumerate(KINDS):
         try:
@@ -98,7 +98,7 @@ def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
 
 
 def _draw_spread(axis: Axes, selection: RunSelection) -> None:
-    """Share of steps with a cosine below each value."""
+    """Draw the share of steps with a cosine below each value."""
     dimensions = []
     for number, kind, run in _runs(selection):
         values = np.sort(_cosines(selection, run))

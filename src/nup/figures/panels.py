@@ -1,4 +1,4 @@
-"""Grids of panels: a column per activation, rows per regime, a verdict over each column."""
+"""Grids of panels: one column per activation, rows per regime, a verdict over each column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nup.figures.style import VERDICTS, theme
 
 
 def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str) -> list[str]:
-    """The activations of an experiment in ``runs`` or ``init``."""
+    """The activations of an experiment in the table ``runs`` or ``init``, sorted."""
     if table not in tables or tables[table].empty:
         return []
     rows = tables[table]
@@ -42,16 +42,16 @@ def panels(
 ) -> Figure:
     """A grid of panels: one column per activation, one row per function of ``rows``.
 
-    An experiment that was run in several regimes has these rows once for each.
+    The rows are repeated for each regime in which the experiment was run.
 
     Args:
         tables: the tidy tables.
-        judged: the claims table, for the verdict over each column (of each regime).
+        judged: the claims table, for the verdict over each column and regime.
         claim: gives experiment, selection and title.
-        rows: title of the row → what draws its panel.
-        table: ``runs`` or ``init``, where the activations are looked up.
+        rows: title of the row → the function that draws its panels.
+        table: the table that names the activations, ``runs`` or ``init``.
         size: width and height of a panel in inches.
-        title: title of a figure that shows no verdict; if empty, it has the claim's title
+        title: title of a figure without verdicts; if empty, the figure has the claim's title
             and verdicts.
     """
     names = activations(tables, table, claim.experiment) or ["no runs"]
@@ -80,7 +80,7 @@ def panels(
 
 
 def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSelection]) -> None:
-    """Draw ``axes [row, activation]``, the panels of each row with the same vertical limits."""
+    """Draw ``axes [row, activation]``; the panels of a row have the same vertical limits."""
     for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
         drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
         _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
@@ -89,7 +89,7 @@ def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSe
 
 
 def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
-    """Draw the panel, or say in it what is absent; whether it was drawn."""
+    """Draw the panel, or write into it what is absent; return whether it was drawn."""
     try:
         draw(axis, selection)
     except (NotRun, Undecided) as outcome:
@@ -103,9 +103,9 @@ def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
 
 
 def _share_vertical(line: Sequence[Axes]) -> None:
-    """Give the panels of a row the limits that hold them all, labels at the left one only.
+    """Give the panels of a row common limits, and labels at the leftmost panel only.
 
-    Done after drawing: axes that share from the start keep limits that one panel has fixed.
+    This comes after drawing, because axes shared from the start keep limits that one panel fixed.
     """
     if not line:
         return
@@ -121,7 +121,7 @@ def _share_vertical(line: Sequence[Axes]) -> None:
 
 
 def _readable_ticks(axis: Axes, low: float, high: float) -> None:
-    """Ticks at 1, 2, 5 of every decade where powers of ten alone would be too few."""
+    """Put ticks at 1, 2, 5 of every decade where powers of ten alone are too few."""
     if high < 4 * low:
         middle = (low * high) ** 0.5
         low, high = middle / 2, middle * 2
@@ -149,8 +149,9 @@ def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, regime: Regim
 def drawn_rates(runs: pd.DataFrame) -> pd.Series[float]:
     """The learning rate at which each run is drawn.
 
-    It is the run's own. In units of the edge every seed has its own η for the same c: there it is
-    the geometric mean over the seeds of a net, so that a line joins means and not single runs.
+    It is the run's own rate, unless rates are given in units of the edge. Then every seed has its
+    own η for the same c, and the rate is the geometric mean over the seeds of a net, so that a line
+    joins means and not single runs.
 
     Args:
         runs: rows of ``runs``.

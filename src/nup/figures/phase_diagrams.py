@@ -26,7 +26,7 @@ Quantity = Literal["c", "learning_rate"]
 
 
 class LineStyle(NamedTuple):
-    """Lines differ by marker and dashes, not by color alone."""
+    """Style of a line. Lines differ by marker and dashes, not by color alone."""
 
     label: str
     color: Any
@@ -42,7 +42,7 @@ STYLES = {
 }
 _RISEN, _LOST = "#faedc8", "0.82"
 _LABELS = {"c": "c = ηλ₀", "learning_rate": "learning rate η"}
-#: Factor between the sizes at which neighbouring lines are drawn, so that their marks stay apart.
+#: Factor between the sizes at which neighbouring lines are drawn; it keeps their marks apart.
 _DODGE = 1.03
 
 
@@ -57,7 +57,7 @@ def phase_diagram(
     Args:
         tables: the tidy tables, of which ``phases`` is read.
         experiment: name of the phase diagram in the study configuration.
-        axis_name: the size that it varies.
+        axis_name: the size that the diagram varies.
         quantity: ``c`` = ηλ_0, or the learning rate η itself.
     """
     rows = of_experiment(tables, experiment)
@@ -93,7 +93,7 @@ def _say_absent(axis: Axes, experiment: str) -> None:
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, quantity: Quantity) -> None:
-    """Phases, then lines."""
+    """Shade the phases, then draw the lines."""
     axis.set_yscale("log", base=2)
     medians = {name: _median(rows[rows["line"] == name], quantity) for name in LINES}
     _shade(axis, medians)
@@ -107,14 +107,14 @@ def _draw(axis: Axes, rows: pd.DataFrame, quantity: Quantity) -> None:
 
 
 def _median(line: pd.DataFrame, quantity: Quantity) -> pd.Series:
-    """Median over seeds by size, a line beyond the range counting as above all others."""
+    """Median over seeds by size; a line above the range counts as above all others."""
     alive = line[line["censored"] != "dead"]
     values = alive[quantity].fillna(np.inf)
     return values.groupby(alive["size"]).median()
 
 
 def _shade(axis: Axes, medians: Mapping[str, pd.Series]) -> None:
-    """Shade the values at which the loss rises and the run recovers, or is lost."""
+    """Shade where the loss rises and the run recovers, and where the run is lost."""
     ends = pd.DataFrame({"risen": medians["loss"], "lost": medians["divergence"]})
     ends = ends.replace(np.inf, 1e6)
     low = ends.min(axis=1)
@@ -125,7 +125,7 @@ def _shade(axis: Axes, medians: Mapping[str, pd.Series]) -> None:
 def _draw_line(
     axis: Axes, rows: pd.DataFrame, median: pd.Series, name: str, quantity: Quantity, shift: float
 ) -> None:
-    """Medians joined, ranges over seeds; hollow where some seeds have no such line."""
+    """Draw medians and ranges over seeds; marks are hollow where some seeds have no such line."""
     look = STYLES[name]
     finite = median[np.isfinite(median)]
     axis.plot(finite.index * shift, finite, color=look.color, linestyle=look.dashes, linewidth=1.5)
@@ -152,7 +152,7 @@ def _draw_line(
 
 
 def _align(line: Sequence[Axes], rows: pd.DataFrame, quantity: Quantity) -> None:
-    """The same limits in the panels of a net: all values tried, or all rates found."""
+    """Give the panels of a net the same limits: all values of c tried, or all rates found."""
     drawn = [axis for axis in line if axis.axison]
     if not drawn:
         return

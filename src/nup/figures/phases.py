@@ -26,7 +26,7 @@ _RIGHT = 4.0
 def cosine_against_edge(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Mean cosine in bins of η_tλ_t and over each phase; shaded: where the claim says it lies."""
+    """Mean cosine in bins of η_tλ_t and over each phase, with the claim's ranges shaded."""
 
     def draw(axis: Axes, selection: RunSelection) -> None:
         for criterion in _phases(claim):

@@ -1,4 +1,4 @@
-"""Readings against claims: a cell with the symbol and color of each verdict."""
+"""Verdicts by claim and reading, as a matrix of symbols and colors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nup.figures import style
 def reading_matrix(table: pd.DataFrame) -> Figure:
     """Verdicts on every reading: a line per claim and reading, a column per activation and regime.
 
-    Readings whose runs are absent everywhere are left out, and so are claims with one reading.
+    Readings without runs and claims with one reading are left out.
 
     Args:
         table: the table ``readings``.

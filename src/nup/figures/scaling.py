@@ -39,7 +39,7 @@ def scalings_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
         claim: names the experiment.
 
     Returns:
-        ``depthwise`` alone where there are no runs.
+        The labels; ``depthwise`` alone if there are no runs.
     """
     if "runs" not in tables or tables["runs"].empty:
         return ["depthwise"]
@@ -56,7 +56,7 @@ def look_of(scaling: str) -> tuple[Any, str]:
 
 @register
 def beyond_edge(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Largest stable LR with each ξ and without, seed by seed, and their ratio."""
+    """Largest stable LR with each ξ and without, for every seed, and their ratio."""
     styles = styles_of(tables)
     scalings = scalings_of(tables, claim)
     least, _ = style.threshold_of(claim, "stable_rate_ratio")
@@ -117,7 +117,7 @@ def _draw_rates(axis: Axes, selection: RunSelection, net: str, scalings: Sequenc
 
 
 def _places(depths: Sequence[int], depth: pd.Series[int], seed: pd.Series[int]) -> np.ndarray:
-    """Horizontal places: a group per depth, within it the seeds in order."""
+    """Horizontal places: one group per depth, and the seeds in order within it."""
     order = seed.rank(method="dense").to_numpy()
     shift = 0.5 * (order / (order.max() + 1) - 0.5) if len(order) else order
     return np.array([depths.index(each) for each in depth]) + shift
@@ -132,7 +132,7 @@ def _depth_ticks(axis: Axes, depths: Sequence[int]) -> None:
 
 
 def _ratio_panel(nets: Sequence[str], scaling: str, least: float | None) -> Draw:
-    """Draws the largest stable LR with ξ over that without; shaded from the threshold ``least``."""
+    """Panel of the largest stable LR with ξ over that without; shaded from ``least`` on."""
 
     def draw(axis: Axes, selection: RunSelection) -> None:
         values = {
@@ -196,7 +196,7 @@ def _present(selection: RunSelection, nets: Sequence[str]) -> list[str]:
 def _draw_by_depth(
     axis: Axes, selection: RunSelection, values: Mapping[str, pd.Series[float]]
 ) -> None:
-    """Every (depth, seed) of each net, and the mean over seeds as a bar."""
+    """Draw a mark per depth and seed of each net, and a bar at the mean over seeds."""
     depths = sorted({depth for each in values.values() for depth, _ in each.index})
     for index, (net, series) in enumerate(values.items()):
         look = net_style(selection, net)

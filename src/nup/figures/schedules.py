@@ -19,7 +19,7 @@ from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
 from nup.figures.panels import panels
 
-#: Colors and markers of the known schedules, and of further ones in their order.
+#: Colors and markers of the known schedules; those of other schedules follow.
 _SCHEDULES: dict[str, tuple[Any, str]] = {
     "constant": (style.VERMILION, "s"),
     "sharpness": (style.BLUE, "o"),
@@ -31,7 +31,7 @@ _FURTHER = list(
 )
 #: Segments of the run over which rises are averaged.
 _SEGMENTS = 20
-#: Constant rates are shown from this ηλ_0 on, as the claims count them.
+#: Least ηλ_0 of the constant rates shown, as in the claims.
 _LEAST_EDGE = 1.5
 
 
@@ -90,7 +90,7 @@ def _draw_rises(
     scaling: str,
     claim: Claim,
 ) -> str:
-    """Draw the mean rise of one schedule; the reason if it cannot be drawn."""
+    """Draw the mean rise of one schedule; return the reason if it cannot be drawn, else ""."""
     try:
         means = _mean_rises(selection, schedule, scaling, claim)
     except (NotRun, Undecided) as outcome:

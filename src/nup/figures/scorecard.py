@@ -18,9 +18,9 @@ from nup.figures import style
 
 
 def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
-    """A cell for each claim and activation: symbol, word and color of the overall verdict.
+    """One cell per claim and activation: symbol, word and color of the overall verdict.
 
-    A claim that was judged in several regimes has a line of cells for each.
+    A claim that was judged in several regimes has one line of cells per regime.
     """
     overall = judged[judged["criterion"] == "overall"]
     activations = list(dict.fromkeys(overall["activation"])) or ["no runs"]
@@ -38,7 +38,7 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
                     & (overall["activation"] == activation)
                     & (overall["setting"] == regime)
                 ]
-                # An activation that the claim's experiment does not have is not judged.
+                # The claim's experiment may lack an activation, which then is not judged.
                 if not row.empty or claim.id not in set(overall["claim"]):
                     _draw_cell(axis, column, line, row)
         axis.set_xlim(0, len(activations))
@@ -54,7 +54,7 @@ def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
 
 
 def _line_title(claim: Claim, regime: str, overall: pd.DataFrame) -> str:
-    """Id and title of the claim, and the regime where it was judged in several."""
+    """Id and title of the claim, with the regime if it was judged in several."""
     several = len(claim_regimes(overall, claim.id)) > 1
     head = f"{claim.id}: {regime}" if several else claim.id
     return f"{head}\n{textwrap.fill(claim.title, 46)}"
@@ -85,7 +85,7 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
 def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
     """Estimate and interval of every criterion of a claim, one axis per kind of estimate.
 
-    Of a claim with several readings they are those of the reading that decides.
+    If the claim has several readings, the reading that decides is shown.
     """
     rows = judged[(judged["claim"] == claim.id) & (judged["criterion"] != "overall")]
     rows = rows.assign(name=judged_names(rows))
@@ -114,7 +114,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def _groups(rows: pd.DataFrame, claim: Claim) -> dict[tuple[str, str], tuple[Threshold, list[str]]]:
-    """Estimator and range → threshold, and names of the criteria, or parts of them, with rows.
+    """Estimator and range → threshold, and names of the judged criteria or of their parts.
 
     Criteria of another version of the claim are left out.
     """
@@ -205,6 +205,6 @@ def _legend(figure: Figure, names: list[str]) -> None:
         Line2D([], [], color=look.color, linewidth=4, label=f"{look.symbol} {label}")
         for label, look in style.VERDICTS.items()
     ]
-    columns = 6 if all(len(name) < 12 for name in names) else 4  # so many fit into the width
+    columns = 6 if all(len(name) < 12 for name in names) else 4  # the most that fit the width
     handles = shapes + colors
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")

@@ -30,7 +30,7 @@ def tuned_accuracies(
 
 
 def _contestants(claim: Claim) -> list[dict[str, Any]]:
-    """The arguments of all criteria of all readings, equal ones once."""
+    """The arguments of the criteria of all readings, once for each net and schedule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for reading in claim.readings:
         for criterion in reading.criteria:

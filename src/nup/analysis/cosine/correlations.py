@@ -1,7 +1,7 @@
 """Correlation of the cosine, and of simpler measures, with feature learning [operational].
 
-Rank correlations as the claim ``cosine-features`` takes them: within cells of fixed net, depth and
-rate, pooled over cells, with one jackknife value a seed. This module adds outcomes and rivals of
+Rank correlations are those of the claim ``cosine-features``: within cells of fixed net, depth and
+rate, pooled over cells, with one jackknife value per seed. This module adds outcomes and rivals of
 the cosine. No verdict depends on it.
 """
 
@@ -19,7 +19,7 @@ from nup.claims.estimators.cells import cosine_runs, pooled_values
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.claims.statistics import mean_interval
 
-#: Candidates for going with feature learning: column → name. The first is the claim's.
+#: Predictors of feature learning: column → name. The first is the claim's.
 PREDICTORS: dict[str, str] = {
     "cosine": "late cosine",
     "displacement": "displacement",
@@ -27,10 +27,11 @@ PREDICTORS: dict[str, str] = {
     "final_loss": "final loss",
 }
 RIVALS = tuple(PREDICTORS)[1:]
-#: The cosine with its rivals held fixed as well.
+#: The predictor cosine, with its rivals held fixed as well.
 BEYOND = "beyond rivals"
-#: Size of the cosine's correlation minus that of the strongest rival's: paired by seed, each with
-#: the sign of its mean. The strongest of three is chosen on the same data, which favours it.
+#: Size of the cosine's correlation minus that of the strongest rival's, paired by seed. A size is
+#: the correlation times the sign of its mean. The strongest of three rivals is chosen on the same
+#: data, which favours it.
 DIFFERENCE = "cosine minus strongest rival"
 
 #: Measures of feature learning, the last hidden layer's unless named otherwise: column → name.
@@ -58,7 +59,7 @@ def correlated_runs(selection: RunSelection) -> pd.DataFrame:
     of Σ‖Δ_t‖ unless every step is recorded. Movement and evolution are those of the final state.
 
     Raises:
-        NotRun: as ``cosine_runs``.
+        NotRun: if ``cosine_runs`` raises it.
         Undecided: if no run is stable.
     """
     runs = cosine_runs(selection, "soft_rank", "alignment").set_index("run_id")
@@ -77,13 +78,13 @@ def correlated_runs(selection: RunSelection) -> pd.DataFrame:
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Measured columns in double precision, missing values as nan."""
+    """Convert measured columns to double precision, with missing values as nan."""
     measured = table.columns.difference(["run_id", "step", "layer", "depth", "final"])
     return table.astype(dict.fromkeys(measured, "float64"))
 
 
 def _at(table: pd.DataFrame, step: int | pd.Series[Any]) -> pd.DataFrame:
-    """The rows at one step, or at each run's own, by run."""
+    """The rows at one step, or at a step of each run's own, indexed by run."""
     wanted = step if isinstance(step, int) else table["run_id"].map(step)
     return table[table["step"] == wanted].set_index("run_id")
 
@@ -91,10 +92,15 @@ def _at(table: pd.DataFrame, step: int | pd.Series[Any]) -> pd.DataFrame:
 def correlations(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
     """One row per activation, regime, predictor and outcome: the correlation with its interval.
 
-    Columns: ``activation``; ``regime``; ``predictor``, one of ``PREDICTORS``, ``BEYOND`` or
-    ``DIFFERENCE``; ``outcome``; ``estimate``, ``low``, ``high`` over ``seeds``; ``rival`` of a
-    ``DIFFERENCE``; ``remark``, which alone is filled for an activation without runs. What was not
-    recorded has no row.
+    Args:
+        tables: the tidy tables.
+        claim: the claim on the cosine and features.
+
+    Returns:
+        Columns ``activation``; ``setting``, the label of the regime; ``predictor``, one of
+        ``PREDICTORS``, ``BEYOND`` or ``DIFFERENCE``; ``outcome``; ``estimate``, ``low`` and
+        ``high`` over ``seeds``; ``rival`` of a ``DIFFERENCE``; ``remark``, the reason why an
+        activation and regime have no correlations. What was not recorded has no row.
     """
     rows: list[dict[str, Any]] = []
     for selection in selections_of(tables, claim):
@@ -133,7 +139,7 @@ def _by_seed(runs: pd.DataFrame, predictor: str, outcome: str) -> pd.Series[floa
 
 
 def _size(by_seed: pd.Series[float]) -> pd.Series[float]:
-    """The correlations with the sign of their mean."""
+    """The correlations times the sign of their mean."""
     return by_seed if by_seed.mean() >= 0 else -by_seed
 
 

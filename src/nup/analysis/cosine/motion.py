@@ -28,7 +28,7 @@ class Parts(NamedTuple):
     """The two parts of ‖θ_t − θ_0‖², each of shape ``[T + 1]`` and zero at t = 0.
 
     Attributes:
-        diffusive: Σ_{u<t} ‖Δ_u‖², the mean squared displacement of independent directions.
+        diffusive: Σ_{u<t} ‖Δ_u‖², the mean squared displacement for independent directions.
         cross: 2 Σ_{u<t} ‖Δ_u‖ ‖θ_u − θ_0‖ cos_u, of either sign.
     """
 
@@ -39,17 +39,20 @@ class Parts(NamedTuple):
 def parts(motion: Motion) -> Parts:
     """Both sums of ‖θ_t − θ_0‖² = Σ‖Δ_u‖² + 2 Σ‖Δ_u‖‖θ_u − θ_0‖cos_u [derived].
 
-    The cross terms take the distances as given, so that the identity is a check of the records.
+    The cross terms use the recorded distances, so that the identity checks the records.
     """
     products = motion.lengths * motion.distances[:-1] * np.nan_to_num(motion.cosines)
     return Parts(_cumulative(motion.lengths**2), 2 * _cumulative(products))
 
 
 def autocorrelation(values: ArrayLike, lags: int) -> Floats:
-    """Autocorrelation at lags 1 … ``lags``, shape ``[lags]``: of finite ``values`` in their order.
+    """Autocorrelation of the finite ``values``, in their order, at lags 1 … ``lags``.
 
-    Products are divided by the number of values and by their variance, the usual biased estimate
-    [lit]. nan if the values do not vary.
+    The sum of products is divided by the number of values and by their variance, the usual biased
+    estimate [lit].
+
+    Returns:
+        shape ``[lags]``; nan if the values do not vary, or are no more than ``lags``.
     """
     series = np.asarray(values, dtype=float)
     series = series[np.isfinite(series)]
@@ -74,12 +77,12 @@ class Reversal(NamedTuple):
 
 
 def carried_cosines(motion: Motion) -> Floats:
-    """Cosine of Δ_{t−1} with θ_t − θ_0: what cos_t is if Δ_t repeats its direction [derived].
+    """Cosine of Δ_{t−1} with θ_t − θ_0, which is cos_t if Δ_t repeats its direction [derived].
 
     By geometry alone it is (D cos + s)/D′, with s = ‖Δ_{t−1}‖, cos = cos_{t−1} and D, D′ the
-    distances before and after that update. If Δ_t goes back along it, cos_t is minus this: so it
-    is for gradient descent along one direction of a quadratic, whose updates obey
-    Δ_t = (η_t/η_{t−1}) (1 − η_{t−1}λ) Δ_{t−1}, wherever ηλ > 1.
+    distances before and after Δ_{t−1}. If Δ_t has the opposite direction, cos_t is minus this
+    value. That is the case for gradient descent along one direction of a quadratic wherever
+    ηλ > 1, because its updates obey Δ_t = (η_t/η_{t−1}) (1 − η_{t−1}λ) Δ_{t−1}.
 
     Returns:
         shape ``[T]``; nan at t = 0 and where the displacement is zero.
@@ -94,8 +97,8 @@ def carried_cosines(motion: Motion) -> Floats:
 def reversal(motion: Motion) -> Reversal:
     """Least-squares slope, without intercept, of cos_t on the ``carried_cosines``.
 
-    If Δ_t's direction is ρ times the one before plus something independent of the way so far, the
-    slope estimates ρ. The part explained is 1 − Σ(residual²)/Σ cos².
+    If the direction of Δ_t is ρ times that of Δ_{t−1} plus a part independent of all earlier
+    updates, the slope estimates ρ. ``explained`` is 1 − Σ(residual²)/Σ cos².
     """
     pairs = np.column_stack([carried_cosines(motion), motion.cosines])
     carried, found = pairs[np.isfinite(pairs).all(axis=1)].T

@@ -1,4 +1,4 @@
-"""Measured motion against null motions, and the uncertainty of mean cosines [operational]."""
+"""Measured motion against null models, and the uncertainty of mean cosines [operational]."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def simulate(run: pd.Series, motion: Motion, simulations: int, seed: int) -> Sim
     """Motions with the run's own step lengths: independent directions, and shuffled cosines.
 
     Args:
-        run: gives the dimension, its number of weights, and its seed.
-        motion: of the run.
-        simulations: how many of each.
-        seed: with the run's own seed, that of the random generator.
+        run: row of ``runs``; its number of weights is the dimension.
+        motion: the run's motion.
+        simulations: number of motions of each kind.
+        seed: seeds the random generator, together with the run's own seed.
 
     Raises:
         NotRun: if the number of weights is not recorded.
@@ -57,14 +57,22 @@ def simulate(run: pd.Series, motion: Motion, simulations: int, seed: int) -> Sim
 def null_table(
     tables: Mapping[str, pd.DataFrame], claim: Claim, simulations: int = SIMULATIONS, seed: int = 0
 ) -> pd.DataFrame:
-    """One row per activation, regime and kind of run: the run against its nulls, over seeds.
+    """One row per activation, regime and kind of run: the runs of all seeds against the nulls.
 
-    Columns: ``relative`` is D_T²/Σ‖Δ‖², 1 for a random walk on average, its mean over seeds with
-    95 % interval. For each null ``z_…`` is the median over seeds of D_T²'s z-score, ``p_…``
-    the median rank p-value, and ``outside_…`` the number of seeds with p < 0.05. Means over seeds
-    are ``cosine``, the mean over steps; ``directions``, 1/mean cos², the dimension of a random walk
-    with as widely spread cosines; the autocorrelations ``lag_1`` and ``lag_2``; ``slope`` and
-    ``explained`` of ``motion.reversal``. ``remark`` says why a row is empty.
+    Args:
+        tables: the tidy tables.
+        claim: gives experiment and selection.
+        simulations: number of simulated motions of each null.
+        seed: as for ``simulate``.
+
+    Returns:
+        ``relative`` is D_T²/Σ‖Δ‖², which is 1 on average for a random walk: the mean over ``seeds``
+        with its 95 % interval, ``low`` to ``high``. For each null ``z_…`` is the median over seeds
+        of the z-score of D_T², ``p_…`` the median rank p-value, and ``outside_…`` the number of
+        seeds with p < 0.05. The other columns are means over seeds: ``cosine``, the mean over
+        steps; ``directions``, 1/mean cos², the dimension in which the cosines of a random walk are
+        as widely spread; the autocorrelations ``lag_1`` and ``lag_2``; ``slope`` and ``explained``
+        of ``motion.reversal``. ``remark`` says why a row is empty.
     """
     rows: list[dict[str, Any]] = []
     for selection in selections_of(tables, claim):
@@ -85,7 +93,7 @@ def null_table(
 
 _NULLS = ("walk", "shuffled")
 _MEANS = ["cosine", "directions", "lag_1", "lag_2", "slope", "explained"]
-#: A seed lies outside the 95 % band of a null below this p-value.
+#: Below this p-value a seed lies outside the 95 % band of a null.
 _LEVEL = 0.05
 
 
@@ -129,14 +137,15 @@ def _over_seeds(found: pd.DataFrame) -> dict[str, Any]:
 
 
 def phase_table(tables: Mapping[str, pd.DataFrame], claim: Claim) -> pd.DataFrame:
-    """Uncertainty of the mean cosine of each phase: the steps of a run are not independent.
+    """Uncertainty of the mean cosine of each phase, given that steps of a run are not independent.
 
-    One row per activation, regime and criterion of the claim, on the steps that it counts.
-    Columns: ``cosine`` the mean over seeds with its 95 % interval; ``steps`` in all seeds;
-    ``walk``, ``independent`` and ``between`` half widths of 95 %: under a random walk (cosines of
-    variance 1/N), if the measured cosines were independent, and from the spread between seeds,
-    which are independent; ``inflation`` the squared ratio of the last two: so many steps count as
-    one.
+    Returns:
+        One row per activation, regime and criterion of the claim, over the steps that the criterion
+        counts. ``cosine`` is the mean over seeds with its 95 % interval; ``steps`` the number of
+        steps in all seeds. Three columns are half widths of 95 % intervals: ``walk`` for a random
+        walk (cosines of variance 1/N), ``independent`` for measured cosines that are independent,
+        and ``between`` from the spread between seeds, which are independent. ``inflation``, the
+        squared ratio of ``between`` to ``independent``, is the number of steps that count as one.
     """
     rows: list[dict[str, Any]] = []
     for selection in selections_of(tables, claim):
@@ -170,7 +179,7 @@ def _phase_row(selection: RunSelection, low: float | None, high: float | None) -
     interval = mean_interval(means)
     seeds = len(means)
     between = float(np.var(means, ddof=1)) / seeds if seeds > 1 else float("nan")
-    # Variances of the mean over seeds: that of a seed's mean, averaged, over the number of seeds.
+    # Variance of the mean over seeds: that of one seed's mean, on average, divided by their number.
     expected, smallest = float(np.mean(own)) / seeds, float(np.mean(walk)) / seeds
     return {
         "seeds": seeds,

@@ -1,6 +1,6 @@
-"""Null motions for a run: independent directions, shuffled cosines, one valley.
+"""Null models of a run's motion: random walk, shuffled cosines, one direction of a valley.
 
-All of them keep the run's own step lengths. Randomness comes from the generator given.
+The first two keep the run's step lengths. Randomness comes from the generator given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def compound(lengths: ArrayLike, cosines: ArrayLike) -> Floats:
     squares = np.zeros((len(steps) + 1, *turns.shape[1:]))
     for t, (step, turn) in enumerate(zip(steps, turns, strict=True)):
         grown = squares[t] + step**2 + 2 * step * np.sqrt(squares[t]) * turn
-        squares[t + 1] = np.maximum(grown, 0.0)  # 0 but for rounding at c = −1
+        squares[t + 1] = np.maximum(grown, 0.0)  # negative only by rounding, at c = −1
     return np.moveaxis(squares, 0, -1)
 
 
@@ -45,8 +45,8 @@ def isotropic_cosines(
     """Cosines of a fixed direction with independent uniform ones in R^N, N = ``dimension`` ≥ 2.
 
     A coordinate of a uniform unit vector is 2B − 1 with B ~ Beta((N−1)/2, (N−1)/2) [lit]: mean 0,
-    variance 1/N. As the next direction does not depend on the way so far, these are the cosines of
-    a random walk, exactly, and no vector of N entries is needed.
+    variance 1/N. The next direction of a random walk does not depend on earlier ones, so these are
+    exactly its cosines, and no vector of N entries is needed.
     """
     half = (dimension - 1) / 2
     return 2 * rng.beta(half, half, size=shape) - 1
@@ -64,7 +64,7 @@ def random_walks(
 
 
 def random_walk_moments(lengths: ArrayLike, dimension: int) -> Moments:
-    """Mean and deviation of D²_T of such a random walk [derived].
+    """Mean and standard deviation of D²_T of a random walk with these step lengths [derived].
 
     E D²_T = Σ s²_t, and D²_t − Σ s² is a martingale with steps 2 s_t D_t c_t, so that
     Var D²_T = (4/N) Σ_t s²_t E D²_t = (2/N) ((Σ s²)² − Σ s⁴).
@@ -80,8 +80,8 @@ def shuffled(
 ) -> Floats:
     """Squared distances with the cosines in random order, ``[simulations, T + 1]``.
 
-    Cosines that are nan (no displacement yet) stay where they are; the others change places, each
-    order as likely as any other. So the distribution of the cosines is kept, and their order lost.
+    Cosines that are nan (no displacement yet) stay in place; all orders of the others are equally
+    likely. So the distribution of the cosines is kept, and their order is lost.
     """
     turns = np.asarray(cosines, dtype=float)
     moved = np.flatnonzero(np.isfinite(turns))
@@ -94,8 +94,8 @@ def valley_cosines(edges: ArrayLike) -> Floats:
     """Cosines of gradient descent along one direction of a quadratic valley [derived].
 
     With e_t = η_tλ_t the position is x_{t+1} = (1 − e_t) x_t, so x_t = r_t x_0 with
-    r_t = Π_{u<t} (1 − e_u), and the update −e_t x_t makes the cosine −sign(r_t (r_t − 1)): with a
-    constant e it is 1 for e < 1, alternates for 1 < e < 2 and is −1 for e > 2.
+    r_t = Π_{u<t} (1 − e_u). The update is −e_t x_t, so the cosine is −sign(r_t (r_t − 1)). For
+    constant e it is 1 if e < 1, alternates if 1 < e < 2 and is −1 if e > 2.
 
     Args:
         edges: η_tλ_t > 0, shape ``[T]``.
@@ -104,10 +104,10 @@ def valley_cosines(edges: ArrayLike) -> Floats:
         1, −1, or nan where displacement or update is zero, as at t = 0; shape ``[T]``.
     """
     factors = 1 - np.asarray(edges, dtype=float)
-    with np.errstate(divide="ignore"):  # a factor 0 ends in the minimum: r = 0, no update
+    with np.errstate(divide="ignore"):  # a factor 0 reaches the minimum: r = 0, no update
         sizes = np.concatenate([[0.0], np.cumsum(np.log(np.abs(factors)))])[:-1]
     signs = np.concatenate([[1.0], np.cumprod(np.sign(factors))])[:-1]
-    # sign(r − 1), by the logarithm of |r|, which may be too large or small for a number.
+    # sign(r − 1) from the logarithm of |r|, because |r| itself may overflow or underflow.
     beyond = np.where((signs > 0) & (sizes >= 0), np.sign(sizes), -1.0)
     cosines = -signs * beyond
     return np.where(cosines == 0, np.nan, cosines)
@@ -121,15 +121,15 @@ def z_score(value: float, moments: Moments) -> float:
 
 
 def moments_of(simulated: Floats) -> Moments:
-    """Mean and deviation of simulated values, shape ``[simulations]``."""
+    """Mean and standard deviation of simulated values of shape ``[simulations]``."""
     return Moments(float(simulated.mean()), float(simulated.std(ddof=1)))
 
 
 def rank_p_value(value: float, simulated: Floats) -> float:
     """Two-sided p-value from the rank of ``value`` among ``[simulations]`` values.
 
-    Twice the smaller of the shares at most and at least as large, the value itself counted in, so
-    it is never below 2/(simulations + 1) [lit].
+    It is twice the share of values at most as large, or of those at least as large, whichever is
+    smaller. ``value`` itself is counted, so the result is never below 2/(simulations + 1) [lit].
     """
     below = 1 + int((simulated <= value).sum())
     above = 1 + int((simulated >= value).sum())

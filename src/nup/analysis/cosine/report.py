@@ -1,4 +1,4 @@
-"""The tables of the cosine's tests as Markdown."""
+"""The tables of the tests of the cosine as Markdown."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _phase_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def correlation_rows(found: pd.DataFrame) -> str:
-    """Markdown of ``correlations``: a row for each outcome, a column a predictor."""
+    """Markdown of ``correlations``: one row per outcome, one column per predictor."""
     header = (
         "judged for",
         "measure",
@@ -114,7 +114,7 @@ def _correlation(row: Mapping[str, Any]) -> str:
 
 
 def _named(found: pd.DataFrame) -> pd.DataFrame:
-    """With a column ``name``: the activation, and the regime where there are several."""
+    """Add the column ``name``: the activation, and the regime where there are several."""
     return found.assign(name=judged_names(found))
 
 

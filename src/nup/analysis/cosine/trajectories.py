@@ -1,4 +1,4 @@
-"""Runs that stand for the phases of training, and their motion, from the tables."""
+"""Runs that represent the phases of training, and their motion, from the tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nup.claims.run_selection import NotRun, RunSelection, Undecided, by_regime
 #: η_tλ_t at the edge of stability [lit].
 EDGE = 2.0
 
-#: Chooses one of a seed's runs of one kind, see ``representative_runs``.
+#: Chooses one run of one kind among a seed's runs, see ``representative_runs``.
 _Choice = Callable[[pd.DataFrame], pd.DataFrame]
 
 
@@ -57,18 +57,26 @@ def selections_of(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[RunS
 
 
 def judged_for(selection: RunSelection) -> dict[str, str]:
-    """The columns ``activation`` and ``regime`` of what was found in the selection."""
+    """The columns ``activation`` and ``setting`` (label of the regime) of rows on the selection."""
     return {"activation": selection.activation, "setting": selection.regime_label}
 
 
 def representative_runs(selection: RunSelection, kind: str) -> pd.DataFrame:
-    """One stable run a seed, of the first net in the order of ``nup.claims.nets``, without ξ.
+    """One stable run per seed, of the first net in the order of ``nup.claims.nets``, without ξ.
 
-    Of constant rates the lowest, the largest, or the one whose ηλ_0 is nearest to 2, each among the
-    seed's stable runs; of ``sharpness(c)`` the run with this c. One run may be of several kinds.
+    A run at a constant rate is that at the lowest rate, at the largest, or at the one whose ηλ_0 is
+    nearest to 2, among the seed's stable runs. A run under ``sharpness(c)`` is the one with this c.
+    One run may be of several kinds.
+
+    Args:
+        selection: the runs of one activation and regime.
+        kind: one of ``KINDS``.
+
+    Returns:
+        Rows of ``runs``, in the order of seeds.
 
     Raises:
-        NotRun: if there are no runs of the kind.
+        NotRun: if there are no runs of the kind, or λ_0 is needed and was not recorded.
         Undecided: if none of them is stable.
     """
     runs = selection.runs_of()
@@ -109,8 +117,8 @@ def motion_of(selection: RunSelection, run: pd.Series) -> Motion:
     """Lengths, cosines and distances of every step.
 
     Raises:
-        NotRun: if some step is not recorded, or lacks its length or distance: sums over recorded
-            steps only would be no identity.
+        NotRun: if some step is not recorded, or lacks its length or distance. The identity does not
+            hold for sums over some of the steps.
     """
     steps = selection.steps_of(run["run_id"])
     columns = steps[["update_norm", "displacement", "cosine"]].astype("float64").to_numpy()
@@ -128,18 +136,18 @@ def motion_of(selection: RunSelection, run: pd.Series) -> Motion:
 
 
 def recorded_every(steps: pd.Series) -> float:
-    """The usual distance of recorded steps; nan for fewer than two."""
+    """Median distance between recorded steps, in steps; nan for fewer than two."""
     return float(np.median(np.diff(steps))) if len(steps) > 1 else float("nan")
 
 
 def edges_of(selection: RunSelection, run: pd.Series) -> pd.DataFrame:
     """Columns ``step``, ``cosine`` and ``edge`` = η_{t−1}λ_t where measured, from step 1 on.
 
-    With a constant rate that is η_tλ_t. A schedule that sets η_t = c/λ_t makes η_tλ_t equal c at
-    every step; what moves is λ_t against the rate chosen a step before.
+    At a constant rate η_{t−1}λ_t is η_tλ_t. A schedule that sets η_t = c/λ_t makes η_tλ_t equal to
+    c at every step, so λ_t is compared with the rate of the step before.
 
     Raises:
-        NotRun: if no step has it.
+        NotRun: if no step has all three.
     """
     steps = selection.steps_of(run["run_id"]).sort_values("step")
     follows = steps["step"].diff() == 1
