@@ -8,11 +8,23 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# nproc obeys OMP_NUM_THREADS, which is about something else.
+CORES ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 STUDY ?= laptop
 
-# make test VENV=build/other PYTHON=python3.12   in another environment, beside .venv
+# make test VENV=build/other PYTHON=python3.12   in another environment, beside .venv. One that the
+# shell happens to name is not ours: set-up would clear it.
+ifeq ($(origin VENV),environment)
+  override VENV := .venv
+endif
 VENV ?= .venv
+
+# Packages go into the environment alone, and come from it alone, whatever the user has set for pip.
+export PIP_USER := 0
+export PYTHONNOUSERSITE := 1
+unexport PIP_TARGET PIP_PREFIX PYTHONHOME
+# What the user wrote reaches the shell as a variable, never as text.
+export STUDY CORES
 
 # Supported are the Pythons from OLDEST on and before BEYOND, as pyproject.toml says.
 OLDEST := $(shell sed -nE 's/^requires-python = ">=([0-9.]+),<[0-9.]+"$$/\1/p' pyproject.toml)
@@ -22,11 +34,12 @@ PIP := 26.3
 UV := 0.13.9
 
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# An environment runs the code of the checkout that it was made in: a moved or copied one makes its own.
+READY := $(VENV)/.ready-$(shell pwd | cksum | cut -d' ' -f1)
 PEERS := build/benchmarks
 # Rules of the workflow call programs of the environment by name, so it leads the search path.
 WITH_ENV := PATH="$(abspath $(BIN)):$$PATH"
-SNAKEMAKE := $(WITH_ENV) snakemake --config study=$(STUDY) --cores $(CORES)
+SNAKEMAKE := $(WITH_ENV) snakemake --config "study=$$STUDY" --cores "$$CORES"
 SNAKEFILES := Snakefile workflow
 SMOKE_TESTS := $(addprefix tests/test_,package.py parameterization.py base_install.py minimal.py)
 
@@ -64,8 +77,8 @@ figures: $(READY) ## Draw the figure notebooks again from the tables, without tr
 	$(SNAKEMAKE) figures
 
 compare: $(READY) ## Hold the claims of STUDY against the shipped ones and print what differs
-	$(BIN)/nup compare results/$(STUDY)/tables/claims.parquet \
-	  results/reference/$(STUDY)/tables/claims.parquet
+	$(BIN)/nup compare "results/$$STUDY/tables/claims.parquet" \
+	  "results/reference/$$STUDY/tables/claims.parquet"
 
 bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: three minutes)
 	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks \
@@ -80,7 +93,7 @@ $(PEERS)/.ready: benchmarks/requirements.txt | $(READY)
 	else echo "JAX could not be installed: its peers will be reported as absent" >&2; fi
 
 test: $(READY) ## Run the tests
-	$(WITH_ENV) pytest -n $(CORES)
+	$(WITH_ENV) pytest -n "$$CORES"
 
 smoke: ## Try another PYTHON for a minute, in an environment of its own, build/smoke
 	$(MAKE) setup VENV=build/smoke

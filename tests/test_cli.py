@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -260,3 +261,11 @@ def test_the_schema_is_printed(nup_command):
     status, out, _ = nup_command("schema", "--config")
     assert status == 0
     assert out.startswith("### A study\n")
+
+
+def test_a_terminal_without_greek_gets_codes():
+    command = [sys.executable, "-m", "nup", "schema"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = subprocess.run(command, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u03bb" in done.stdout

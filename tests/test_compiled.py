@@ -416,6 +416,29 @@ def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_pa
     assert jit._folder() == folder
 
 
+def test_kernels_have_a_place_without_a_home(monkeypatch, tmp_path):
+    """Sources that cannot be written beside, a user without home, both: each has a folder."""
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setattr(jit, "__file__", str(blocked / "jit.py"))
+    monkeypatch.setattr(jit.Path, "home", lambda: tmp_path)
+    jit._folder.cache_clear()
+    try:
+        assert jit.Path(jit._folder()).is_relative_to(tmp_path / ".cache" / "nup")
+        jit._folder.cache_clear()
+        monkeypatch.setattr(jit.Path, "home", homeless)
+        folder = jit.Path(jit._folder())
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.rmdir()
+    finally:
+        monkeypatch.undo()
+        jit._folder.cache_clear()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_subnormal_numbers_are_flushed_in_kernels_on_every_thread(threads):
     """Weights of 1e-20 make preactivations of 1e-40: subnormal, and zeros in a prepared process."""

@@ -51,12 +51,54 @@ def test_help_lists_every_target(checkout):
         assert re.search(rf"^  {target} +\S", listed, re.MULTILINE), target
 
 
+def ready(checkout: Path) -> Path:
+    """The file that says that the environment of a checkout is made."""
+    listed = make(checkout, "--dry-run", "setup").stdout
+    return checkout / re.findall(r"touch (\S+)", listed)[-1]
+
+
 @pytest.mark.parametrize("target", ["reproduce", "figures"])
-def test_study_and_cores_reach_the_workflow(checkout, target):
-    planned = make(checkout, "--dry-run", target, "CORES=3", "STUDY=ci").stdout
-    wanted = "snakemake --config study=ci --cores 3" + (" figures" if target == "figures" else "")
-    assert planned.rstrip().endswith(wanted)
+@pytest.mark.parametrize("study", ["ci", "my study; touch owned"])
+def test_study_and_cores_reach_the_workflow(checkout, target, study):
+    """As they were written: no shell reads what the user wrote."""
+    program = checkout / ".venv" / "bin" / "snakemake"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    program.chmod(0o755)
+    ready(checkout).touch()
+    done = make(checkout, "--silent", target, "CORES=3", f"STUDY={study}")
+    further = "<figures>" if target == "figures" else ""
+    assert done.stdout == f"<--config><study={study}><--cores><3>{further}", done.stderr
+    assert not (checkout / "owned").exists()
+
+
+def test_set_up_comes_before_the_workflow(checkout):
+    planned = make(checkout, "--dry-run", "reproduce").stdout
     assert planned.index("-m venv --clear .venv") < planned.index("snakemake --config")
+
+
+def test_an_environment_that_the_shell_names_is_not_cleared(checkout, monkeypatch):
+    monkeypatch.setenv("VENV", "/opt/mine")
+    planned = make(checkout, "--dry-run", "setup").stdout
+    assert "-m venv --clear .venv" in planned
+    assert "/opt/mine" not in planned
+
+
+def test_a_moved_checkout_makes_its_own_environment(checkout, tmp_path_factory):
+    (checkout / ".venv").mkdir()
+    ready(checkout).touch()
+    assert "-m venv" not in make(checkout, "--dry-run", "reproduce").stdout
+    moved = tmp_path_factory.mktemp("moved") / "checkout"
+    shutil.copytree(checkout, moved)
+    assert "-m venv --clear .venv" in make(moved, "--dry-run", "reproduce").stdout
+
+
+def test_cores_are_not_those_of_openmp(checkout, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("CORES", raising=False)
+    plain = make(checkout, "help").stdout
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    assert make(checkout, "help").stdout == plain
 
 
 def test_the_benchmark_is_quick_on_request(checkout):
@@ -71,9 +113,8 @@ def test_the_benchmark_is_quick_on_request(checkout):
 
 
 def test_set_up_happens_once(checkout):
-    environment = checkout / ".venv"
-    environment.mkdir()
-    (environment / ".ready").touch()
+    (checkout / ".venv").mkdir()
+    ready(checkout).touch()
     assert "-m venv" not in make(checkout, "--dry-run", "reproduce").stdout
 
 

@@ -39,12 +39,13 @@ class Checkout:
         """Where the results of the study are."""
         return self.root / "results" / self.study
 
-    def snakemake(self, *arguments, succeeds=True):
+    def snakemake(self, *arguments, succeeds=True, environment=None):
         """Standard output and error of `snakemake`, which must succeed, or must fail."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        around = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        around |= environment or {}
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
+            command, cwd=self.root, env=around, capture_output=True, text=True, check=False
         )
         text = done.stdout + done.stderr
         assert (done.returncode == 0) == succeeds, text

@@ -10,8 +10,8 @@ rule claims:
         catalogue=CLAIMS,
         plugins=PLUGIN_FILES,
     output:
-        claims=f"{TABLES}/claims.parquet",
-        readings=f"{TABLES}/readings.parquet",
+        claims=update(f"{TABLES}/claims.parquet"),
+        readings=update(f"{TABLES}/readings.parquet"),
     log:
         f"{RESULTS}/logs/claims.log",
     # The longest of what follows training.

@@ -19,12 +19,43 @@ from nup.jobs.plan import Limits, reconcile
 from nup.study import grid
 from nup.study.load import find, load, plugins
 
-# Jobs run this checkout's code with this interpreter, whatever else is installed.
-BIN, PYTHONPATH = (
+# Jobs run this checkout's code with this interpreter, its kernel and its style, whatever else the
+# machine has: other packages of the user, Jupyter kernels, matplotlib styles.
+BIN, PYTHONPATH, STYLE = (
     shlex.quote(path).replace("{", "{{").replace("}", "}}")
-    for path in (str(Path(sys.executable).parent), SOURCES)
+    for path in (
+        str(Path(sys.executable).parent),
+        SOURCES,
+        str((ROOT / "workflow" / "matplotlibrc").absolute()),
+    )
 )
-shell.prefix(f'export PATH={BIN}:"$PATH" PYTHONPATH={PYTHONPATH}; set -euo pipefail; ')
+shell.prefix(
+    f'export PATH={BIN}:"$PATH" PYTHONPATH={PYTHONPATH} PYTHONNOUSERSITE=1'
+    f" JUPYTER_PREFER_ENV_PATH=1 MATPLOTLIBRC={STYLE};"
+    " unset JUPYTER_PATH JUPYTER_CONFIG_DIR PYTHONHOME; set -euo pipefail; "
+)
+
+
+def check_settings():
+    """Refuse settings that nobody reads: a misspelt one would run the default study."""
+    known = ("study", "tables")
+    unknown = [name for name in config if name not in known]
+    if "experiments" in unknown or "defaults" in unknown:
+        raise WorkflowError(
+            "settings: expected study and tables, got the contents of a study; "
+            "name its file instead: --config study=mine.yaml"
+        )
+    if unknown:
+        raise WorkflowError(
+            f"settings: expected {' and '.join(known)}, got {', '.join(map(repr, unknown))}; "
+            "correct the name in --config"
+        )
+
+
+check_settings()
+if set("{}") & set(SOURCES):
+    # Snakemake takes them for wildcards.
+    raise WorkflowError(f"{SOURCES}: expected a path without braces; move the checkout")
 
 
 def load_study():

@@ -73,7 +73,8 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
                 for path in KIND.files(f"{RESULTS}/{FOLDER}", job).values()
             ],
         output:
-            **{name: f"{TABLES}/{name}.parquet" for name in KIND.tables},
+            # Updated, so that the last good tables stay where this fails.
+            **{name: update(f"{TABLES}/{name}.parquet") for name in KIND.tables},
         log:
             f"{RESULTS}/logs/{COLLECT}.log",
         conda:

@@ -19,15 +19,16 @@ for NAME, SOURCE in NOTEBOOKS.items():
             plugins=PLUGIN_FILES,
             tables=[f"{TABLES}/{table}.parquet" for table in notebook.tables(SOURCE)],
         output:
-            notebook=f"{RESULTS}/notebooks/{NAME}.ipynb",
+            # Updated, so that the last good pages stay where this fails.
+            notebook=update(f"{RESULTS}/notebooks/{NAME}.ipynb"),
             page=report(
-                f"{RESULTS}/notebooks/{NAME}.html",
+                update(f"{RESULTS}/notebooks/{NAME}.html"),
                 category="Notebooks",
                 labels={"notebook": NAME},
             ),
             figures=[
                 report(
-                    f"{RESULTS}/figures/{figure}",
+                    update(f"{RESULTS}/figures/{figure}"),
                     caption=caption(figure),
                     category="Figures",
                     labels={"notebook": NAME, "figure": Path(figure).stem},
@@ -48,17 +49,20 @@ for NAME, SOURCE in NOTEBOOKS.items():
             runtime=30,
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
-            figures=lambda wildcards: f"{RESULTS}/figures",
+            drawn=f"{RESULTS}/logs/notebooks/{NAME}",
             plugins=["-p", "plugins", os.pathsep.join(PLUGIN_FILES)] if PLUGIN_FILES else [],
             code=provenance.code_digest(SOURCE, "nup.report.notebook"),
         shell:
+            # The figures are moved into place when all is done, so that none of an older call stays.
             '(export IPYTHONDIR="$(mktemp -d)" MPLBACKEND=Agg &&'
-            " trap 'rm -rf \"$IPYTHONDIR\"' EXIT &&"
-            " papermill -k python3 --no-progress-bar {input.source:q} {log.notebook:q}"
-            " -p tables {params.tables:q} -p figures {params.figures:q}"
+            " trap 'rm -rf \"$IPYTHONDIR\"' EXIT && rm -rf {params.drawn:q} &&"
+            " papermill -k python3 --start-timeout 600 --no-progress-bar"
+            " {input.source:q} {log.notebook:q}"
+            " -p tables {params.tables:q} -p figures {params.drawn:q}"
             " -p claims {input.claims[0]:q} {params.plugins:q} &&"
             " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q}"
-            " --page {output.page:q}"
+            " --page {output.page:q} &&"
+            ' for figure in {output.figures:q}; do mv {params.drawn:q}/"${{figure##*/}}" "$figure"; done'
             ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -45,9 +46,30 @@ def _folder() -> str:
     """Where compiled kernels are kept: by a digest of all their sources.
 
     numba compiles a kernel anew when its own file changes, but not when one that it calls does.
+    Beside the sources if one may write there, else in the user's cache, else in a folder for this
+    process alone.
     """
     here = Path(__file__).parent
     sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
-    writable = os.access(here, os.W_OK)
-    base = here / "__pycache__" if writable else Path.home() / ".cache" / "nup"
-    return str(base / f"kernels-{hashlib.sha256(sources).hexdigest()[:12]}")
+    name = f"kernels-{hashlib.sha256(sources).hexdigest()[:12]}"
+    for base in (here / "__pycache__", *_user_cache()):
+        if _usable(base / name):
+            return str(base / name)
+    return tempfile.mkdtemp(prefix="nup-")  # nobody else's: what numba loads from it is executed
+
+
+def _usable(folder: Path) -> bool:
+    """Whether the folder is there, or can be made, and may be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _user_cache() -> list[Path]:
+    """The user's cache; none for a user without a home."""
+    try:
+        return [Path.home() / ".cache" / "nup"]
+    except RuntimeError:
+        return []
