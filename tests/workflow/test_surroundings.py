@@ -1,4 +1,4 @@
-"""The workflow among what a machine may have: odd paths, other kernels and styles, damaged files."""
+"""The workflow among what a machine may have: odd paths, other kernels, styles, damaged files."""
 
 from __future__ import annotations
 
