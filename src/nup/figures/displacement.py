@@ -38,7 +38,7 @@ def displacement_identity(
     The unit is the run's Σ‖Δ‖², so that panels of different runs can share an axis.
     """
     rows = {kind: _identity_panel(kind) for kind in KINDS}
-    title = "What the squared displacement is made of"
+    title = "Terms of the squared displacement"
     return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
 
 
