@@ -13,6 +13,9 @@ import torch
 import problems
 import references
 from nup.kernels import jit
+from nup.networks.activations import activation
+from nup.networks.mlp import Network
+from nup.networks.parameterization import parameterization
 from nup.registry import Option
 from nup.specs import OptimizerSpec, ScheduleSpec
 from nup.tables.schema import LAYERS, STEPS
@@ -396,6 +399,14 @@ def test_an_observable_of_ones_own_fills_its_columns(compiled):
         np.testing.assert_allclose(layers["first_norm"], norms * 4, rtol=1e-6)
     assert {"distance", "root"} <= set(STEPS)
     assert "first_norm" in LAYERS
+
+
+def test_room_for_gram_matrices_does_not_grow_with_all_samples():
+    """Of 55,000 samples it would be 45 GiB for four layers that never use it."""
+    net = parameterization("nup", depth=4, width=8, d_in=5, d_out=3)
+    shape = arrays.shape_of(Network(net, activation("abs")), np.float32)
+    assert arrays.gram_size(shape, 55_000) == max(net.widths)
+    assert arrays.gram_size(shape, 6) == 6
 
 
 def test_kernels_are_kept_by_the_digest_of_all_their_sources(monkeypatch, tmp_path):

@@ -41,8 +41,8 @@ def slopes(
 
     Returns:
         Columns ``net``, ``activation``, ``line``; for ``c`` and ``learning_rate`` the mean slope
-        over seeds with its 95 % Student's t interval (``c_low`` …); ``n_seeds``, the number of seeds
-        with a slope; ``censored``, the number of lines that lie beyond the range or do not exist,
+        over seeds with its 95 % Student's t interval (``c_low`` …); ``n_seeds``, the number of
+        seeds with a slope; ``censored``, the number of lines beyond the range or that do not exist,
         and ``n_lines``, that of all lines.
     """
     rows = of_experiment(tables, experiment)

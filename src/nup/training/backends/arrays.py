@@ -76,7 +76,7 @@ def workspace_of(shape: Shape, inputs: Array, stack: Stack) -> Workspace:
             turned=empty(largest),
         ),
         room=Room(
-            grams=empty(depth, samples * samples),
+            grams=empty(depth, gram_size(shape, samples) ** 2),
             narrow=empty(largest),
             tangents=empty(samples * units),
             direction=empty(weights),
@@ -91,6 +91,18 @@ def workspace_of(shape: Shape, inputs: Array, stack: Stack) -> Workspace:
         batch_inputs=empty(batch, d_in),
         batch_targets=empty(batch, d_out),
     )
+
+
+def gram_size(shape: Shape, samples: int) -> int:
+    """Rows of the largest Gram matrix that a run may form.
+
+    Products with the Gauss–Newton matrix form those of all samples, where that saves operations.
+    The scaling ``gram`` forms those of samples or of units, whichever are fewer.
+    """
+    fan_in, fan_out = shape.widths[:-1], shape.widths[1:]
+    if bool((samples * (fan_in + fan_out) < 2 * fan_in * fan_out).any()):
+        return samples
+    return min(samples, int(shape.widths.max()))
 
 
 def empty_sums(members: int, length: int, depth: int) -> Sums:
