@@ -66,6 +66,8 @@ def test_a_study_is_checked_and_its_plan_printed(nup_command):
         "ntk-width",
         "ntk-depth",
         "ntk-spectrum",
+        "edge-nets",
+        "edge-limit",
         "phase",
     }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
+from nup import inputs
 from nup.claims.catalogue import Catalogue
 from nup.claims.readings import read
 from nup.errors import UserError
@@ -50,15 +50,13 @@ def load_catalogue(path: str | Path, *further: str | Path) -> Catalogue:
 def _checked(path: str | Path) -> Catalogue:
     """One file, checked against the schema."""
     path = Path(path)
-    if not path.is_file():
+    if not inputs.is_file(path):
         raise UserError(
             f"expected the claims file at {path}; there is no such file. "
             "Give its path, or restore config/claims.yaml"
         )
     try:
-        return Catalogue.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        return Catalogue.model_validate(inputs.read_yaml(path))
     except ValidationError as error:
         raise UserError(_explain(path, error)) from None
 

@@ -24,6 +24,7 @@ from nup.study.models import (
     Settings,
     Shapes,
     Study,
+    StudyLimits,
 )
 from nup.study.values import DATA_KEYS, Octaves
 from nup.training.observables import OBSERVABLES
@@ -43,6 +44,7 @@ SECTIONS: tuple[tuple[type[BaseModel], str, type[BaseModel] | None], ...] = (
     (PhaseDiagram, "An entry of `phase_diagrams`, beside settings of nets", Shapes),
     (CriticalRates, "`log2_c` of a phase diagram", None),
     (Jobs, "`jobs`", None),
+    (StudyLimits, "`limits`", None),
 )
 
 #: Registries of the names in a study, and the keys where they stand.

@@ -6,7 +6,7 @@ option defaults, one number format. So equal runs get equal ids however they wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -22,38 +22,51 @@ from nup.specs import (
     RunSpec,
     ScheduleSpec,
 )
+from nup.study import size
 from nup.study.cells import Cell, cells, combinations
 from nup.study.models import (
     Initialization,
     OptimizerEntry,
-    ParameterizationEntry,
     PhaseDiagram,
     ScheduleEntry,
     Settings,
     Shapes,
     Study,
+    StudyLimits,
     merged,
 )
 from nup.study.values import EdgeRate
 from nup.training import edge, optimizers, schedules
 from nup.training.observables import cadences
-from nup.training.schedules import SCHEDULES
+
+#: What every net needs, and what runs need beside it.
+_NET = ("data", "parameterization", "depth", "width", "activation", "weight_variance", "seeds")
+_RUN = ("steps", "schedule", "optimizer", "loss", "dtype")
 
 
 def runs(study: Study, path: str | Path = "") -> dict[str, RunSpec]:
     """Every run of the study by its id, in the order of the experiments.
 
     Raises:
-        UserError: naming ``path``, the experiment and what its grid gets wrong.
+        UserError: naming ``path``, the experiment and what its grid gets wrong; or it asks for more
+            than its limits.
     """
+    parts = [
+        (name, f"experiments.{name}" + (f".grids.{number}" if experiment.grids else ""), settings)
+        for name, experiment in study.experiments.items()
+        for number, part in enumerate(experiment.grids or [Settings()])
+        for settings in [merged(Settings, study.defaults, experiment, part)]
+    ]
+    count = 0
+    for _, key, settings in parts:
+        with _located(path, key):
+            _require(settings, *_NET, *_RUN)
+            count += size.runs(settings)
+            size.check_count(count, study.limits.runs, "runs")
     found: dict[str, RunSpec] = {}
-    for name, experiment in study.experiments.items():
-        for number, part in enumerate(experiment.grids or [Settings()]):
-            grid = f"experiments.{name}" + (f".grids.{number}" if experiment.grids else "")
-            settings = merged(Settings, study.defaults, experiment, part)
-            with _located(path, grid):
-                _require(settings, "data", "parameterization", "depth", "width", "steps")
-                found.update((spec.id, spec) for spec in _runs(name, settings, path))
+    for name, key, settings in parts:
+        with _located(path, key):
+            found.update((spec.id, spec) for spec in _runs(name, settings, path, study.limits))
     return found
 
 
@@ -61,15 +74,21 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
     """Every initialization measurement of the study by its id.
 
     Raises:
-        UserError: naming ``path``, the entry and what its grid gets wrong.
+        UserError: naming ``path``, the entry and what its grid gets wrong; or it asks for more than
+            its limits.
     """
     found: dict[str, InitSpec] = {}
+    count = 0
     for name, entry in study.initialization.items():
         settings = merged(Initialization, study.defaults, entry)
         with _located(path, f"initialization.{name}"):
-            _require(settings, "data", "parameterization", "depth", "width")
+            _require(settings, *_NET)
+            count += size.nets(settings)
+            size.check_count(count, study.limits.runs, "nets at initialization")
             assert settings.seeds
-            for cell, seed in product(cells(settings, path), settings.seeds):
+            drawn = settings.kernel != "limit"
+            nets = _cells(settings, path, study.limits) if drawn else cells(settings, path)
+            for cell, seed in product(nets, settings.seeds):
                 if settings.kernel:
                     _check_kernel(cell)
                 net = InitSpec(experiment=name, kernel=settings.kernel, **cell.shared(seed))
@@ -82,18 +101,32 @@ def phase_diagrams(study: Study, path: str | Path = "") -> dict[str, PhaseSpec]:
     """Every net, at every seed, whose critical rates the study wants, by its id.
 
     Raises:
-        UserError: naming ``path``, the entry and what it gets wrong.
+        UserError: naming ``path``, the entry and what it gets wrong; or it asks for more than its
+            limits.
     """
     found: dict[str, PhaseSpec] = {}
+    count = 0
     for name, entry in study.phase_diagrams.items():
         settings = merged(PhaseDiagram, study.defaults, entry)
         with _located(path, f"phase_diagrams.{name}"):
-            _require(settings, "data", "parameterization", "depth", "width")
-            found.update((spec.id, spec) for spec in _phases(name, settings, path))
+            _require(settings, *_NET, "loss", "dtype")
+            count += size.scanned(settings)
+            size.check_count(count, study.limits.runs, "values of c")
+            found.update((spec.id, spec) for spec in _phases(name, settings, path, study.limits))
     return found
 
 
-def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[PhaseSpec]:
+def _cells(settings: Shapes, path: str | Path, limits: StudyLimits) -> list[Cell]:
+    """The nets of settings, which are to be drawn."""
+    found = cells(settings, path)
+    for cell in found:
+        size.check_weights(cell, limits.weights)
+    return found
+
+
+def _phases(
+    name: str, settings: PhaseDiagram, path: str | Path, limits: StudyLimits
+) -> Iterator[PhaseSpec]:
     """The nets of one phase diagram."""
     assert settings.loss and settings.dtype and settings.seeds
     c = settings.log2_c
@@ -107,7 +140,7 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
             f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
             f"got {settings.resolution}"
         )
-    for cell, seed in product(cells(settings, path), settings.seeds):
+    for cell, seed in product(_cells(settings, path, limits), settings.seeds):
         spec = PhaseSpec(
             experiment=name,
             **cell.shared(seed),
@@ -125,7 +158,9 @@ def _phases(name: str, settings: PhaseDiagram, path: str | Path) -> Iterator[Pha
         yield entries.with_plugins(spec)
 
 
-def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
+def _runs(
+    name: str, settings: Settings, path: str | Path, limits: StudyLimits
+) -> Iterator[RunSpec]:
     """The grid of one set of settings."""
     assert settings.steps and settings.loss and settings.dtype and settings.seeds
     common: dict[str, Any] = {
@@ -137,11 +172,11 @@ def _runs(name: str, settings: Settings, path: str | Path) -> Iterator[RunSpec]:
         "record": cadences(settings.record),
     }
     rules = product(_schedules(settings), _optimizers(settings))
-    axes = product(cells(settings, path), rules, settings.seeds)
+    axes = product(_cells(settings, path, limits), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
         shared = cell.shared(seed)
-        for rate in _rates(entry, schedule, optimizer_entry, cell.entry, settings):
+        for rate in size.rates(entry, optimizer_entry, cell.entry, settings):
             spec = RunSpec(
                 **common,
                 **shared,
@@ -176,24 +211,6 @@ def _optimizers(settings: Settings) -> list[tuple[OptimizerEntry, OptimizerSpec]
         for entry in settings.optimizer
         for options in combinations(entry.options)
     ]
-
-
-def _rates(
-    entry: ScheduleEntry,
-    spec: ScheduleSpec,
-    optimizer: OptimizerEntry,
-    net: ParameterizationEntry,
-    settings: Settings,
-) -> Sequence[float | None]:
-    """The learning-rate axis of a schedule; the innermost one set counts.
-
-    A schedule that finds its own rate has one run per seed; a rate on its own entry is a mistake.
-    """
-    assert settings.loss
-    inherited = optimizer.learning_rate or net.learning_rate or settings.learning_rate
-    if not SCHEDULES[spec.name].takes_learning_rate:
-        inherited = None
-    return entry.learning_rate or inherited or [None]
 
 
 def _check_batch(batch_size: int | None, spec: DataSpec) -> None:

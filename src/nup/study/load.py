@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from nup import inputs
 from nup.errors import UserError
 from nup.registry import plugin_files
 from nup.study.models import Study
+from nup.study.values import MOST_SHOWN, mistakes, shortened
 
 
 def find(study: str, folder: str | Path = "config") -> Path:
@@ -24,7 +25,7 @@ def find(study: str, folder: str | Path = "config") -> Path:
     path = Path(study)
     if path.suffix not in (".yaml", ".yml"):
         path = Path(folder) / f"{study}.yaml"
-    if not path.is_file():
+    if not inputs.is_file(path):
         files = sorted(file.stem for file in Path(folder).glob("*.yaml"))
         known = [stem for stem in files if stem not in ("claims", "readings")]
         raise UserError(
@@ -40,11 +41,13 @@ def load(path: str | Path) -> Study:
     Raises:
         UserError: naming the file and, for each mistake, the key, what was got and what is allowed.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from error
+    values = inputs.read_yaml(path)
     for file in _plugins(values):
+        if not inputs.is_file(Path(path).parent / file):
+            raise UserError(
+                f"{path}: plugins: expected a Python file, got no such file: {shortened(file)}; "
+                "check its path, which is relative to the study's file"
+            )
         plugin_files.load(Path(path).parent / file)
     return check(values, path)
 
@@ -74,15 +77,8 @@ def check(values: Any, where: str | Path) -> Study:
 
 def explain(where: str | Path, error: ValidationError) -> str:
     """One line a mistake: the key's path, what is wrong, what was got."""
-    lines = []
-    for mistake in error.errors():
-        key = ".".join(str(part) for part in mistake["loc"]) or "(top level)"
-        message = mistake["msg"].removeprefix("Value error, ")
-        got = "" if "got" in message else f" (got {_shortened(mistake['input'])})"
-        lines.append(f"  {key}: {message}{got}")
-    return f"{where}: {len(lines)} mistake(s) in the configuration\n" + "\n".join(lines)
-
-
-def _shortened(value: Any, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    found = mistakes(error)
+    lines = [f"  {key or '(top level)'}: {message}" for key, message in found[:MOST_SHOWN]]
+    if len(found) > MOST_SHOWN:
+        lines.append(f"  … and {len(found) - MOST_SHOWN} more")
+    return f"{where}: {len(found)} mistake(s) in the configuration\n" + "\n".join(lines)

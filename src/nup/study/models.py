@@ -10,19 +10,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from nup.study.bounds import (
+    Flag,
+    Gflops,
+    Gpus,
+    Limit,
+    Log2,
+    Megabytes,
+    Minutes,
+    Name,
+    PerOctave,
+    Samples,
+    Steps,
+    StudyName,
+    Threads,
+)
 from nup.study.values import (
     Activations,
     AsList,
-    Counts,
     Data,
+    Depths,
     Named,
     Nonempty,
     Rates,
     Record,
     Seeds,
     Strict,
+    Variances,
+    Widths,
 )
 from nup.training.costs import GFLOPS
 
@@ -70,12 +87,12 @@ class Shapes(Strict):
     parameterization: Annotated[list[ParameterizationEntry], AsList, Nonempty] | None = Field(
         default=None, description="name, or `{name, match, learning_rate, …options}`; an axis"
     )
-    depth: Counts | None = Field(default=None, description="numbers of weight matrices; an axis")
-    width: Counts | None = Field(default=None, description="base widths; an axis")
+    depth: Depths | None = Field(default=None, description="numbers of weight matrices; an axis")
+    width: Widths | None = Field(default=None, description="base widths; an axis")
     activation: Activations | None = Field(
         default=None, description="`abs`, `relu`, `linear`, or pairs `[a, b]`; an axis"
     )
-    weight_variance: Annotated[list[PositiveFloat], AsList, Nonempty] | None = Field(
+    weight_variance: Variances | None = Field(
         default=None, description="σ²; 1 is the edge of chaos; an axis"
     )
     seeds: Seeds | None = Field(default=None, description="how many (0 … n−1), or a list; an axis")
@@ -94,9 +111,9 @@ class Initialization(Shapes):
 class CriticalRates(Strict):
     """Values of c = η λ_0 looked at: 2^from … 2^to, ``per_octave`` of them an octave."""
 
-    start: float = Field(default=-1.0, alias="from", description="log2 of the least c")
-    to: float = Field(default=6.0, description="log2 of the largest c")
-    per_octave: PositiveInt = Field(default=2, description="values of c an octave")
+    start: Log2 = Field(default=-1.0, alias="from", description="log2 of the least c")
+    to: Log2 = Field(default=6.0, description="log2 of the largest c")
+    per_octave: PerOctave = Field(default=2, description="values of c an octave")
 
     @model_validator(mode="after")
     def _several(self) -> Self:
@@ -111,10 +128,10 @@ class CriticalRates(Strict):
 class PhaseDiagram(Shapes):
     """Nets whose critical learning rates are sought, full batch and at constant rates."""
 
-    steps: PositiveInt = Field(
+    steps: Steps = Field(
         default=64, description="length of the runs that tell catapult and divergence"
     )
-    early: PositiveInt = Field(
+    early: Steps = Field(
         default=4, description="first steps in which loss and sharpness rise or do not"
     )
     sharpness: Literal["hessian", "gauss_newton"] = Field(
@@ -124,7 +141,7 @@ class PhaseDiagram(Shapes):
     log2_c: CriticalRates = Field(
         default=CriticalRates.model_validate({}), description="`{from, to, per_octave}` of the scan"
     )
-    resolution: PositiveInt = Field(
+    resolution: PerOctave = Field(
         default=8,
         description="values an octave to which lines are bisected, a multiple of `per_octave`",
     )
@@ -148,9 +165,9 @@ class Settings(Shapes):
         "edge, c = η λ_0: `{edge: [0.5, 1, 2]}`, `{edge: {from: -2, to: 2, per_octave: 2}}`; "
         "an axis",
     )
-    steps: PositiveInt | None = Field(default=None, description="length of a run")
+    steps: Steps | None = Field(default=None, description="length of a run")
     loss: Loss | None = Field(default=None, description="`mse` or `cross_entropy`")
-    batch_size: PositiveInt | None = Field(
+    batch_size: Samples | None = Field(
         default=None, description="samples a step; left out: full batch"
     )
     dtype: Dtype | None = Field(default=None, description="`float32` or `float64`")
@@ -164,46 +181,70 @@ class Settings(Shapes):
 class Experiment(Settings):
     """An experiment: one grid, or several that share its name and settings."""
 
-    grids: list[Settings] = Field(default=[], description="several sets of settings under one name")
+    grids: list[Settings] = Field(
+        default=[], min_length=1, description="several sets of settings under one name"
+    )
 
 
 class Jobs(Strict):
     """How runs are packed into jobs, and how a job trains them."""
 
-    minutes: PositiveFloat = Field(default=1.0, description="what a job should take")
-    gflops: PositiveFloat = Field(
-        default=GFLOPS, description="what a core delivers in matrix products"
-    )
-    threads: PositiveInt = Field(default=1, description="threads of a job")
-    gpus: Annotated[int, Field(ge=0, le=1)] = Field(default=0, description="GPUs of a job, 0 or 1")
-    memory_mb: PositiveFloat | None = Field(
+    minutes: Minutes = Field(default=1.0, description="what a job should take")
+    gflops: Gflops = Field(default=GFLOPS, description="what a core delivers in matrix products")
+    threads: Threads = Field(default=1, description="threads of a job")
+    gpus: Gpus = Field(default=0, description="GPUs of a job, 0 or 1")
+    memory_mb: Megabytes | None = Field(
         default=None, description="megabytes that a job may hold; left out: no limit"
     )
-    compiled: bool = Field(
+    compiled: Flag = Field(
         default=True,
         description="let compiled kernels take the steps that they know; `false`: torch takes all",
+    )
+
+
+class StudyLimits(Strict):
+    """What a study may ask for; a plan beyond it is refused before it is made."""
+
+    runs: Limit = Field(
+        default=200_000,
+        description="most runs, most nets at initialization, and most values of c in phase "
+        "diagrams; planning so many takes a minute",
+    )
+    weights: Limit = Field(
+        default=1_000_000_000,
+        description="most weights of a net that is drawn; training holds several numbers for each",
     )
 
 
 class Study(Strict):
     """A study: which runs to train, which nets to measure, how to pack all that into jobs."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = Field(
-        description="name; results go to `results/<study>/`"
-    )
+    study: StudyName = Field(description="name; results go to `results/<study>/`")
     plugins: list[str] = Field(
         default=[],
         description="files of Python that register entries, relative to the study's file",
     )
     jobs: Jobs = Field(default=Jobs(), description="how work is packed into jobs")
+    limits: StudyLimits = Field(
+        default=StudyLimits(), description="how much the study may ask for; raise it if you mean it"
+    )
     defaults: Settings = Field(default=Settings(), description="settings of all that follows")
-    experiments: dict[str, Experiment] = Field(default={}, description="runs to train, by name")
-    initialization: dict[str, Initialization] = Field(
+    experiments: dict[Name, Experiment] = Field(default={}, description="runs to train, by name")
+    initialization: dict[Name, Initialization] = Field(
         default={}, description="nets to measure before training, by name"
     )
-    phase_diagrams: dict[str, PhaseDiagram] = Field(
+    phase_diagrams: dict[Name, PhaseDiagram] = Field(
         default={}, description="nets whose critical learning rates to find, by name"
     )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not (self.experiments or self.initialization or self.phase_diagrams):
+            raise ValueError(
+                "expected at least one entry of experiments, initialization or phase_diagrams, "
+                "got none; there is nothing to compute"
+            )
+        return self
 
 
 #: What counts where neither the study's defaults nor an experiment say otherwise.

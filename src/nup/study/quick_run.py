@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nup import inputs
 from nup.errors import UserError
 from nup.specs import RunSpec
 from nup.study import grid
 from nup.study.load import check
 from nup.study.models import Settings
+from nup.study.values import shortened
 from nup.tables import store
 from nup.training.optimizers import OPTIMIZERS
 
@@ -85,6 +87,8 @@ FLAGS = (
     Flag("dtype", "dtype"),
 )
 
+#: Parts of a dotted key at most; settings lie no deeper.
+MOST_PARTS = 8
 #: What the summary is grouped by: everything but the seed.
 GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate", "edge"]
 
@@ -110,9 +114,10 @@ def given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _parsed(where: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return inputs.parse_yaml(text)
     except yaml.YAMLError as error:
-        raise UserError(f"{where}: expected a value in YAML, got {text!r}: {error}") from error
+        got = shortened(text)
+        raise UserError(f"{where}: expected a value in YAML, got {got}: {error}") from error
 
 
 def runs(settings: Iterable[tuple[str, Any]]) -> list[RunSpec]:
@@ -135,12 +140,17 @@ def runs(settings: Iterable[tuple[str, Any]]) -> list[RunSpec]:
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key. A name on its way stands for a mapping with this name."""
     *path, last = key.split(".")
+    if len(path) >= MOST_PARTS:
+        raise UserError(
+            f"--set: expected a key of at most {MOST_PARTS} parts, such as record.hessian, got "
+            f"{len(path) + 1}: {shortened(key)}"
+        )
     for part in path:
         inner = values.get(part, {})
         if isinstance(inner, str):
             inner = {"name": inner}
         if not isinstance(inner, dict):
-            raise UserError(f"--set {key}: expected a mapping at {part!r}, got {inner!r}")
+            raise UserError(f"--set {key}: expected a mapping at {part!r}, got {shortened(inner)}")
         values[part] = inner
         values = inner
     values[last] = value
@@ -152,7 +162,9 @@ def _leave_out_curvature(values: dict[str, Any]) -> None:
     name = optimizer.get("name") if isinstance(optimizer, dict) else optimizer
     known = OPTIMIZERS[name] if isinstance(name, str) and name in OPTIMIZERS else None
     if known is not None and known.rescales:
-        _put(values, "record", {"curvature": 0, **values.get("record", {})})
+        given = values.get("record", {})
+        if isinstance(given, dict):  # what is no mapping is refused with all else
+            values["record"] = {"curvature": 0, **given}
 
 
 def summary(table: pyarrow.Table) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from reprlib import Repr
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -12,13 +13,25 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
-    PositiveInt,
+    ValidationError,
     WrapValidator,
     model_validator,
 )
 
 from nup.specs import DataSpec
+from nup.study.bounds import (
+    MOST_SEEDS,
+    Cadence,
+    Depth,
+    EntryName,
+    Log2,
+    Options,
+    PerOctave,
+    Positive,
+    Samples,
+    Seed,
+    Width,
+)
 from nup.training.observables import OBSERVABLES
 
 #: Keys of a data set, which are fields of ``DataSpec``; the other fields follow from these.
@@ -31,6 +44,8 @@ DATA_KEYS = {
     "seed": "seed of the split, and of the draw if the set is synthetic; `run`: that of each run",
     "options": "options of the set",
 }
+#: So many mistakes or unknown keys are named.
+MOST_SHOWN = 20
 #: The seed of a data set that every run draws by its own seed.
 BY_RUN = "run"
 
@@ -39,16 +54,45 @@ BY_RUN = "run"
 class StudyData(DataSpec):
     """A data set of a study; ``by_run``: split and draw follow the seed of each run."""
 
+    # The fields of ``DataSpec``, within their bounds.
+    name: EntryName
+    n_train: Samples = DataSpec.n_train
+    n_validation: Samples = DataSpec.n_validation
+    n_test: Samples = DataSpec.n_test
+    n_probe: Samples = DataSpec.n_probe
+    seed: Seed = DataSpec.seed
+    options: Options = field(default_factory=dict)
     by_run: bool = False
 
     def drawn_by(self, seed: int) -> DataSpec:
         """The data set of a run with this seed."""
-        values = {field.name: getattr(self, field.name) for field in fields(DataSpec)}
+        values = {each.name: getattr(self, each.name) for each in fields(DataSpec)}
         return DataSpec(**{**values, "seed": seed} if self.by_run else values)
 
 
 class EdgeRate(float):
     """A learning rate in units of the edge: c = η λ_0."""
+
+
+def mistakes(error: ValidationError) -> list[tuple[str, str]]:
+    """The key of each mistake, empty at the top; what was expected there and what was got."""
+    found = []
+    for mistake in error.errors(include_url=False):
+        message = mistake["msg"].removeprefix("Value error, ")
+        got = "" if "got" in message else f" (got {shortened(mistake['input'])})"
+        key = ".".join(
+            part if len(part) <= 80 else f"{part[:79]}…" for part in map(str, mistake["loc"])
+        )
+        found.append((key, message + got))
+    return found
+
+
+def shortened(value: Any, limit: int = 80) -> str:
+    """A value in a message."""
+    brief = Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother, brief.maxlong = 4, limit, limit, limit
+    text = brief.repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _as_list(value: Any) -> Any:
@@ -61,9 +105,9 @@ def _only(values: Any, allowed: Sequence[str]) -> Any:
     if not isinstance(values, Mapping):
         raise ValueError(f"expected a mapping with keys among {', '.join(allowed)}")
     if unknown := [str(key) for key in values if key not in allowed]:
-        raise ValueError(
-            f"got unknown key {', '.join(map(repr, unknown))}; expected one of {', '.join(allowed)}"
-        )
+        got = ", ".join(shortened(key) for key in unknown[:MOST_SHOWN])
+        more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+        raise ValueError(f"got unknown key {got}{more}; expected one of {', '.join(allowed)}")
     return values
 
 
@@ -71,7 +115,13 @@ def _seeds(value: Any) -> Any:
     """A count n stands for the seeds 0 … n−1."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
-            raise ValueError(f"expected a list of seeds, or how many (at least 1); got {value}")
+            raise ValueError(
+                "expected a list of seeds, or how many (at least 1); got " + shortened(value)
+            )
+        if value > MOST_SEEDS:
+            raise ValueError(
+                f"expected how many seeds (at most {MOST_SEEDS}) or a list; got {shortened(value)}"
+            )
         return list(range(value))
     return value
 
@@ -81,12 +131,12 @@ def _learning_rates(value: Any, numbers: Callable[[Any], list[float]]) -> list[f
     if not isinstance(value, Mapping):
         return numbers(_as_list(value))
     if list(value) == ["log2"]:
-        return numbers(_powers(value["log2"]))
+        return numbers(_powers(value["log2"], "log2"))
     if list(value) == ["edge"]:
         c = value["edge"]
         return [
             EdgeRate(each)
-            for each in numbers(_powers(c) if isinstance(c, Mapping) else _as_list(c))
+            for each in numbers(_powers(c, "edge") if isinstance(c, Mapping) else _as_list(c))
         ]
     raise ValueError(
         "expected rates, {log2: {from: -6, to: 2, per_octave: 2}}, or rates in units of the edge: "
@@ -94,11 +144,20 @@ def _learning_rates(value: Any, numbers: Callable[[Any], list[float]]) -> list[f
     )
 
 
-def _powers(value: Any) -> list[float]:
-    """Evenly spaced powers of 2 from ``{from, to, per_octave}``."""
-    octaves = Octaves.model_validate(value)
+def _powers(value: Any, key: str) -> list[float]:
+    """Evenly spaced powers of 2 from ``{from, to, per_octave}``, which stand at ``key``."""
+    try:
+        octaves = Octaves.model_validate(value)
+    except ValidationError as error:
+        found = [".".join(filter(None, (key, at))) + f": {text}" for at, text in mistakes(error)]
+        raise ValueError("; ".join(found)) from error
     first = math.ceil(octaves.start * octaves.per_octave)
     last = math.floor(octaves.to * octaves.per_octave)
+    if first > last:
+        raise ValueError(
+            f"{key}: expected a multiple of 1/{octaves.per_octave} between from and to, got none "
+            f"from {octaves.start:g} to {octaves.to:g}; widen them, or raise per_octave"
+        )
     # 12 significant digits: the same rates, and so the same run ids, whatever the platform's pow.
     return [float(f"{2 ** (i / octaves.per_octave):.12g}") for i in range(first, last + 1)]
 
@@ -118,7 +177,7 @@ def _data_set(value: Any) -> dict[str, Any]:
 
 def _activations(value: Any) -> Any:
     """Activations, each a name or a pair [a, b]."""
-    items = [value] if isinstance(value, str) else value
+    items = value if isinstance(value, list) else [value]
     return [f"({','.join(map(str, item))})" if isinstance(item, list) else item for item in items]
 
 
@@ -142,9 +201,9 @@ class Strict(BaseModel):
 class Octaves(Strict):
     """Learning rates, or values of c = η λ_0: 2^from … 2^to in steps of 1/per_octave octaves."""
 
-    start: float = Field(alias="from", description="log2 of the least rate")
-    to: float = Field(description="log2 of the largest rate")
-    per_octave: PositiveInt = Field(default=1, description="rates an octave")
+    start: Log2 = Field(alias="from", description="log2 of the least rate")
+    to: Log2 = Field(description="log2 of the largest rate")
+    per_octave: PerOctave = Field(default=1, description="rates an octave")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -155,12 +214,14 @@ class Octaves(Strict):
 
 AsList = BeforeValidator(_as_list)
 Nonempty = Field(min_length=1)
-Counts = Annotated[list[PositiveInt], AsList, Nonempty]
-Rates = Annotated[list[PositiveFloat], Nonempty, WrapValidator(_learning_rates)]
-Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seeds), Nonempty]
+Depths = Annotated[list[Depth], AsList, Nonempty]
+Widths = Annotated[list[Width], AsList, Nonempty]
+Variances = Annotated[list[Positive], AsList, Nonempty]
+Rates = Annotated[list[Positive], Nonempty, WrapValidator(_learning_rates)]
+Seeds = Annotated[list[Seed], BeforeValidator(_seeds), Nonempty]
 Data = Annotated[list[StudyData], BeforeValidator(_data), Nonempty]
 Activations = Annotated[list[str], BeforeValidator(_activations), Nonempty]
-Record = Annotated[dict[str, Annotated[int, Field(ge=0)]], BeforeValidator(_record)]
+Record = Annotated[dict[str, Cadence], BeforeValidator(_record)]
 
 
 class Named(BaseModel):
@@ -170,10 +231,8 @@ class Named(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = Field(description="name in the registry")
-    options: dict[str, Any] = Field(
-        default={}, description="its options; they may also stand beside it"
-    )
+    name: EntryName = Field(description="name in the registry")
+    options: Options = Field(default={}, description="its options; they may also stand beside it")
 
     @model_validator(mode="before")
     @classmethod
@@ -186,4 +245,6 @@ class Named(BaseModel):
             raise ValueError("expected a name, or a mapping with the key 'name' and options")
         given = {key: value for key, value in values.items() if key in cls.model_fields}
         loose = {key: value for key, value in values.items() if key not in cls.model_fields}
-        return {**given, "options": {**given.get("options", {}), **loose}}
+        options = given.get("options", {})
+        # What is no mapping is refused by its own type.
+        return {**given, "options": {**options, **loose} if isinstance(options, dict) else options}
