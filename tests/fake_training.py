@@ -42,7 +42,7 @@ class FakeTraining:
         self.calls: list[list[str]] = []
         self._fail_at_call = fail_at_call
 
-    def __call__(self, specs, dataset, device="cpu", progress=None, compiled=True, known=None):
+    def __call__(self, specs, dataset, device="cpu", progress=None, **how):
         if len(self.calls) == self._fail_at_call:
             raise RuntimeError("interrupted")
         ids = [spec.id for spec in specs]

@@ -20,6 +20,7 @@ from nup.report.contents import Contents
 from nup.specs import DataSpec, InitSpec
 from nup.study import quick_run
 from nup.tables import collect, store
+from nup.training.snapshots import Snapshot
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def test_a_job_leaves_three_tables_and_no_checkpoints(tmp_path, two_stacks):
     for name in ("steps", "layers"):
         table = store.read_table(name, tmp_path / "out" / f"{name}.parquet")
         assert set(table["run_id"]) == set(two_stacks.ids)
-    assert list((tmp_path / "checkpoints").iterdir()) == []
+    kept = tmp_path / "checkpoints" / "job"
+    assert {path.name for path in kept.iterdir()} == {".lock", "finished"}
 
 
 def test_an_interrupted_job_goes_on_where_it_stopped(tmp_path, two_stacks):
@@ -77,10 +79,9 @@ def test_checkpoints_are_of_a_backend(two_stacks, tmp_path):
     block = two_stacks.specs[:2]
     kernels = session(tmp_path, None)
     torch = session(tmp_path, None, compiled=False)
-    assert training.checkpoint(block, kernels) == training.checkpoint(
-        block, session(tmp_path, None)
-    )
-    assert training.checkpoint(block, kernels) != training.checkpoint(block, torch)
+    training.checkpoint(block, kernels).put(Snapshot({}, {}))
+    assert training.checkpoint(block, session(tmp_path, None)).load() is not None
+    assert training.checkpoint(block, torch).load() is None
 
 
 def test_runs_name_what_took_their_steps():

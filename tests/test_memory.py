@@ -167,7 +167,7 @@ def test_kernels_hold_a_krylov_space_once():
 @pytest.mark.parametrize("steps", [1, 10, 12])
 def test_records_are_those_of_the_recorder(record, steps):
     spec = run_spec(record=record, steps=steps)
-    recorder = Recorder([spec], [0.1], "numba")
+    recorder = Recorder([spec], "numba")
     arrays = [array for table in recorder._values.values() for array in table.values()]
     assert memory.record_bytes(spec) == sum(array.nbytes for array in arrays)
 

@@ -85,10 +85,13 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
         params:
             # A function, since a study that wants none has no job to infer the folder from.
             jobs=lambda wildcards, folder=FOLDER: f"{RESULTS}/{folder}",
+            # Jobs keep their tables there until now: if this fails, or Snakemake is killed before,
+            # none is computed again.
+            checkpoints=f"{RESULTS}/checkpoints",
             out=lambda wildcards, output: Path(output[0]).parent,
             plugins=PLUGINS,
             # Observables have the columns of the tables.
             code=provenance.code_digest("nup.tables.collect", "nup.training.observables.*"),
         shell:
             "python -m nup tables {input.selection:q} --jobs {params.jobs:q} --out {params.out:q}"
-            " --log {log:q} {params.plugins:q}"
+            " --checkpoints {params.checkpoints:q} --log {log:q} {params.plugins:q}"

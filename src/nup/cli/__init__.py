@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nup
-from nup.errors import UserError
+from nup.errors import Interrupted, UserError, writing
 
 #: Command → (module, what it does).
 COMMANDS = {
@@ -33,6 +33,9 @@ COMMANDS = {
     "tidy-notebook": ("notebooks", "drop from an executed notebook what is not its content"),
 }
 
+#: Exit status of a command that kept what it had and goes on when it is given again: EX_TEMPFAIL.
+RESUME = 75
+
 log = logging.getLogger("nup")
 
 
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; those of the process by default.
 
     Returns:
-        The exit status: 0, 1 for a failure, 2 for a user's mistake.
+        The exit status: 0, 1 for a failure, 2 for a user's mistake, 75 for a command that was asked
+        to stop, and goes on where it was when it is given again.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal without ν and λ gets their codes, not an error.
@@ -69,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         log.error("nup %s: %s", name, error)
         return 2
+    except Interrupted as stopped:
+        log.warning("nup %s: %s", name, stopped)
+        return RESUME
     except BrokenPipeError:
         return 1
     except Exception:
@@ -106,6 +113,15 @@ def _configure_log(path: Path | None) -> None:
     """Log to stderr, and to ``path`` as well if one is given."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(_LogFile(path, mode="w", encoding="utf-8"))
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that may end on a full disk: its messages go to stderr as well."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (a method of logging)
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)

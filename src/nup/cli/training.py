@@ -54,13 +54,12 @@ def train_options(parser: ArgumentParser) -> None:
 
 def job(options: Namespace) -> None:
     """Compute a job from its file."""
-    from nup.jobs import execute
+    from nup.jobs import execute, stopping
     from nup.jobs.devices import device
     from nup.jobs.plan import Job
 
-    frozen = Job.read(options.plan)
-    execute.prepare_torch(options.threads)
-    with device(options.device) as name:
+    frozen, stop = Job.read(options.plan), stopping.Stop()
+    with stopping.heeding(stop), device(options.device) as name:
         session = execute.Session(
             frozen.id,
             frozen.digest,
@@ -68,6 +67,9 @@ def job(options: Namespace) -> None:
             options.checkpoints,
             memory_mb=options.memory,
             compiled=options.compiled,
+            every=options.checkpoint_every,
+            stop=stop,
+            threads=options.threads,
         )
         rows = execute.run(frozen, options.out, session)
     log.info("job %s: %s", frozen.id, _counts(rows))
@@ -75,6 +77,8 @@ def job(options: Namespace) -> None:
 
 def job_options(parser: ArgumentParser) -> None:
     """Options of ``job``."""
+    from nup.jobs.checkpoints import EVERY
+
     parser.add_argument("plan", type=Path, help="the job's file")
     parser.add_argument(
         "--out",
@@ -82,7 +86,19 @@ def job_options(parser: ArgumentParser) -> None:
         required=True,
         help="folder of the job's tables; or the file, where a job leaves one table",
     )
-    parser.add_argument("--checkpoints", type=Path, help="folder that keeps finished blocks")
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder that keeps what is computed, so that a job that ends early (by SIGTERM or "
+        "Ctrl-C with status 75) goes on where it was when it is started again",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=EVERY,
+        metavar="SECONDS",
+        help=f"time between two checkpoints (default: {EVERY:g})",
+    )
     parser.add_argument("--memory", type=float, help="megabytes that the process may hold")
     add_plugins(parser)
     add_process(parser)
@@ -90,6 +106,7 @@ def job_options(parser: ArgumentParser) -> None:
 
 def tables(options: Namespace) -> None:
     """Collect the selected rows of jobs' tables."""
+    from nup.jobs.finished import forget
     from nup.jobs.plan import read_selection
     from nup.tables import collect
 
@@ -98,6 +115,8 @@ def tables(options: Namespace) -> None:
     for name in kind.tables:
         files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}
         rows[name] = collect.collect(name, kind.key, files, options.out / f"{name}.parquet")
+    if options.checkpoints is not None:
+        forget(options.checkpoints, selection)
     log.info("tables: %s", _counts(rows))
 
 
@@ -106,6 +125,9 @@ def tables_options(parser: ArgumentParser) -> None:
     parser.add_argument("selection", type=Path, help="file that says what to take, by job")
     parser.add_argument("--jobs", type=Path, required=True, help="folder of the jobs' tables")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study's tables")
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder in which jobs keep work: theirs is dropped there"
+    )
     add_plugins(parser)
     add_log(parser)
 

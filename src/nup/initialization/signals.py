@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from nup.networks.losses import MeanSquaredError
 from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import InitSpec, canonical_json
+from nup.training import snapshots
+from nup.training.snapshots import Keeper
 
 #: Columns of each layer, and of the net's NTK; null in rows that do not measure them.
 _MEASURED = (
@@ -38,17 +40,27 @@ _MEASURED = (
 )
 
 
-def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]:
+def measure(
+    specs: Sequence[InitSpec], dataset: Dataset, keeper: Keeper | None = None
+) -> dict[str, list[Any]]:
     """Columns of the init table, one row per spec and layer, in float64 on the probe set.
 
     What belongs to a net as a whole (its NTK) stands in the row of its last layer, which is the
-    only one of a net whose kernel of infinite width alone is asked for.
+    only one of a net whose kernel of infinite width alone is asked for. A ``keeper`` is offered the
+    nets measured so far after each of them.
+
+    Raises:
+        Interrupted: the keeper was told to stop.
     """
     probe = _Probe(dataset)
     drawn = _Drawn()
-    rows: dict[int, list[dict[str, Any]]] = {}
+    snapshot = None if keeper is None else keeper.load()
+    rows: dict[int, list[dict[str, Any]]]
+    rows = {} if snapshot is None else snapshots.restored(snapshot)
     # Nets that differ in the activation alone have the same weights: one after the other.
     for index in sorted(range(len(specs)), key=lambda index: _weights_key(specs[index])):
+        if index in rows:
+            continue
         spec = specs[index]
         shape = net_of(spec, dataset.d_in, dataset.d_out)
         network = Network(shape, activation(spec.activation))
@@ -57,6 +69,8 @@ def measure(specs: Sequence[InitSpec], dataset: Dataset) -> dict[str, list[Any]]
             rows[index] = [_factors(spec, network) | {"layer": spec.depth} | limit]
         else:
             rows[index] = _rows(spec, network, drawn.of(spec, shape), probe)
+        if keeper is not None:
+            keeper.offer(partial(snapshots.take, rows))
     columns: dict[str, list[Any]] = {}
     for index in range(len(specs)):
         for row in rows[index]:

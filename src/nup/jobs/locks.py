@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +16,13 @@ log = logging.getLogger("nup")
 
 
 @contextmanager
-def alone(path: Path, what: str) -> Iterator[None]:
+def alone(path: Path, what: str, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock ``path`` within the block, after any other process that holds it.
 
     Args:
         path: of the lock's file, which is left in place.
         what: what must not be done twice at once, for messages: ``"planning"``.
+        meanwhile: called now and then while waiting; what it raises ends that.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock(path)
@@ -30,7 +31,8 @@ def alone(path: Path, what: str) -> Iterator[None]:
             lock.acquire(timeout=PATIENCE)
         except Timeout:
             log.info("%s: waiting for another process to finish %s", path, what)
-            lock.acquire()
+            while not _acquired(lock):
+                meanwhile()
     except OSError as error:  # some network file systems have no locks
         log.warning(
             "%s: expected a file system with locks, got %s; make sure that no other process is "
@@ -53,6 +55,15 @@ def hold(path: Path) -> FileLock | None:
     except Timeout:
         return None
     return lock
+
+
+def _acquired(lock: FileLock) -> bool:
+    """Whether a second of waiting was enough."""
+    try:
+        lock.acquire(timeout=1.0)
+    except Timeout:
+        return False
+    return True
 
 
 def _lock(path: Path) -> FileLock:

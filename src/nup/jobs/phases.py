@@ -22,7 +22,7 @@ def execute(cells: Sequence[PhaseSpec], session: Session) -> Tables:
     for _, group in groupby(ordered, key=lambda cell: cell.cell_key):
         same = list(group)
         data = session.loader.by_seed(cell.data for cell in same)
-        found = measure(same, data, session.device, session.compiled)
+        found = measure(same, data, session.device, session.compiled, session.checkpoint(same))
         parts.append(store.as_table("phases", describe(same, found)))
     return {"phases": store.concatenate("phases", parts)}
 

@@ -1,31 +1,33 @@
 """Train the runs of a job, block by block.
 
-Every finished block is kept as a checkpoint until the job's tables are written, so that a job that
-was interrupted goes on where it stopped. Checkpoints are found by the digest of what determines
-their numbers: the runs of the block, their code, the versions of what computes, and the kind of
-device.
+A block is kept on its way and when it has finished, until the job's tables are written, so that a
+job that was interrupted goes on where it stopped. What determines a block's numbers is part of its
+checkpoint: its runs, their code, the versions of what computes, and the kind of device.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nup.jobs import entries, memory
 from nup.jobs.columns import of_run
 from nup.jobs.execute import Session, Tables
 from nup.jobs.progress import Progress
-from nup.specs import RunSpec, digest
+from nup.specs import RunSpec
 from nup.tables import store
 from nup.tables.schema import RUNS
 from nup.training import costs
 from nup.training.backends.scope import can_compile
+from nup.training.snapshots import Array, Snapshot
 
 if TYPE_CHECKING:
+    import pyarrow
+
+    from nup.jobs.checkpoints import Checkpoint
     from nup.training.recorder import Records
 
 #: The tables that training leaves.
@@ -56,36 +58,48 @@ def cut(runs: Sequence[RunSpec], session: Session) -> list[list[RunSpec]]:
     return memory.cut(costs.blocks(runs), session.memory_mb)
 
 
-def checkpoint(block: Sequence[RunSpec], session: Session) -> Path | None:
-    """The folder where the tables of a block are kept; None where nothing is."""
-    if session.checkpoints is None or not session.job:
-        return None
-    names = ("torch_version", "numba_version", "python_version")
-    versions = [session.provenance[name] for name in names]
-    code = sorted({entries.run_code_digest(spec) for spec in block})
-    how = [session.device.partition(":")[0], session.compiled]
-    key = digest([[spec.id for spec in block], code, versions, how])
-    return session.checkpoints / session.job / key
+def checkpoint(block: Sequence[RunSpec], session: Session) -> Checkpoint:
+    """What is kept of a block."""
+    if session.folder is None:  # digests of code are not for free
+        return session.checkpoint(block)
+    return session.checkpoint(block, *(entries.run_code_digest(spec) for spec in block))
 
 
 def _block(block: Sequence[RunSpec], session: Session, progress: Progress) -> Tables:
-    """The tables of one block: from its checkpoint, or trained and then kept there."""
-    folder = checkpoint(block, session)
-    if folder is not None and folder.is_dir():
-        return {name: store.read_arrow(name, folder / f"{name}.parquet") for name in TABLES}
-    tables = _train(block, session, progress)
-    if folder is not None:
-        partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        for name, table in tables.items():
-            store.write_table(name, table, partial / f"{name}.parquet")
-        try:
-            partial.rename(folder)
-        except OSError:  # another process has just kept the same block
-            shutil.rmtree(partial)
+    """The tables of one block: as kept, or trained from where it was kept, and then kept."""
+    kept = checkpoint(block, session)
+    done = kept.load()
+    if done is not None:
+        session.initial_sharpness.update(done.values["known"])
+        return {name: _unpacked(done.arrays[name]) for name in TABLES}
+    tables = _train(block, session, progress, kept.part("training"))
+    starts = {spec.start_key for spec in block} & session.initial_sharpness.keys()
+    known = {start: session.initial_sharpness[start] for start in starts}
+    kept.put(Snapshot({"known": known}, {name: _packed(tables[name]) for name in TABLES}))
+    session.stop.heed(str(session.folder or ""))
     return tables
 
 
-def _train(block: Sequence[RunSpec], session: Session, progress: Progress) -> Tables:
+def _packed(table: pyarrow.Table) -> Array:
+    """A table as bytes: not as parquet, which is slow to write."""
+    import pyarrow.ipc
+
+    sink = pyarrow.BufferOutputStream()
+    options = pyarrow.ipc.IpcWriteOptions(compression="zstd")
+    with pyarrow.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return np.frombuffer(sink.getvalue(), np.uint8)
+
+
+def _unpacked(array: Array) -> pyarrow.Table:
+    import pyarrow.ipc
+
+    return pyarrow.ipc.open_stream(pyarrow.py_buffer(array)).read_all()
+
+
+def _train(
+    block: Sequence[RunSpec], session: Session, progress: Progress, keeper: Checkpoint
+) -> Tables:
     train = session.train or _default_train()
     began = time.perf_counter()
     records = train(
@@ -95,6 +109,7 @@ def _train(block: Sequence[RunSpec], session: Session, progress: Progress) -> Ta
         progress.step,
         compiled=session.compiled,
         known=session.initial_sharpness,
+        keeper=keeper,
     )
     elapsed = time.perf_counter() - began
     specs = {spec.id: spec for spec in block}

@@ -16,11 +16,12 @@ import numpy as np
 from nup.phases import runs
 from nup.phases.runs import SHARPNESS, Kind
 from nup.phases.threshold_search import LINES, LOSS_MARGIN, SHARPNESS_MARGIN, Outcome, Search, rises
-from nup.specs import PhaseSpec, RunSpec
-from nup.training import costs
+from nup.specs import PhaseSpec, RunSpec, digest
+from nup.training import costs, snapshots
 from nup.training.batches import Data
 from nup.training.loop import train
 from nup.training.recorder import Columns
+from nup.training.snapshots import Keeper
 
 #: A value of c to try: the place of the seed among the specifications, and the ladder's index.
 Trial = tuple[int, int]
@@ -32,17 +33,27 @@ _OF_WHOLE_RUNS = tuple(line for line in LINES if line != "sharpness")
 
 
 def measure(
-    specs: Sequence[PhaseSpec], data: Data, device: str = "cpu", compiled: bool = True
+    specs: Sequence[PhaseSpec],
+    data: Data,
+    device: str = "cpu",
+    compiled: bool = True,
+    keeper: Keeper | None = None,
 ) -> dict[str, list[Any]]:
     """Columns of the table ``phases`` but those of the net, one row per specification and line.
 
     Specifications may come in any order, and share their ``data`` but for its seed. A net's
-    numbers do not depend on the others beyond the rounding of batched products.
+    numbers do not depend on the others beyond the rounding of batched products. With a ``keeper``
+    every round of a search is kept, and a search goes on from the last one.
+
+    Raises:
+        Interrupted: the keeper was told to stop.
     """
     columns: dict[str, list[Any]] = {}
     ordered = sorted(specs, key=lambda spec: (spec.cell_key, spec.seed))
     for _, group in groupby(ordered, key=lambda spec: spec.cell_key):
-        for row in _Cell(list(group), data, device, compiled).rows():
+        cell = list(group)
+        kept = None if keeper is None else keeper.part(digest([spec.id for spec in cell]))
+        for row in _Cell(cell, data, device, compiled, kept).rows():
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
     return columns
@@ -51,12 +62,19 @@ def measure(
 class _Cell:
     """The seeds of one net, searched together."""
 
-    def __init__(self, specs: list[PhaseSpec], data: Data, device: str, compiled: bool) -> None:
+    def __init__(
+        self,
+        specs: list[PhaseSpec],
+        data: Data,
+        device: str,
+        compiled: bool,
+        keeper: Keeper | None,
+    ) -> None:
         self.specs, self.early = specs, specs[0].early
-        self.data, self.device, self.compiled = data, device, compiled
+        self.data, self.device, self.compiled, self.keeper = data, device, compiled, keeper
         self.ladder = runs.ladder(specs[0])
         self.column = SHARPNESS[specs[0].sharpness][1]
-        self.sharpness = self._initial_sharpness()
+        self.sharpness: list[float] = []
         self.searches = [{line: Search() for line in LINES} for _ in specs]
         #: Trials that diverged within the first steps: the sharpness counts as risen.
         self.exploded: set[Trial] = set()
@@ -88,13 +106,47 @@ class _Cell:
 
     def _search(self) -> None:
         """Scan, then bisect all lines of all seeds, a round of trials at a time."""
-        alive = [place for place, value in enumerate(self.sharpness) if value > 0]
-        scan = [(place, index) for place in alive for index in self.ladder.scanned()]
-        whole, early = scan, scan
-        while whole or early:
-            self._try_whole(whole)
-            self._try_early([trial for trial in early if trial not in self.exploded])
+        if not self._resumed():
+            self.sharpness = self._initial_sharpness()
+            alive = [place for place, value in enumerate(self.sharpness) if value > 0]
+            scan = [(place, index) for place in alive for index in self.ladder.scanned()]
+            self._try(scan, scan)
+        while True:
             whole, early = self._wanted(_OF_WHOLE_RUNS), self._wanted(("sharpness",))
+            if not (whole or early):
+                break
+            self._try(whole, early)
+
+    def _try(self, whole: Sequence[Trial], early: Sequence[Trial]) -> None:
+        """One round, which is kept."""
+        self._try_whole(whole)
+        self._try_early([trial for trial in early if trial not in self.exploded])
+        if self.keeper is not None:
+            self.keeper.put(snapshots.take(self._found()))
+
+    def _found(self) -> dict[str, Any]:
+        """All that rounds find."""
+        return {
+            "sharpness": list(self.sharpness),
+            "searches": [
+                {line: dict(search.found) for line, search in searches.items()}
+                for searches in self.searches
+            ],
+            "exploded": [list(trial) for trial in sorted(self.exploded)],
+        }
+
+    def _resumed(self) -> bool:
+        """Whether there are rounds to go on from: then what they found is taken over."""
+        snapshot = None if self.keeper is None else self.keeper.load()
+        if snapshot is None:
+            return False
+        kept = snapshots.restored(snapshot)
+        self.sharpness = kept["sharpness"]
+        self.exploded = {(place, index) for place, index in kept["exploded"]}
+        for own, searches in zip(self.searches, kept["searches"], strict=True):
+            for line, found in searches.items():
+                own[line].found.update(found)
+        return True
 
     def _wanted(self, lines: Iterable[str]) -> list[Trial]:
         """The next trials of these lines, each once."""
@@ -147,7 +199,8 @@ class _Cell:
         size = costs.GPU_BLOCK_BYTES if self.device.startswith("cuda") else costs.BLOCK_BYTES
         found: dict[str, Record] = {}
         for block in costs.blocks(specs, size):
-            records = train(block, self.data, self.device, compiled=self.compiled)
+            keeper = self.keeper and self.keeper.part(digest([spec.id for spec in block]))
+            records = train(block, self.data, self.device, compiled=self.compiled, keeper=keeper)
             for row, run_id in enumerate(records.runs["run_id"]):
                 mine = records.steps["run_id"] == run_id
                 found[str(run_id)] = (

@@ -126,11 +126,12 @@ class Search:
     """
 
     def __init__(self) -> None:
-        self._found: dict[int, bool] = {}
+        #: Whether the predicate holds, by index tried.
+        self.found: dict[int, bool] = {}
 
     def add(self, index: int, holds: bool) -> None:
         """Note whether the predicate holds at an index."""
-        self._found[index] = holds
+        self.found[index] = holds
 
     def next(self) -> int | None:
         """The middle of the bracket; None where it is as narrow as the ladder, or has one end."""
@@ -143,11 +144,11 @@ class Search:
         """The line as found so far."""
         low, high = self._bracket()
         censored = "above" if high is None else "below" if low is None else ""
-        above = [holds for index, holds in self._found.items() if high is not None and index > high]
-        return Crossing(high, censored, above.count(False), len(self._found))
+        above = [holds for index, holds in self.found.items() if high is not None and index > high]
+        return Crossing(high, censored, above.count(False), len(self.found))
 
     def _bracket(self) -> tuple[int | None, int | None]:
         """(highest index tried below the first at which it holds, that first one)."""
-        first = min((index for index, holds in self._found.items() if holds), default=None)
-        below = [index for index in self._found if first is None or index < first]
+        first = min((index for index, holds in self.found.items() if holds), default=None)
+        below = [index for index in self.found if first is None or index < first]
         return max(below, default=None), first

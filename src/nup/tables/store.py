@@ -8,13 +8,14 @@ and deterministically (equal rows give equal bytes). Tables of earlier versions 
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nup.errors import UserError
+from nup.errors import UserError, writing
 from nup.tables import upgrade
 from nup.tables.schema import REQUIRED, TABLES
 
@@ -29,6 +30,9 @@ SORT_KEYS = ("experiment", "run_id", "cell_id", "line", "step", "layer")
 #: each other. What is neither has few values, and a dictionary.
 _ENCODINGS = {"float": "BYTE_STREAM_SPLIT", "step": "DELTA_BINARY_PACKED"}
 _COMPRESSION = 19
+
+#: Of a file by which it is tried whether a disk has room for anything.
+_TRIAL_BYTES = 1 << 16
 
 #: A table to be written: a DataFrame, an Arrow table or a mapping of columns.
 Columns = Any
@@ -165,15 +169,47 @@ def check_file(name: str, path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends without an error."""
+    """A temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    Raises:
+        WriteError: the disk is full or read-only, or the folder is not ours.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file could be written, without leaving anything behind.
+
+    Raises:
+        WriteError: it could not: the disk is full or read-only, or the folder is not ours.
+    """
+    folder = next(each for each in path.absolute().parents if each.exists())
+    with writing(path):
+        trial = folder / f".{path.name}.{uuid.uuid4().hex}"
+        try:
+            trial.write_bytes(bytes(_TRIAL_BYTES))
+        finally:
+            trial.unlink(missing_ok=True)
+
+
+def drop_temporary(folder: Path, name: str = "*") -> None:
+    """Delete what processes that were killed left of ``atomic`` files of this name in a folder.
+
+    No other process may be writing there.
+    """
+    for path in folder.glob(f".{name}.{'[0-9a-f]' * 32}"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: str | os.PathLike[str]) -> None:
@@ -222,7 +258,9 @@ __all__ = [
     "as_table",
     "atomic",
     "check_file",
+    "check_writable",
     "concatenate",
+    "drop_temporary",
     "read_arrow",
     "read_table",
     "schema",

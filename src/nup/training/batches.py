@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,10 +89,24 @@ class TrainingData:
             self._gathered = places, (inputs, targets)
         return self._gathered[1]
 
+    def order(self) -> dict[str, Any]:
+        """How far the shuffling of samples has come, for a snapshot."""
+        return {
+            "states": [each.get_state() for each in self._orders],
+            "shuffled": self._shuffled,
+        }
+
+    def resume(self, order: Mapping[str, Any]) -> None:
+        """Go on shuffling from where the data of the same runs were by their ``order``."""
+        for each, state in zip(self._orders, order["states"], strict=True):
+            each.set_state(state)
+        self._shuffled = order["shuffled"]
+
     def indices(self, steps: range, members: Tensor) -> Tensor:
         """Samples of the batches of consecutive steps, [E, T, batch_size]; size 0 if full batch.
 
-        Shuffled by the run's seed. The steps are to be asked for in their order.
+        Shuffled by the run's seed. The steps are to be asked for in their order, from the first one
+        or from where ``resume`` went on.
         """
         if self.batch_size is None:
             return torch.empty(len(members), len(steps), 0, dtype=torch.long)

@@ -9,15 +9,17 @@ and Taylor coefficients where due, the schedule's η_t, and the update W_k ← W
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from nup.errors import UserError
 from nup.specs import DIVERGENCE_RATIO, RunSpec
-from nup.training import edge, operations, stack
+from nup.training import edge, operations, snapshots, stack
 from nup.training.backends import Backend, Segment, Sums
 from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.scope import can_compile
@@ -36,6 +38,7 @@ from nup.training.observables import (
 )
 from nup.training.observables.accuracy import held_out
 from nup.training.recorder import Recorder, Records
+from nup.training.snapshots import Keeper, Snapshot
 from nup.training.stack import Stack
 from nup.training.state import State, keep
 
@@ -50,6 +53,7 @@ def train(
     progress: Progress | None = None,
     compiled: bool = True,
     known: MutableMapping[str, float] | None = None,
+    keeper: Keeper | None = None,
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
@@ -64,9 +68,12 @@ def train(
             by torch on stacks. The two differ in rounding alone.
         known: λ_0 of nets at their start that are known already, by ``RunSpec.start_key``. Those
             measured for rates in units of the edge are added.
+        keeper: where training goes on from, and offered a snapshot after every segment. Numbers do
+            not depend on whether, and where, training was interrupted.
 
     Raises:
         UserError: a schedule, loss or batch size that does not fit.
+        Interrupted: the keeper was told to stop.
     """
     if len({spec.stack_key for spec in specs}) != 1:
         raise UserError(
@@ -76,37 +83,74 @@ def train(
         made, state = stack.make(specs, data, device)
         kernels = compiled and can_compile(specs[0], device)
         backend: Backend = NumbaBackend(made) if kernels else TorchBackend(made)
-        rates = edge.learning_rates(specs, backend, state, {} if known is None else known)
-        given = torch.tensor(rates, dtype=torch.float64).to(state.parameters)
-        training = _Training(made, backend, specs, rates)
-        return training.run(state._replace(learning_rate=given), progress)
+        training = _Training(made, backend, specs, {} if known is None else known, keeper)
+        return training.run(state, progress)
 
 
 class _Training:
     """One stack on its way through the steps."""
 
     def __init__(
-        self, made: Stack, backend: Backend, specs: Sequence[RunSpec], rates: Sequence[float]
+        self,
+        made: Stack,
+        backend: Backend,
+        specs: Sequence[RunSpec],
+        known: MutableMapping[str, float],
+        keeper: Keeper | None,
     ) -> None:
         self._stack, self._backend, self._steps = made, backend, specs[0].steps
-        self._recorder = Recorder(specs, rates, backend.name)
+        self._specs, self._known, self._keeper = specs, known, keeper
+        self._recorder = Recorder(specs, backend.name)
         self._observables = recorded(made.spec)
         self._rows = {step for table in ("steps", "layers") for step in rows(made.spec, table)}
 
     def run(self, state: State, progress: Progress | None) -> Records:
-        """All segments, and the summary of the final state."""
-        step = 0
+        """All segments that are left, and the summary of the final state."""
+        step, state = self._start(state)
         while step <= self._steps and len(state.members):
             segment = self._segment(step, state.members)
             state = self._take(segment, state)
             step = segment.steps.stop
             if progress is not None:
                 progress(step - 1, self._steps, len(state.members))
+            if self._keeper is not None:
+                self._keeper.offer(partial(self._snapshot, step, state))
         if len(state.members):
             context = self._context(state, self._steps, torch.empty(len(state.members), 0))
             final = held_out(context, ("train", "validation", "test"))
             self._recorder.put_final(state.members, final)
         return self._recorder.records(self._stack.null_losses.numpy())
+
+    def _start(self, state: State) -> tuple[int, State]:
+        """The first step to take, and the state before it: as kept, or ``state`` and its rates."""
+        snapshot = None if self._keeper is None else self._keeper.load()
+        if snapshot is not None:
+            return self._resume(snapshots.restored(snapshot), state.parameters)
+        rates = edge.learning_rates(self._specs, self._backend, state, self._known)
+        self._recorder.put_rates(rates)
+        given = torch.tensor(rates, dtype=torch.float64).to(state.parameters)
+        return 0, state._replace(learning_rate=given)
+
+    def _snapshot(self, step: int, state: State) -> Snapshot:
+        """All that changes on the way, as it is before ``step``."""
+        starts = {spec.start_key for spec in self._specs}
+        return snapshots.take(
+            {
+                "step": step,
+                "state": state._asdict(),
+                "recorder": self._recorder.collected(),
+                "order": self._stack.data.order(),
+                "known": {start: self._known[start] for start in starts & self._known.keys()},
+            }
+        )
+
+    def _resume(self, kept: Mapping[str, Any], like: Tensor) -> tuple[int, State]:
+        """The step and the state, on the device of ``like``, of which a snapshot was taken."""
+        self._recorder.resume(kept["recorder"])
+        self._stack.data.resume(kept["order"])
+        self._known.update(kept["known"])
+        moved = tree_map(lambda leaf: leaf.to(like.device), kept["state"])
+        return kept["step"], State(**moved)
 
     def _take(self, segment: Segment, state: State) -> State:
         """One segment: measure, advance, record, drop."""

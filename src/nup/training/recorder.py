@@ -28,13 +28,17 @@ class Records:
     layers: Columns
 
 
+#: What a recorder is given, or follows from that; all else is what it has collected.
+_GIVEN = frozenset({"_specs", "_backend", "_steps", "_cadences", "_rows"})
+
+
 class Recorder:
     """Collects what is found of a stack; members are named by their index at the start."""
 
-    def __init__(self, specs: Sequence[RunSpec], rates: Sequence[float], backend: str) -> None:
+    def __init__(self, specs: Sequence[RunSpec], backend: str) -> None:
         self._specs, self._backend = specs, backend
-        self._rates = np.array(rates, np.float64)  # η given to the schedule [E]
         spec, members = specs[0], len(specs)
+        self._rates = np.full(members, np.nan)  # η given to the schedule [E]
         self._steps = spec.steps
         self._cadences = {name: cadence(spec, name) for name in OBSERVABLES}
         self._losses = np.full((self._steps + 1, members), np.nan)  # [steps + 1, E]
@@ -51,6 +55,18 @@ class Recorder:
             self._values[table] = {
                 name: np.full(size, np.nan, np.float32) for name in columns(table)
             }
+
+    def collected(self) -> dict[str, Any]:
+        """All that was recorded so far, for a snapshot."""
+        return {name: value for name, value in vars(self).items() if name not in _GIVEN}
+
+    def resume(self, collected: Mapping[str, Any]) -> None:
+        """Go on from what another recorder of the same runs had ``collected``."""
+        vars(self).update(collected)
+
+    def put_rates(self, rates: Sequence[float]) -> None:
+        """Record η of every run; NaN where the schedule finds it. [E]"""
+        self._rates[:] = rates
 
     def put(
         self,

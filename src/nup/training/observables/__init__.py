@@ -73,7 +73,8 @@ class Observable(Entry):
         rule: values [E] and [E, l] of a state, from its ``nup.training.context.Context``; or
             ``per_step`` values [E, T] and [E, T, l], from the ``Sums`` of T steps.
         requires: what a backend measures for it: ``sharpness``, ``hessian`` or ``taylor``.
-        start: what it remembers of the initial state: tensors, in any nesting, with leading axis E.
+        start: what it remembers of the initial state: tensors with leading axis E, in any nesting
+            of dictionaries, lists and tuples.
         always: its columns stand in every row, where they are known.
         edges: columns that are η_t times another of its columns.
         kept, used: bytes of a run that it holds all the time, and while it is measured.
