@@ -251,12 +251,8 @@ def read_selection(path: str | Path) -> tuple[Kind[Any], dict[str, list[str]]]:
         UserError: the file is missing, damaged, or of an incompatible version.
     """
     values = read_json(path)
-    if not (
-        isinstance(values, dict)
-        and set(values) == {"kind", "jobs"}
-        and isinstance(values["kind"], str)
-        and isinstance(values["jobs"], dict)
-    ):
+    keys = isinstance(values, dict) and set(values) == {"kind", "jobs"}
+    if not (keys and isinstance(values["kind"], str) and isinstance(values["jobs"], dict)):
         raise UserError(f"{path}: expected a selection with 'kind' and 'jobs'; plan again")
     return kind(values["kind"]), values["jobs"]
 
