@@ -78,6 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return RESUME
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if error.filename is None:
+            log.exception("nup %s: unexpected error", name)
+            return 1
+        # Paths are users' own: one that is taken, missing, too long, or not theirs to use.
+        log.error(
+            "nup %s: %s: %s; check this path and its permissions",
+            name,
+            error.filename,
+            error.strerror,
+        )
+        return 2
     except Exception:
         log.exception("nup %s: unexpected error", name)
         return 1
@@ -111,12 +123,14 @@ def _load_plugin(path: Path) -> None:
 
 def _configure_log(path: Path | None) -> None:
     """Log to stderr, and to ``path`` as well if one is given."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    shown = logging.StreamHandler()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[shown], force=True)
     if path is not None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(_LogFile(path, mode="w", encoding="utf-8"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+            written = _LogFile(path, mode="w", encoding="utf-8")
+        written.setFormatter(shown.formatter)
+        logging.getLogger().addHandler(written)
 
 
 class _LogFile(logging.FileHandler):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.cli.options import add_log, add_plugins
+from nup.cli.paths import check_file
+from nup.errors import UserError
 
 if TYPE_CHECKING:
     from nup.claims import Catalogue
@@ -17,8 +19,10 @@ def claims(options: Namespace) -> None:
     from nup.claims import evaluate
     from nup.tables import store
 
-    judged = evaluate(_frames(options.tables), _catalogue(options))
     readings = options.readings or options.out.with_name("readings.parquet")
+    check_file(options.out)
+    check_file(readings, "--readings")
+    judged = evaluate(_frames(options.tables), _catalogue(options))
     store.write_table("readings", judged.readings, readings)
     store.write_table("claims", judged.claims, options.out)
 
@@ -43,14 +47,13 @@ def registrations(options: Namespace) -> None:
     from nup.report import registrations
     from nup.tables import store
 
-    catalogue = _catalogue(options)
+    check_file(options.out)
+    catalogue, first = _catalogue(options), registrations.read_first(options.first)
     studies = {}
     for folder in options.tables:
         tables = _frames(folder)
         studies[folder.parent.name] = (tables, evaluate(tables, catalogue).claims)
-    store.write_text(
-        registrations.page(registrations.read_first(options.first), studies), options.out
-    )
+    store.write_text(registrations.page(first, studies), options.out)
 
 
 def registrations_options(parser: ArgumentParser) -> None:
@@ -113,10 +116,17 @@ def compare_options(parser: ArgumentParser) -> None:
 
 
 def _frames(folder: Path) -> dict[str, Any]:
+    from pyarrow import ArrowException
+
     from nup.tables import store
 
     names = ("runs", "steps", "layers", "init")
-    return {name: store.read_table(name, folder / f"{name}.parquet") for name in names}
+    try:
+        return {name: store.read_table(name, folder / f"{name}.parquet") for name in names}
+    except (ArrowException, OSError) as error:
+        raise UserError(
+            f"--tables {folder}: expected whole tables, got a damaged one ({error}); make it again"
+        ) from error
 
 
 def _catalogue(options: Namespace) -> Catalogue:

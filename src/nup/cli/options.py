@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import math
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
+
+from nup.study.bounds import MOST_MEMORY_MB, MOST_THREADS
 
 
 def add_log(parser: ArgumentParser) -> None:
@@ -25,7 +28,7 @@ def add_plugins(parser: ArgumentParser) -> None:
 def add_process(parser: ArgumentParser) -> None:
     """How the process computes: device, threads, backend, and ``--log``."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument("--threads", type=threads, default=1, help="threads of torch (default: 1)")
     parser.add_argument(
         "--no-compiled",
         dest="compiled",
@@ -33,3 +36,33 @@ def add_process(parser: ArgumentParser) -> None:
         help="let torch take all steps, and compiled kernels none",
     )
     add_log(parser)
+
+
+def threads(text: str) -> int:
+    """The value of ``--threads``.
+
+    Raises:
+        ArgumentTypeError: it is no whole number, or out of bounds.
+    """
+    if not (
+        text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST_THREADS
+    ):
+        raise ArgumentTypeError(f"expected a whole number, 1 to {MOST_THREADS}; got {text[:80]!r}")
+    return int(text)
+
+
+def megabytes(text: str) -> float:
+    """The value of ``--memory``.
+
+    Raises:
+        ArgumentTypeError: it is no number, or out of bounds.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MOST_MEMORY_MB:
+        raise ArgumentTypeError(
+            f"expected a number > 0 and ≤ {MOST_MEMORY_MB:g}; got {text[:80]!r}"
+        )
+    return value

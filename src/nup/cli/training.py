@@ -6,7 +6,8 @@ import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from nup.cli.options import add_log, add_plugins, add_process
+from nup.cli.options import add_log, add_plugins, add_process, megabytes
+from nup.cli.paths import check_file, check_folder, check_tables
 
 log = logging.getLogger("nup")
 
@@ -15,9 +16,12 @@ def train(options: Namespace) -> None:
     """Train one configuration from the command line and print a summary."""
     from nup.jobs import execute, training
     from nup.jobs.devices import device
+    from nup.jobs.kinds import TRAINING
     from nup.study import quick_run
 
     runs = quick_run.runs(quick_run.given(vars(options)))
+    if options.out is not None:
+        check_tables(options.out, TRAINING.tables)
     execute.prepare_torch(options.threads)
     with device(options.device) as name:
         session = execute.Session(device=name, compiled=options.compiled)
@@ -47,7 +51,11 @@ def train_options(parser: ArgumentParser) -> None:
         help="any setting of an experiment, as in config/README.md, with the value in YAML: "
         "record.hessian=10, schedule='{name: sharpness, c: [2, 2.5]}'; may be given several times",
     )
-    parser.add_argument("--out", type=Path, help="folder to write the records to, as parquet")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder to write the records to, as parquet, in place of those of an earlier call",
+    )
     add_plugins(parser)
     add_process(parser)
 
@@ -59,6 +67,10 @@ def job(options: Namespace) -> None:
     from nup.jobs.plan import Job
 
     frozen, stop = Job.read(options.plan), stopping.Stop()
+    one_file = options.out.suffix == ".parquet" and len(frozen.kind.tables) == 1
+    (check_file if one_file else check_folder)(options.out)
+    if options.checkpoints is not None:
+        check_folder(options.checkpoints, "--checkpoints")
     with stopping.heeding(stop), device(options.device) as name:
         session = execute.Session(
             frozen.id,
@@ -99,7 +111,7 @@ def job_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"time between two checkpoints (default: {EVERY:g})",
     )
-    parser.add_argument("--memory", type=float, help="megabytes that the process may hold")
+    parser.add_argument("--memory", type=megabytes, help="megabytes that the process may hold")
     add_plugins(parser)
     add_process(parser)
 
@@ -111,6 +123,7 @@ def tables(options: Namespace) -> None:
     from nup.tables import collect
 
     kind, selection = read_selection(options.selection)
+    check_folder(options.out)
     rows = {}
     for name in kind.tables:
         files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}

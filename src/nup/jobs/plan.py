@@ -104,7 +104,10 @@ class Job(Generic[S]):
         values = read_json(path)
         try:
             of = kind(values["kind"])
-            return Job(of, tuple(of.spec.from_dict(spec) for spec in values["specs"]))
+            specs = tuple(of.spec.from_dict(spec) for spec in values["specs"])
+            if not specs:
+                raise UserError("it has no content")
+            return Job(of, specs)
         except (KeyError, TypeError, UserError) as error:
             raise UserError(
                 f"{path}: expected a job planned by this version of nup, got a file that does not "
@@ -248,7 +251,8 @@ def read_selection(path: str | Path) -> tuple[Kind[Any], dict[str, list[str]]]:
         UserError: the file is missing, damaged, or of an incompatible version.
     """
     values = read_json(path)
-    if not isinstance(values, dict) or set(values) != {"kind", "jobs"}:
+    keys = isinstance(values, dict) and set(values) == {"kind", "jobs"}
+    if not (keys and isinstance(values["kind"], str) and isinstance(values["jobs"], dict)):
         raise UserError(f"{path}: expected a selection with 'kind' and 'jobs'; plan again")
     return kind(values["kind"]), values["jobs"]
 
@@ -287,5 +291,7 @@ def read_json(path: str | Path) -> Any:
         raise UserError(
             f"{path}: expected a file of the plan, got no such file; plan first"
         ) from error
-    except json.JSONDecodeError as error:
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: expected a file of the plan, got a folder") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: expected JSON, got {error}; delete it and plan again") from error

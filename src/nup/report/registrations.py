@@ -6,17 +6,33 @@ on the tables. What follows is the page ``docs/registrations.md``.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from nup import inputs
 from nup.claims import markdown
 from nup.claims.estimators.depth import slopes_by_seed
 from nup.claims.evaluation import OVERALL
 from nup.claims.learning_rates import CUTOFF, LEAST_DEPTH, grid_runs, rate_table
 from nup.claims.run_selection import NotRun, by_regime
+from nup.errors import UserError
+
+#: Columns of the first registration's rows that the page needs.
+_COLUMNS = (
+    "study",
+    "claim",
+    "activation",
+    "setting",
+    "criterion",
+    "verdict",
+    "estimate",
+    "low",
+    "high",
+)
 
 #: Claim of the first registration → claims of the second that took its place, and what changed.
 SUCCESSORS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -146,8 +162,21 @@ def page(
 
 
 def read_first(path: str | Path) -> pd.DataFrame:
-    """The frozen rows of the first registration."""
-    return pd.read_csv(path, keep_default_na=True).fillna({"setting": "", "reason": ""})
+    """The frozen rows of the first registration.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
+    try:
+        rows = pd.read_csv(io.StringIO(inputs.read_text(path)), keep_default_na=True)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: expected a table as .csv, got none: {error}") from error
+    if missing := [name for name in _COLUMNS if name not in rows]:
+        raise UserError(
+            f"{path}: expected rows of a table of claims with a column 'study', got none named "
+            f"{', '.join(missing)}; give the path of docs/first-registration.csv"
+        )
+    return rows.fillna({"setting": "", "reason": ""})
 
 
 def _interval(row: object) -> str:

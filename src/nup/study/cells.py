@@ -15,7 +15,12 @@ from nup.data import datasets
 from nup.data.sources import SOURCES
 from nup.errors import UserError
 from nup.networks.activations import activation
-from nup.networks.parameterization import Parameterization, matched_width, parameterization
+from nup.networks.parameterization import (
+    PARAMETERIZATIONS,
+    Parameterization,
+    matched_width,
+    parameterization,
+)
 from nup.study.bounds import LEAST_SLOPE, MOST_POOL_BYTES, MOST_SLOPE
 from nup.study.models import ParameterizationEntry, Shapes
 from nup.study.values import Named, StudyData
@@ -67,6 +72,8 @@ def cells(settings: Shapes, path: str | Path) -> list[Cell]:
         ):
             sizes = {"depth": depth, "d_in": d_in, "d_out": d_out}
             with _finite(entry.name, depth, base):
+                # First the options alone: none of them may be taken for a size.
+                PARAMETERIZATIONS.resolve(entry.name, options)
                 width, matched_to = _width(entry.name, options, base, target, sizes)
                 net = parameterization(entry.name, width=width, base_width=base, **sizes, **options)
             found += [
@@ -111,6 +118,7 @@ def _width(
     """The width of a net, and the label of the parameterization whose size it matches, if any."""
     if target is None:
         return base, ""
+    PARAMETERIZATIONS.resolve(target.name, target.options)
     model = parameterization(target.name, width=base, **sizes, **target.options)
     return matched_width(model, name, base_width=base, **options), model.label
 

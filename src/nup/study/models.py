@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from nup.study.bounds import (
+from nup.study.fields import (
     Flag,
     Gflops,
     Gpus,

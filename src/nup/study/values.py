@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from nup.specs import DataSpec
-from nup.study.bounds import (
-    MOST_SEEDS,
+from nup.study.bounds import MOST_SEEDS
+from nup.study.fields import (
     Cadence,
     Depth,
     EntryName,
