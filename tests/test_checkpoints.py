@@ -36,7 +36,7 @@ OF = {"unit": "u", "code": ["c"]}
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "job" / f"u{snapshot_files.SUFFIX}"
-    snapshot_files.write(SNAPSHOT, OF, path)
+    Checkpoint(path, OF, 0, Stop()).put(SNAPSHOT)
     return path
 
 
@@ -56,7 +56,7 @@ class Asked(Stop):
 
 def session(folder, job, **changes):
     given = {"compiled": False, "every": 0.0} | changes
-    return execute.Session(job.id, "digest", "cpu", folder / "checkpoints", **given)
+    return execute.Session(job.id, job.digest, "cpu", folder / "checkpoints", **given)
 
 
 def tables(path):
@@ -81,7 +81,7 @@ def tables(path):
 
 
 def test_files_hold_snapshots(file):
-    found = snapshot_files.read(file, OF)
+    found = Checkpoint(file, OF, 0, Stop()).load()
     assert repr(found.values) == repr(SNAPSHOT.values)
     assert found.arrays.keys() == SNAPSHOT.arrays.keys()
     for name, array in SNAPSHOT.arrays.items():
@@ -133,6 +133,19 @@ def test_checkpoints_are_written_when_it_is_time(tmp_path, monkeypatch):
     assert taken[0] == 90
     assert np.diff(taken).min() >= 5 / checkpoints.SHARE
     assert Checkpoint(path, OF, 90.0, Stop()).load().values["step"] == 3
+
+
+def test_time_adds_up_over_processes(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    first = Checkpoint(tmp_path / "u.snapshot", OF, 1.0, Stop())
+    now[0] = 5.0
+    first.offer(lambda: SNAPSHOT)
+    now[0] = 100.0
+    second = Checkpoint(tmp_path / "u.snapshot", OF, 1.0, Stop())
+    second.load()
+    now[0] = 102.0
+    assert second.elapsed == 7.0
 
 
 def test_parts_end_with_the_whole(file):

@@ -8,7 +8,7 @@ import torch
 
 import problems
 from nup.errors import Interrupted
-from nup.specs import OptimizerSpec, ScheduleSpec
+from nup.specs import ScheduleSpec
 from nup.training import loop, optimizers, snapshots, stack
 from nup.training.backends.numba import NumbaBackend
 from nup.training.backends.torch import TorchBackend
@@ -114,7 +114,7 @@ def test_training_goes_on_as_if_nothing_had_happened(schedule, batch_size, compi
     [
         {
             "parameterization": "sp",
-            "optimizer": OptimizerSpec("adamw", optimizers.resolve("adamw", {})),
+            "optimizer": optimizers.resolve("adamw", {}),
             "learning_rate": 0.01,
             "record": RECORD | {"curvature": 0, "hessian": 0},
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,9 +50,9 @@ def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REMEDIES:
+        if error.errno is None or error.errno not in _REMEDIES:
             raise
         raise WriteError(
-            f"{path}: expected to write this file, got {error.strerror or error}; "
+            f"{path}: expected to write this file, got {os.strerror(error.errno)}; "
             f"{_REMEDIES[error.errno]}"
         ) from error

@@ -38,7 +38,13 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, of: Mapping[str, Any], every: float, stop: Stop) -> None:
         self._path, self._of, self._every, self._stop = path, of, every, stop
-        self._next = time.monotonic() + every
+        self._began = time.monotonic()
+        self._next = self._began + every
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since work began, by all processes that went on from where another was."""
+        return time.monotonic() - self._began
 
     def load(self) -> Snapshot | None:
         """What was kept last; None if there is nothing of use, of which a message says why."""
@@ -58,7 +64,8 @@ class Checkpoint:
             self._path.replace(aside)
             return None
         log.info("%s: going on from this checkpoint", self._path)
-        return found
+        self._began = time.monotonic() - found.values["elapsed"]
+        return Snapshot(found.values["found"], found.arrays)
 
     def offer(self, take: Callable[[], Snapshot]) -> None:
         """Keep a snapshot if it is time to, or if the process is to stop.
@@ -94,7 +101,9 @@ class Checkpoint:
             return
         began = time.monotonic()
         try:
-            snapshot_files.write(take(), self._of, self._path)
+            found = take()
+            values = {"elapsed": self.elapsed, "found": found.values}
+            snapshot_files.write(Snapshot(values, found.arrays), self._of, self._path)
         except (WriteError, SnapshotError) as error:
             log.warning("no checkpoint is kept, computing goes on: %s", error)
         now = time.monotonic()

@@ -49,12 +49,13 @@ class Finished:
                 _digest(self._file(name)) == each["sha256"]
                 for name, each in manifest["tables"].items()
             )
+            if known:
+                return {name: int(each["rows"]) for name, each in manifest["tables"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        if not known:
+            known = False
+        if self.folder.exists():
             log.info("%s: tables of other code, or damaged: computing them anew", self.folder)
-            return None
-        return {name: int(each["rows"]) for name, each in manifest["tables"].items()}
+        return None
 
     def keep(self, tables: Mapping[str, pyarrow.Table]) -> dict[str, int]:
         """Write the tables, all or none, in the place of earlier ones.

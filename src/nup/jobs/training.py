@@ -7,7 +7,6 @@ checkpoint: its runs, their code, the versions of what computes, and the kind of
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,6 @@ def _train(
     block: Sequence[RunSpec], session: Session, progress: Progress, keeper: Checkpoint
 ) -> Tables:
     train = session.train or _default_train()
-    began = time.perf_counter()
     records = train(
         block,
         session.loader.by_seed(spec.data for spec in block),
@@ -111,7 +109,7 @@ def _train(
         known=session.initial_sharpness,
         keeper=keeper,
     )
-    elapsed = time.perf_counter() - began
+    elapsed = keeper.elapsed
     specs = {spec.id: spec for spec in block}
     trained = [specs[run] for run in map(str, records.runs["run_id"])]
     by_kernels = session.compiled and can_compile(block[0], session.device)
