@@ -7,8 +7,9 @@ import pytest
 import nup
 from fake_training import run_spec
 from nup import cli
+from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, TRAINING
-from nup.jobs.plan import Job, write_selection
+from nup.jobs.plan import Job
 from nup.study import quick_run
 from nup.tables import store
 

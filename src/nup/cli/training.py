@@ -90,7 +90,7 @@ def job_options(parser: ArgumentParser) -> None:
 
 def tables(options: Namespace) -> None:
     """Collect the selected rows of jobs' tables."""
-    from nup.jobs.plan import read_selection
+    from nup.jobs.frozen import read_selection
     from nup.tables import collect
 
     kind, selection = read_selection(options.selection)
