@@ -168,6 +168,7 @@ def test_from_a_job_to_the_table(tmp_path, capfd):
     chosen = {job.id: [job.ids[0]] for job in jobs}
     selection = frozen.write_selection(PHASES, chosen, tmp_path / "selections")
     options = ["--jobs", str(tmp_path / "phases"), "--out", str(tmp_path / "tables")]
+    options += ["--plan", str(tmp_path / "plan")]
     assert cli.main(["tables", str(selection), *options]) == 0
     table = store.read_table("phases", tmp_path / "tables" / "phases.parquet")
     assert sorted(set(table["cell_id"])) == sorted(job.ids[0] for job in jobs)

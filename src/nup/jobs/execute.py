@@ -34,9 +34,9 @@ class Session:
 
     Without ``checkpoints`` or a ``job`` nothing is kept. Blocks are cut so that the process holds
     at most ``memory_mb``, if given. ``compiled`` lets compiled kernels take the steps that they
-    know. ``train`` is ``nup.training.loop.train`` unless another is given. ``loader`` keeps data
-    sets from block to block, and ``initial_sharpness`` λ_0 of the nets whose rates are in units of
-    the edge.
+    know. ``train`` is ``nup.training.loop.train`` unless another is given. ``code`` has the digests
+    of the code of initializations and phase diagrams. ``loader`` keeps data sets from block to
+    block, and ``initial_sharpness`` λ_0 of the nets whose rates are in units of the edge.
     """
 
     job: str = ""
@@ -46,6 +46,7 @@ class Session:
     train: Callable[..., Records] | None = None
     memory_mb: float | None = None
     compiled: bool = True
+    code: dict[str, str] = field(default_factory=dict)
     loader: Loader = field(default_factory=Loader)
     initial_sharpness: dict[str, float] = field(default_factory=dict)
 
@@ -57,6 +58,15 @@ class Session:
             "config_digest": self.config_digest,
             "device": self.device,
             **provenance.environment(),
+        }
+
+    def computed(self, ids: Sequence[str]) -> dict[str, list[Any]]:
+        """Columns that say what computed these specifications, of tables other than ``runs``."""
+        versions = ("torch_version", "numba_version")
+        return {
+            "code_digest": [self.code.get(each) for each in ids],
+            **{name: [self.provenance[name]] * len(ids) for name in versions},
+            "mixed": [None] * len(ids),
         }
 
 
@@ -87,6 +97,7 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
         UserError: a plug-in of the job's content is not loaded, or its file has changed since.
     """
     _check_plugins(job)
+    session.code.update((spec.id, job.kind.code_digest([spec])) for spec in job.specs)
     compute: Callable[[Sequence[Any], Session], Tables]
     compute = importlib.import_module(job.kind.entry).execute
     tables = compute(job.specs, session)

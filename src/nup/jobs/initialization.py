@@ -13,12 +13,13 @@ from nup.specs import InitSpec, canonical_json
 from nup.tables import store
 
 
-def execute(nets: Sequence[InitSpec], session: Session) -> Tables:  # noqa: ARG001
+def execute(nets: Sequence[InitSpec], session: Session) -> Tables:
     """Measure ``nets``, which may be of several data sets: the table ``init``."""
     parts = []
     for _, group in groupby(sorted(nets, key=_data_key), key=_data_key):
         same_data = list(group)
         columns = measure(same_data, datasets.load(same_data[0].data))
+        columns |= session.computed(columns["cell_id"])
         parts.append(store.as_table("init", columns))
     return {"init": store.concatenate("init", parts)}
 
