@@ -25,6 +25,11 @@ COMMANDS = {
     "train": ("training", "train one configuration and print a summary"),
     "job": ("training", "compute a planned job"),
     "tables": ("training", "collect the tables of jobs into those of the study"),
+    "verify": (
+        "integrity",
+        "check that what a study has stored is whole, of one code, and all there",
+    ),
+    "rerun": ("integrity", "train one stored run again and print where it differs"),
     "claims": ("claims", "judge the claims, under every reading, on a study's tables"),
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),

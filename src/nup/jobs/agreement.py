@@ -130,6 +130,21 @@ def disagreements(found: pyarrow.Table, key: str, code: Mapping[str, str]) -> di
     return {name: ", ".join(each) for name, each in reasons.items()}
 
 
+def all_older(found: pyarrow.Table, key: str, code: Mapping[str, str]) -> bool:
+    """Whether all is of one code, but of another than today's.
+
+    That is so where none has the digest that it would have now, and those that would have equal
+    digests have equal ones.
+    """
+    names, digests = found[key].to_pylist(), found["code_digest"].to_pylist()
+    pairs = {(code[name], each) for name, each in zip(names, digests, strict=True) if name in code}
+    return (
+        bool(pairs)
+        and all(now != then for now, then in pairs)
+        and len(pairs) == len({now for now, _ in pairs})
+    )
+
+
 def refuse(found: Mapping[str, str], selection: Mapping[str, Sequence[str]], folder: Path) -> None:
     """Refuse to collect results that disagree.
 
