@@ -10,6 +10,8 @@ from nup.errors import UserError
 from nup.jobs import agreement, execute, frozen, provenance
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
+from nup.report import contents, scorecard
+from nup.report.page import Page
 from nup.specs import InitSpec, ScheduleSpec
 from nup.tables import store
 
@@ -145,3 +147,23 @@ def test_runs_hold_their_whole_specification(study):
     assert study.collect() == 0
     spec = job.kind.spec.from_dict(json.loads(study.table()["specification"].iloc[0]))
     assert (spec, spec.id) == (job.specs[0], job.ids[0])
+
+
+def test_pages_and_verdicts_say_what_was_accepted(study):
+    study.train(*specs(0, 1))
+    study.train(*specs(2), torch_version="other")
+    assert study.collect("--accept-mixed") == 0
+    reason = f"torch other beside {provenance.installed('torch')}"
+    note = f"Mixed results, which were accepted: 1 of 3 rows of `runs` ({reason}). See"
+    assert contents.accepted(study.tables).startswith(note)
+    claims = study.tables / "claims.parquet"
+    row = {"claim": "a", "criterion": "overall", "activation": "abs", "setting": "mse"}
+    row |= {"provenance": "v1", "verdict": "supported", "figure": "a.png", "notebook": "a.ipynb"}
+    columns = store.schema("claims").names
+    store.write_table("claims", {name: [row.get(name)] for name in columns}, claims)
+    assert scorecard.text(claims).splitlines()[-1].startswith(note)
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Page, "write", lambda self, text: shown.append(text))
+        Page(study.tables, study.tables, "config/claims.yaml", reads=["claims"])
+    assert shown[0].startswith(f"**{note}")
