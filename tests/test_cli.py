@@ -8,8 +8,9 @@ import pytest
 import nup
 from fake_training import run_spec
 from nup import cli
+from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, TRAINING
-from nup.jobs.plan import Job, write_selection
+from nup.jobs.plan import Job
 from nup.study import quick_run
 from nup.tables import store
 
@@ -188,7 +189,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback(nup_command, tmp_path,
 
 def test_tables_and_verdicts_from_files(nup_command, tmp_path):
     job = Job(TRAINING, (run_spec(steps=2),))
-    nup_command("job", job.write(tmp_path), "--out", tmp_path / "runs" / job.id)
+    nup_command("job", job.write(tmp_path / "train"), "--out", tmp_path / "runs" / job.id)
     selection = write_selection(TRAINING, {job.id: job.ids}, tmp_path / "selections")
     tables = tmp_path / "tables"
     status, _, err = nup_command("tables", selection, "--jobs", tmp_path / "runs", "--out", tables)

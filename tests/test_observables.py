@@ -218,6 +218,20 @@ def test_the_cosine_rank_does_not_weigh_samples_and_passes_over_dead_ones():
     close(found["soft_rank"][0], [(1 + 4 + 25) ** 2 / (1 + 16 + 625)], 1e-12)
 
 
+@pytest.mark.parametrize("size", [0, 1e-21, 1e-20, 1e-19, 1e-18, 1e-17, 1e-15])
+def test_features_that_underflow_have_no_quality(size):
+    """Small ones have the quality of large ones, smaller ones none: never a number in between."""
+    source = torch.Generator().manual_seed(4)
+    x, targets = torch.randn(1, 8, 5, generator=source), torch.randn(8, 3, generator=source)
+    gram = targets @ targets.T
+    expected, found = quality([x], gram), quality([size * x], gram)
+    for column, values in found.items():
+        if size < 1e-15:
+            assert values.isnan().all(), column
+        else:
+            torch.testing.assert_close(values, expected[column], rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 @pytest.mark.parametrize("name", ["nup", "mup_residual"])
 def test_the_gram_rank_is_the_soft_rank_of_the_gradient(name, loss):

@@ -8,7 +8,7 @@ import yaml
 from fake_training import DATA
 from nup import cli
 from nup.errors import UserError
-from nup.jobs import plan
+from nup.jobs import frozen, plan
 from nup.jobs.kinds import PHASES
 from nup.jobs.plan import Job, Limits
 from nup.specs import PhaseSpec
@@ -138,12 +138,11 @@ def test_planning_at_once_gives_one_plan(reconcile):
     assert all(each.selection == plans[0].selection for each in plans)
 
 
-def test_damaged_files_are_named_and_ignored_in_planning(reconcile, tmp_path):
-    planned = reconcile([spec()])
+def test_a_damaged_file_stops_planning_and_is_named(reconcile, tmp_path):
+    reconcile([spec()])
     (tmp_path / "plan" / "0123.json").write_text('{"kind": "phases", "specs": [{}]}')
-    with pytest.raises(UserError, match="expected a job planned by this version of nup"):
-        Job.read(tmp_path / "plan" / "0123.json")
-    assert reconcile([spec()]).selection == planned.selection
+    with pytest.raises(UserError, match=r"0123\.json: expected a file of the plan with job, kind"):
+        reconcile([spec()])
 
 
 def test_more_work_is_longer():
@@ -167,8 +166,9 @@ def test_from_a_job_to_the_table(tmp_path, capfd):
         assert cli.main(["job", str(path), "--out", str(out)]) == 0
         assert f"job {job.id}: phases 8 rows" in capfd.readouterr().err
     chosen = {job.id: [job.ids[0]] for job in jobs}
-    selection = plan.write_selection(PHASES, chosen, tmp_path / "selections")
+    selection = frozen.write_selection(PHASES, chosen, tmp_path / "selections")
     options = ["--jobs", str(tmp_path / "phases"), "--out", str(tmp_path / "tables")]
+    options += ["--plan", str(tmp_path / "plan")]
     assert cli.main(["tables", str(selection), *options]) == 0
     table = store.read_table("phases", tmp_path / "tables" / "phases.parquet")
     assert sorted(set(table["cell_id"])) == sorted(job.ids[0] for job in jobs)
@@ -183,7 +183,7 @@ def test_from_a_job_to_the_table(tmp_path, capfd):
 
 
 def test_a_study_without_phase_diagrams_has_an_empty_table(tmp_path):
-    selection = plan.write_selection(PHASES, {}, tmp_path)
+    selection = frozen.write_selection(PHASES, {}, tmp_path)
     options = ["--jobs", str(tmp_path), "--out", str(tmp_path)]
     assert cli.main(["tables", str(selection), *options]) == 0
     assert len(store.read_table("phases", tmp_path / "phases.parquet")) == 0

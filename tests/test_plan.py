@@ -1,4 +1,5 @@
 import errno
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -6,10 +7,11 @@ import pytest
 
 from fake_training import run_spec, runs_by_id
 from nup.errors import UserError
-from nup.jobs import kinds, locks, memory, plan
+from nup.jobs import frozen, kinds, locks, memory, plan
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job, Limits
 from nup.registry import plugin_files
+from nup.specs import digest
 
 
 @pytest.fixture
@@ -156,14 +158,14 @@ def test_jobs_keep_to_the_memory_they_are_given(study):
 def test_selections_are_named_by_content(study, tmp_path):
     planned = study.plan(specs(range(2)))
     path = planned.write_selection(tmp_path)
-    kind, selection = plan.read_selection(path)
+    kind, selection = frozen.read_selection(path)
     assert kind is TRAINING
     assert selection == {job: list(runs) for job, runs in planned.selection.items()}
     assert study.plan(specs(range(2))).write_selection(tmp_path) == path
     assert study.plan(specs(range(3))).write_selection(tmp_path) != path
     path.write_text("{}")
-    with pytest.raises(UserError, match="expected a selection with 'kind' and 'jobs'"):
-        plan.read_selection(path)
+    with pytest.raises(UserError, match=r"expected a file of the plan with jobs, kind, got \[\]"):
+        frozen.read_selection(path)
 
 
 def test_jobs_of_an_earlier_plan_are_read_from_their_files(study):
@@ -219,14 +221,57 @@ def test_a_file_system_without_locks_is_named(study, monkeypatch, caplog):
     assert "expected a file system with locks, got [Errno 37] No locks available" in caplog.text
 
 
-def test_damaged_files_are_named_and_ignored_in_planning(study):
+def test_jobs_of_other_versions_are_left_alone_in_planning(study):
     planned = study.plan(specs(range(2)))
-    (study.jobs / "0123.json").write_text("{")
-    (study.jobs / "4567.json").write_text('{"kind": "train", "specs": [{"experiment": "old"}]}')
-    with pytest.raises(UserError, match="expected JSON, got "):
-        Job.read(study.jobs / "0123.json")
-    with pytest.raises(UserError, match="planned by this version of nup"):
-        Job.read(study.jobs / "4567.json")
+    old = [{"experiment": "old"}]
+    name = frozen.job_id([digest(each) for each in old])
+    path = study.jobs / f"{name}.json"
+    path.write_text(json.dumps({"job": name, "kind": "train", "specs": old}))
+    with pytest.raises(frozen.OtherVersionError, match="planned by this version of nup"):
+        Job.read(path)
     with pytest.raises(UserError, match="no such file; plan first"):
         Job.read(study.jobs / "89ab.json")
     assert study.plan(specs(range(2))).selection == planned.selection
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\xff", b"[]", b'{"job": 1}', b"NaN", b""])
+def test_a_damaged_file_stops_planning_and_is_named(study, damage):
+    planned = study.plan(specs(range(2)))
+    path = study.jobs / f"{min(planned.jobs)}.json"
+    for content in (damage, path.read_bytes().replace(b"test", damage, 1)):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=rf"{path}: .*delete it and run the same command again"):
+            study.plan(specs(range(2)))
+    path.unlink()
+    assert study.plan(specs(range(2))).selection == planned.selection
+
+
+def test_an_edited_job_is_not_taken_for_the_planned_one(study):
+    planned = study.plan(specs(range(2)))
+    path = study.jobs / f"{min(planned.jobs)}.json"
+    path.write_text(path.read_text().replace('"steps": 10', '"steps": 11'))
+    with pytest.raises(UserError, match=rf"{path}: changed since it was planned: expected the con"):
+        Job.read(path)
+
+
+@pytest.mark.parametrize("of", ["job", "selection"])
+def test_every_flipped_bit_of_a_plan_is_noticed(study, tmp_path, of):
+    planned = study.plan(specs(range(2), depths=(2,)), seconds=10)
+    (job,) = planned.jobs.values()
+    if of == "job":
+        path, read = study.jobs / f"{job.id}.json", frozen.read_job
+    else:
+        path, read = planned.write_selection(tmp_path), frozen.read_selection
+    content, whole = path.read_bytes(), read(path)
+    noticed = 0
+    bits = range(0, 8 * len(content), 7)
+    for bit in bits:
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            assert read(path) == whole, bit  # as where a space becomes another one
+        except UserError as error:
+            assert str(path) in str(error)
+            noticed += 1
+    assert noticed > 0.9 * len(bits)

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from nup.tables import store
 from project import NOTHING, copied
 
 
@@ -98,6 +99,22 @@ def test_only_jobs_whose_runs_use_an_edited_entry_are_trained_again(checkout):
     runs = checkout.table("runs")
     using = runs.loc[runs["schedule_name"] == "taylor", "job_id"].nunique()
     assert due == using < runs["job_id"].nunique()
+
+
+def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout):
+    table = "results/ci/tables/runs.parquet"
+    path = sorted((checkout.folder / "runs").glob("*/runs.parquet"))[0]
+    content, collected = path.read_bytes(), (checkout.root / table).read_bytes()
+    changed = store.read_table("runs", path).assign(code_digest="other")
+    store.write_table("runs", changed, path)
+    text = checkout.snakemake(table, "--force", "--config", "study=ci", succeeds=False)
+    assert f"{len(changed)} of " in text
+    assert "results are not of one code and the same versions" in text
+    checkout.snakemake(table, "--force", "--config", "study=ci", "accept_mixed=true")
+    assert checkout.table("runs")["mixed"].notna().sum() == len(changed)
+    path.write_bytes(content)
+    checkout.snakemake(table, "--force", "--config", "study=ci")
+    assert (checkout.root / table).read_bytes() == collected
 
 
 def test_growing_and_shrinking_train_only_what_is_missing(checkout):

@@ -14,7 +14,7 @@ sys.path.insert(0, SOURCES)
 
 from nup import plugin
 from nup.errors import UserError
-from nup.jobs import kinds, provenance
+from nup.jobs import agreement, kinds, provenance
 from nup.jobs.plan import Limits, reconcile
 from nup.study import grid
 from nup.study.load import find, load, plugins

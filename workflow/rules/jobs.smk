@@ -4,6 +4,10 @@
 LIMITS = Limits(60 * STUDY.jobs.minutes, STUDY.jobs.gflops, STUDY.jobs.memory_mb)
 MEMORY = [f"--memory={STUDY.jobs.memory_mb:g}"] if STUDY.jobs.memory_mb else []
 BACKEND = [] if STUDY.jobs.compiled else ["--no-compiled"]
+# Results of other code or versions than the rest are refused unless they are accepted by name.
+ACCEPT = ["--accept-mixed"] if config.get("accept_mixed") else []
+CODES = Path(RESULTS) / "plan" / "code.json"
+PLANS = []
 # Kind of work: the rule that does it, the folder of its jobs' tables, the rule that collects them.
 RULES = {
     kinds.TRAINING: ("train", "runs", "tables"),
@@ -26,9 +30,21 @@ def planned(kind, folder):
         raise WorkflowError(str(error)) from None
 
 
+def planned_code(job):
+    """The digest of a job's code as Snakemake started: jobs on a cluster plan once more, later."""
+    if workflow.is_main_process:
+        return job.code_digest
+    return agreement.read_codes(CODES).get(job.id) or job.code_digest
+
+
+onstart:
+    agreement.write_codes([job for plan in PLANS for job in plan.jobs.values()], CODES)
+
+
 for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
 
     PLAN = planned(KIND, FOLDER)
+    PLANS.append(PLAN)
     OUTPUTS = {name: str(path) for name, path in KIND.files(f"{RESULTS}/{FOLDER}", "{job}").items()}
 
     rule:
@@ -56,10 +72,11 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             checkpoints=f"{RESULTS}/checkpoints",
             options=[*MEMORY, *BACKEND, *PLUGINS],
             device="auto" if STUDY.jobs.gpus and KIND.gpu else "cpu",
-            code=lambda wildcards, plan=PLAN: plan.job(wildcards.job).code_digest,
+            code=lambda wildcards, plan=PLAN: planned_code(plan.job(wildcards.job)),
         shell:
             "python -m nup job {input:q} --out {params.out:q} --checkpoints {params.checkpoints:q}"
-            " --device {params.device} --threads {threads} --log {log:q} {params.options:q}"
+            " --code {params.code} --device {params.device} --threads {threads} --log {log:q}"
+            " {params.options:q}"
 
     rule:
         name:
@@ -89,9 +106,9 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             # none is computed again.
             checkpoints=f"{RESULTS}/checkpoints",
             out=lambda wildcards, output: Path(output[0]).parent,
-            plugins=PLUGINS,
+            options=[*ACCEPT, *PLUGINS],
             # Observables have the columns of the tables.
             code=provenance.code_digest("nup.tables.collect", "nup.training.observables.*"),
         shell:
             "python -m nup tables {input.selection:q} --jobs {params.jobs:q} --out {params.out:q}"
-            " --checkpoints {params.checkpoints:q} --log {log:q} {params.plugins:q}"
+            " --checkpoints {params.checkpoints:q} --log {log:q} {params.options:q}"

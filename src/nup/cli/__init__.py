@@ -26,6 +26,11 @@ COMMANDS = {
     "train": ("training", "train one configuration and print a summary"),
     "job": ("training", "compute a planned job"),
     "tables": ("training", "collect the tables of jobs into those of the study"),
+    "verify": (
+        "integrity",
+        "check that what a study has stored is whole, of one code, and all there",
+    ),
+    "rerun": ("integrity", "train one stored run again and print where it differs"),
     "claims": ("claims", "judge the claims, under every reading, on a study's tables"),
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),
@@ -59,41 +64,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _configure_log(getattr(options, "log", None))
         for path in getattr(options, "plugin", None) or []:
             _load_plugin(path)
-        status = _function(options.name)(options)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("nup"):
-            raise
-        log.error(
-            "nup %s: the package %s is missing; install all that commands need: "
-            "pip install 'nup[study]'",
-            name,
-            error.name,
-        )
-        return 2
-    except UserError as error:
-        log.error("nup %s: %s", name, error)
-        return 2
-    except Interrupted as stopped:
-        log.warning("nup %s: %s", name, stopped)
-        return RESUME
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
-        if error.filename is None:
+        return _function(options.name)(options) or 0
+    except Exception as error:
+        status, message = _explained(error)
+        if message:
+            log.error("nup %s: %s", name, message)
+        elif not isinstance(error, BrokenPipeError):
             log.exception("nup %s: unexpected error", name)
-            return 1
-        # Paths are users' own: one that is taken, missing, too long, or not theirs to use.
-        log.error(
-            "nup %s: %s: %s; check this path and its permissions",
-            name,
-            error.filename,
-            error.strerror,
-        )
-        return 2
-    except Exception:
-        log.exception("nup %s: unexpected error", name)
-        return 1
-    return status or 0
+        return status
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The exit status of a command that ends with this error, and what to say; empty if unknown."""
+    match error:
+        case ModuleNotFoundError() if error.name and not error.name.startswith("nup"):
+            needed = "install all that commands need: pip install 'nup[study]'"
+            return 2, f"the package {error.name} is missing; {needed}"
+        case UserError():
+            return 2, str(error)
+        case Interrupted():
+            return RESUME, str(error)
+        case OSError() if error.filename is not None and not isinstance(error, BrokenPipeError):
+            # Paths are users' own: one that is taken, missing, too long, or not theirs to use.
+            said = f"{error.filename}: {error.strerror}"
+            return 2, f"{said}; check this path and its permissions"
+    return 1, ""
 
 
 def parser(command: str = "") -> argparse.ArgumentParser:

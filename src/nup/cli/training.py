@@ -62,11 +62,12 @@ def train_options(parser: ArgumentParser) -> None:
 
 def job(options: Namespace) -> None:
     """Compute a job from its file."""
-    from nup.jobs import execute, stopping
+    from nup.jobs import agreement, execute, stopping
     from nup.jobs.devices import device
     from nup.jobs.plan import Job
 
     frozen, stop = Job.read(options.plan), stopping.Stop()
+    agreement.refuse_other_code(frozen, options.code)
     one_file = options.out.suffix == ".parquet" and len(frozen.kind.tables) == 1
     (check_file if one_file else check_folder)(options.out)
     if options.checkpoints is not None:
@@ -111,6 +112,12 @@ def job_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"time between two checkpoints (default: {EVERY:g})",
     )
+    parser.add_argument(
+        "--code",
+        default="",
+        metavar="DIGEST",
+        help="digest of the code that the job was planned with; other code is refused",
+    )
     parser.add_argument("--memory", type=megabytes, help="megabytes that the process may hold")
     add_plugins(parser)
     add_process(parser)
@@ -118,16 +125,26 @@ def job_options(parser: ArgumentParser) -> None:
 
 def tables(options: Namespace) -> None:
     """Collect the selected rows of jobs' tables."""
+    from nup.jobs import agreement
     from nup.jobs.finished import forget
-    from nup.jobs.plan import read_selection
+    from nup.jobs.frozen import read_selection
     from nup.tables import collect
 
     kind, selection = read_selection(options.selection)
     check_folder(options.out)
+    plan = options.plan or options.selection.parent.parent / kind.name
+    mixed = agreement.of_jobs(kind, selection, plan, options.jobs)
+    if mixed and options.accept_mixed:
+        lines = "\n".join(f"  {line}" for line in agreement.listed(mixed))
+        log.warning("tables: accepted and marked in the column 'mixed':\n%s", lines)
+    else:
+        agreement.refuse(mixed, selection, options.jobs)
     rows = {}
     for name in kind.tables:
         files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}
-        rows[name] = collect.collect(name, kind.key, files, options.out / f"{name}.parquet")
+        out = options.out / f"{name}.parquet"
+        every = name == kind.tables[0]  # of a run that records nothing the others have no rows
+        rows[name] = collect.collect(name, kind.key, files, out, every, mixed)
     if options.checkpoints is not None:
         forget(options.checkpoints, selection)
     log.info("tables: %s", _counts(rows))
@@ -137,9 +154,19 @@ def tables_options(parser: ArgumentParser) -> None:
     """Options of ``tables``."""
     parser.add_argument("selection", type=Path, help="file that says what to take, by job")
     parser.add_argument("--jobs", type=Path, required=True, help="folder of the jobs' tables")
+    parser.add_argument(
+        "--plan",
+        type=Path,
+        help="folder of the jobs' files (default: that of their kind beside the selections)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the study's tables")
     parser.add_argument(
         "--checkpoints", type=Path, help="folder in which jobs keep work: theirs is dropped there"
+    )
+    parser.add_argument(
+        "--accept-mixed",
+        action="store_true",
+        help="collect results of other code or versions too, and mark them in the column `mixed`",
     )
     add_plugins(parser)
     add_log(parser)

@@ -37,10 +37,24 @@ def neural_tangent_kernel(
 
 
 def kernel_alignment(kernel: Tensor, other: Tensor) -> Tensor:
-    """Centred kernel alignment ⟨HKH, HK′H⟩/(‖HKH‖ ‖HK′H‖) of [E, n, n] with [n, n]. [E] [lit]"""
-    centred, target = _centred(kernel), _centred(other)
+    """Centred kernel alignment ⟨HKH, HK′H⟩/(‖HKH‖ ‖HK′H‖) of [E, n, n] with [n, n]. [E] [lit]
+
+    NaN for a kernel that has underflowed, see ``resolved``.
+    """
+    centred, target = _centred(resolved(kernel)), _centred(other)
     product = (centred * target).sum((-2, -1))
     return product / (centred.norm(dim=(-2, -1)) * target.norm(dim=(-2, -1)))
+
+
+def resolved(kernel: Tensor) -> Tensor:
+    """A kernel [..., n, n] over its largest entry: squares of its entries are then numbers too.
+
+    NaN if that entry is so small that others have lost their digits, or all of them: what is said
+    of such a kernel would be of rounding alone.
+    """
+    size = kernel.abs().amax((-2, -1), keepdim=True)
+    number = torch.finfo(kernel.dtype)
+    return kernel / size.where(size >= number.tiny / number.eps, torch.nan)
 
 
 def _centred(kernel: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ class Session:
     so many seconds and where the process is asked to ``stop``. Blocks are cut so that the process
     holds at most ``memory_mb``, if given. ``compiled`` lets compiled kernels take the steps that
     they know. ``threads`` are torch's, which is left as it is without. ``train`` is
-    ``nup.training.loop.train`` unless another is given. ``loader`` keeps data sets from block to
+    ``nup.training.loop.train`` unless another is given. ``codes`` has the digests of the code of
+    initializations and phase diagrams. ``loader`` keeps data sets from block to
     block, and ``initial_sharpness`` λ_0 of the nets whose rates are in units of the edge.
     """
 
@@ -62,6 +63,7 @@ class Session:
     every: float = EVERY
     stop: Stop = field(default_factory=Stop)
     threads: int | None = None
+    codes: dict[str, str] = field(default_factory=dict)
     loader: Loader = field(default_factory=Loader)
     initial_sharpness: dict[str, float] = field(default_factory=dict)
     #: Digest of the code that computes the job; ``run`` sets it.
@@ -102,6 +104,15 @@ class Session:
         of = {"unit": name, **self.maker(*(code or (self.code,)))}
         path = self.folder / f"{name}{snapshot_files.SUFFIX}"
         return Checkpoint(path, of, self.every, self.stop)
+
+    def computed(self, ids: Sequence[str]) -> dict[str, list[Any]]:
+        """Columns that say what computed these specifications, of tables other than ``runs``."""
+        versions = ("torch_version", "numba_version")
+        return {
+            "code_digest": [self.codes.get(each) for each in ids],
+            **{name: [self.provenance[name]] * len(ids) for name in versions},
+            "mixed": [None] * len(ids),
+        }
 
 
 def prepare_torch(threads: int) -> None:
@@ -158,6 +169,7 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
 def _compute(job: Job[Any], session: Session) -> Tables:
     if session.threads is not None:
         prepare_torch(session.threads)
+    session.codes.update((spec.id, job.kind.code_digest([spec])) for spec in job.specs)
     compute: Callable[[Sequence[Any], Session], Tables]
     compute = importlib.import_module(job.kind.entry).execute
     tables = compute(job.specs, session)

@@ -20,6 +20,7 @@ def execute(nets: Sequence[InitSpec], session: Session) -> Tables:
         same_data = list(group)
         dataset = datasets.load(same_data[0].data)
         columns = measure(same_data, dataset, session.checkpoint(same_data))
+        columns |= session.computed(columns["cell_id"])
         parts.append(store.as_table("init", columns))
     return {"init": store.concatenate("init", parts)}
 

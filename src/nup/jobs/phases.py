@@ -23,7 +23,8 @@ def execute(cells: Sequence[PhaseSpec], session: Session) -> Tables:
         same = list(group)
         data = session.loader.by_seed(cell.data for cell in same)
         found = measure(same, data, session.device, session.compiled, session.checkpoint(same))
-        parts.append(store.as_table("phases", describe(same, found)))
+        columns = {**describe(same, found), **session.computed(found["cell_id"])}
+        parts.append(store.as_table("phases", columns))
     return {"phases": store.concatenate("phases", parts)}
 
 

@@ -8,7 +8,6 @@ again while jobs run gives the same plan.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from nup.errors import UserError
-from nup.jobs import locks, memory
-from nup.jobs.kinds import Kind, kind
+from nup.jobs import frozen, locks, memory
+from nup.jobs.kinds import Kind
 from nup.registry import plugin_files
 from nup.specs import RunSpec, Specification, digest
-from nup.tables import store
 from nup.training import costs
 
 S = TypeVar("S", bound=Specification)
@@ -51,7 +48,7 @@ class Job(Generic[S]):
     @cached_property
     def id(self) -> str:
         """12 hex digits."""
-        return digest(sorted(self.ids))
+        return frozen.job_id(self.ids)
 
     @property
     def digest(self) -> str:
@@ -87,32 +84,17 @@ class Job(Generic[S]):
 
     def write(self, folder: Path) -> Path:
         """Write ``<folder>/<id>.json`` unless it exists: a planned job never changes."""
-        path = folder / f"{self.id}.json"
-        if not path.exists():
-            lines = ",\n".join(json.dumps(spec.to_dict(), sort_keys=True) for spec in self.specs)
-            head = f'{{"job": "{self.id}", "kind": "{self.kind.name}", "specs": [\n'
-            store.write_text(f"{head}{lines}\n]}}\n", path)
-        return path
+        return frozen.write_job(self.id, self.kind, self.specs, folder)
 
     @classmethod
     def read(cls, path: str | Path) -> Job[Any]:
         """Read a job file.
 
         Raises:
-            UserError: the file is missing, damaged, or was planned by an incompatible version.
+            OtherVersionError: the file is whole, but was planned by an incompatible version.
+            UserError: the file is missing or damaged.
         """
-        values = read_json(path)
-        try:
-            of = kind(values["kind"])
-            specs = tuple(of.spec.from_dict(spec) for spec in values["specs"])
-            if not specs:
-                raise UserError("it has no content")
-            return Job(of, specs)
-        except (KeyError, TypeError, UserError) as error:
-            raise UserError(
-                f"{path}: expected a job planned by this version of nup, got a file that does not "
-                f"fit ({error}); delete it and plan again"
-            ) from error
+        return Job(*frozen.read_job(path))
 
 
 @dataclass(frozen=True)
@@ -130,7 +112,7 @@ class Plan(Generic[S]):
 
     def write_selection(self, folder: Path) -> Path:
         """Write what the tables are to take as ``<folder>/<digest>.json``, unless it exists."""
-        return write_selection(self.kind, self.selection, folder)
+        return frozen.write_selection(self.kind, self.selection, folder)
 
 
 def reconcile(
@@ -150,7 +132,8 @@ def reconcile(
         limits: how large new jobs may be.
 
     Raises:
-        UserError: one specification needs more memory than a job may have.
+        UserError: one specification needs more memory than a job may have, or a job's file is
+            damaged.
     """
     with locks.alone(plan_dir / ".lock", "planning"):
         earlier = dict(_planned(of, plan_dir))
@@ -234,64 +217,24 @@ def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
     return [group[start : start + size] for start in range(0, len(group), size)]
 
 
-def write_selection(of: Kind[Any], selection: Mapping[str, Sequence[str]], folder: Path) -> Path:
-    """Write job id → ids to take from it as ``<folder>/<digest>.json``, unless it exists."""
-    jobs = {job: list(ids) for job, ids in sorted(selection.items())}
-    values = {"kind": of.name, "jobs": jobs}
-    path = folder / f"{digest(values)}.json"
-    if not path.exists():
-        store.write_text(json.dumps(values, indent=1) + "\n", path)
-    return path
-
-
-def read_selection(path: str | Path) -> tuple[Kind[Any], dict[str, list[str]]]:
-    """The inverse of ``write_selection``: the kind of work, and job id → ids.
-
-    Raises:
-        UserError: the file is missing, damaged, or of an incompatible version.
-    """
-    values = read_json(path)
-    keys = isinstance(values, dict) and set(values) == {"kind", "jobs"}
-    if not (keys and isinstance(values["kind"], str) and isinstance(values["jobs"], dict)):
-        raise UserError(f"{path}: expected a selection with 'kind' and 'jobs'; plan again")
-    return kind(values["kind"]), values["jobs"]
-
-
 def _planned(of: Kind[S], folder: Path) -> Iterator[tuple[str, Job[S]]]:
-    """Readable job files by id.
+    """The jobs of a folder by id.
 
     Files of incompatible versions are left alone, and jobs of plug-ins that are not loaded.
+
+    Raises:
+        UserError: a file is damaged. Were it left alone, its runs would be trained again.
     """
     known = {plugin.digest for plugin in plugin_files.loaded()}
     for path in sorted(folder.glob("*.json")):
         try:
             job = Job.read(path)
-        except UserError:
+        except frozen.OtherVersionError:
             continue
-        if job.id != path.stem or job.kind is not of:
-            continue
-        if all(_plugins(spec) <= known for spec in job.specs):
+        if job.kind is of and all(_plugins(spec) <= known for spec in job.specs):
             yield job.id, job
 
 
 def _plugins(spec: Any) -> frozenset[str]:
     """Digests of the plug-ins that a specification uses."""
     return frozenset(spec.plugins.values())
-
-
-def read_json(path: str | Path) -> Any:
-    """The content of a file of the plan.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: expected a file of the plan, got no such file; plan first"
-        ) from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path}: expected a file of the plan, got a folder") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: expected JSON, got {error}; delete it and plan again") from error

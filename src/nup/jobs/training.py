@@ -16,7 +16,7 @@ from nup.jobs import entries, memory
 from nup.jobs.columns import of_run
 from nup.jobs.execute import Session, Tables
 from nup.jobs.progress import Progress
-from nup.specs import RunSpec
+from nup.specs import RunSpec, canonical_json
 from nup.tables import store
 from nup.tables.schema import RUNS
 from nup.training import costs
@@ -118,11 +118,13 @@ def _train(
         "backend": "numba" if by_kernels else "torch",
         "stack_size": len(block),
         "wall_time_s": elapsed / len(block),
+        "mixed": None,
     }
     described = [
         {
             **of_run(spec, costs.network(spec)),
             "code_digest": entries.run_code_digest(spec),
+            "specification": canonical_json(spec.to_dict()),
             **constant,
         }
         for spec in trained

@@ -20,6 +20,30 @@ class Contents(NamedTuple):
         return [claim for claim in catalogue.claims if claim.experiment in self.experiments]
 
 
+def accepted(folder: str | Path) -> str:
+    """A sentence on results that were accepted although they are of other code or versions.
+
+    Args:
+        folder: of a study's tables. An absent table has none.
+
+    Returns:
+        An empty string where there are none.
+    """
+    found = []
+    for name in ("runs", "init", "phases"):
+        path = Path(folder) / f"{name}.parquet"
+        if path.is_file():
+            marks = store.read_table(name, path, columns=["mixed"])["mixed"]
+            if count := int(marks.notna().sum()):
+                reasons = marks.value_counts().index
+                more = f" and {len(reasons) - 3} further reasons" if len(reasons) > 3 else ""
+                listed = f"{'; '.join(reasons[:3])}{more}"
+                found.append(f"{count} of {len(marks)} rows of `{name}` ({listed})")
+    if not found:
+        return ""
+    return f"Mixed results, which were accepted: {', '.join(found)}. See docs/integrity.md."
+
+
 def of_tables(folder: str | Path) -> Contents:
     """The contents of the study whose tables are in ``folder``; an absent table has none."""
 

@@ -17,7 +17,7 @@ from nup.figures import FIGURES
 from nup.figures.phase_diagrams import phase_diagram
 from nup.figures.style import save
 from nup.registry import plugin_files
-from nup.report.contents import Contents, of_tables
+from nup.report.contents import Contents, accepted, of_tables
 from nup.tables import store
 
 #: Width in pixels at which figures are shown.
@@ -62,6 +62,8 @@ class Page:
         self.judged: pd.DataFrame = self.data.get("claims", empty)
         self.contents: Contents = of_tables(tables)
         self._figures = Path(figures)
+        if note := accepted(tables):
+            self.write(f"**{note}**")
 
     def state(self, claim_id: str) -> None:
         """Show a claim as fixed before the runs, then its verdicts."""

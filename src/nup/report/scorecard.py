@@ -13,13 +13,15 @@ from nup.claims.catalogue import Claim
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import claim_regimes
 from nup.claims.verdicts import MARKS, NOT_RUN, all_of
+from nup.report import contents
 from nup.tables import store
 
 
 def text(path: str | Path) -> str:
     """One line per claim, one column per activation; below, how many verdicts of each kind.
 
-    A claim that was judged in several regimes has a line for each.
+    A claim that was judged in several regimes has a line for each. A last line says whether mixed
+    results were accepted into the tables beside that of the claims.
     """
     overall = _overall(path)
     if overall.empty:
@@ -34,7 +36,8 @@ def text(path: str | Path) -> str:
     wide.columns.name = None
     counts = overall["verdict"].value_counts()
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{wide.fillna('-').to_string()}\n{total}"
+    lines = [wide.fillna("-").to_string(), total, contents.accepted(Path(path).parent)]
+    return "\n".join(filter(None, lines))
 
 
 def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:

@@ -9,8 +9,9 @@ INTRODUCTION = """\
 
 `nup schema` prints this page from `src/nup/tables/schema.py`. Every table is one parquet file in
 `results/<study>/tables/`; read it with any parquet reader, or with `nup.tables.store.read_table`.
-Join `steps` and `layers` to `runs` by `run_id`. A unit of 1 is a pure number; columns in bold hold
-a value in every row, the others may be null.
+Join `steps` and `layers` to `runs` by `run_id`. Every file holds a digest of its bytes, which is
+checked when `nup` reads it: [integrity.md](integrity.md). A unit of 1 is a pure number; columns in
+bold hold a value in every row, the others may be null.
 """
 
 

@@ -25,6 +25,17 @@ def _count(meaning: str, unit: str = "1") -> Column:
     return Column("int64", unit, meaning)
 
 
+#: Where a result comes from, of every table with rows that jobs compute.
+COMPUTED: dict[str, Column] = {
+    "code_digest": _label("digest of the modules that the result's computation imports or names"),
+    "torch_version": _label("version of torch"),
+    "numba_version": _label("version of numba, which compiles the kernels of training"),
+    "mixed": _label(
+        "what differs from the other rows in code or versions where that was accepted "
+        "(`nup tables --accept-mixed`); null: nothing"
+    ),
+}
+
 RUNS: dict[str, Column] = {
     "run_id": _label("digest of the run's specification; key of `steps` and `layers`"),
     "experiment": _label("the experiment of the study configuration that asked for the run"),
@@ -90,13 +101,12 @@ RUNS: dict[str, Column] = {
     "device": _label("torch device"),
     "backend": _label("what took the steps: numba (compiled kernels) or torch"),
     "config_digest": _label("digest of the job's frozen specification"),
-    "code_digest": _label("digest of the modules that the run's training imports or names"),
+    "specification": _label("JSON: all that the run's numbers depend on; `run_id` is its digest"),
     "commit": _label("git commit; empty outside a repository"),
     "dirty": Column("bool", "", "the work tree differed from the commit"),
     "nup_version": _label("version of nup"),
-    "torch_version": _label("version of torch"),
-    "numba_version": _label("version of numba, which compiles the kernels of training"),
     "python_version": _label("version of Python"),
+    **COMPUTED,
 }
 
 
@@ -172,6 +182,7 @@ INIT: dict[str, Column] = {
     ),
     "ntk_condition": _number("condition number of the infinite-width NTK, rows k = l"),
     "ntk_condition_limit": _number("its limit in depth, 1 + n/3"),
+    **COMPUTED,
 }
 
 PHASES: dict[str, Column] = {
@@ -215,6 +226,7 @@ PHASES: dict[str, Column] = {
     "highest_c": _number("largest c tried"),
     "resolution": _count("values of c an octave to which a line is bisected"),
     "dtype": _label("float32 or float64"),
+    **COMPUTED,
 }
 
 CLAIMS: dict[str, Column] = {

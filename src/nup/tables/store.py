@@ -2,7 +2,8 @@
 
 Tables are parquet files whose columns are fixed in ``nup.tables.schema``. They are checked when
 written and when read, written atomically (a reader sees the old file or the new one, never a part)
-and deterministically (equal rows give equal bytes). Tables of earlier versions are read as today's.
+and deterministically (equal rows give equal bytes). A digest of its bytes is in every file, see
+``nup.tables.seal``, so that damage is noticed. Tables of earlier versions are read as today's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import UserError, writing
-from nup.tables import upgrade
+from nup.tables import seal, upgrade
 from nup.tables.schema import REQUIRED, TABLES
 
 if TYPE_CHECKING:
@@ -83,16 +84,20 @@ def write_table(name: str, columns: Columns, path: str | os.PathLike[str]) -> No
     import pyarrow.parquet
 
     table = as_table(name, columns)
+    encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in table.schema}
     with atomic(path) as temporary:
-        encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in table.schema}
-        pyarrow.parquet.write_table(
-            table,
+        with pyarrow.parquet.ParquetWriter(
             temporary,
+            table.schema,
             compression="zstd",
             compression_level=_COMPRESSION,
             column_encoding={name: encoding for name, encoding in encodings.items() if encoding},
             use_dictionary=[name for name, encoding in encodings.items() if not encoding],
-        )
+            write_page_checksum=True,
+        ) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata(seal.METADATA)
+        seal.close(temporary)
 
 
 def _kind(field: pyarrow.Field) -> str:
@@ -109,9 +114,12 @@ def read_table(
     A table of an earlier version gets the columns that came later, see ``nup.tables.upgrade``.
 
     Raises:
-        UserError: the file is missing, is not parquet, or does not have the schema of ``name``.
+        UserError: the file is missing, damaged, not parquet, or does not have the schema of
+            ``name``.
     """
-    return read_arrow(name, path, columns).to_pandas()
+    table = read_arrow(name, path, columns)
+    with _damage_named(path):
+        return table.to_pandas()
 
 
 def read_arrow(
@@ -121,12 +129,18 @@ def read_arrow(
     import pyarrow.parquet
 
     checked = check_file(name, path)
-    given = pyarrow.parquet.read_schema(checked).names
     wanted = list(columns or TABLES[name])
-    if not upgrade.outdated(name, given):
-        return pyarrow.parquet.read_table(checked, columns=wanted).select(wanted)
-    table = pyarrow.parquet.read_table(checked, columns=upgrade.sources(name, given, wanted))
-    return upgrade.upgraded(table, schema(name)).select(wanted)
+    with _damage_named(checked):
+        given = pyarrow.parquet.read_schema(checked).names
+        old = upgrade.outdated(name, given)
+        table = pyarrow.parquet.read_table(
+            checked,
+            columns=upgrade.sources(name, given, wanted) if old else wanted,
+            page_checksum_verification=True,
+        )
+        if old:
+            table = upgrade.upgraded(table, schema(name))
+    return table.select(wanted).replace_schema_metadata(schema(name).metadata)
 
 
 def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
@@ -143,18 +157,16 @@ def check_file(name: str, path: str | os.PathLike[str]) -> Path:
     """``path``, if it is a parquet file with the schema of table ``name``, today's or an older one.
 
     Raises:
-        UserError: it is not; the message names the file and what differs.
+        UserError: it is not, or it is damaged; the message names the file and what differs.
     """
-    import pyarrow
     import pyarrow.parquet
 
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: expected the table {name!r}, got no such file; train first")
-    try:
+    seal.check(path)
+    with _damage_named(path):
         found = pyarrow.parquet.read_schema(path)
-    except pyarrow.ArrowInvalid as error:
-        raise UserError(f"{path}: expected a parquet file, got {error}; delete it") from error
     wanted = schema(name)
     if not upgrade.outdated(name, found.names):
         _check_names(name, wanted.names, found.names, f"read from {path}")
@@ -165,6 +177,17 @@ def check_file(name: str, path: str | os.PathLike[str]) -> Path:
                 f"{found.field(field.name).type}; it was written by another version, make it again"
             )
     return path
+
+
+@contextmanager
+def _damage_named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What Arrow says of a file that it cannot read, as a message that names the file."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected a parquet file, got {error}; {seal.REMEDY}") from error
 
 
 @contextmanager

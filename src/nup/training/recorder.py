@@ -188,9 +188,11 @@ class Recorder:
     def _summary(self, null_loss: Array, last: Array) -> Columns:
         members = range(len(self._specs))
         finished = np.array([member not in self._diverged for member in members])
-        late = self._losses[self._steps - self._steps // 10 :]
+        # Run by run: along other axes the order of a sum, and with it its last bit, depends on how
+        # many runs there are.
+        late = self._losses[self._steps - self._steps // 10 :].T.copy()  # [E, steps/10 + 1]
         nan = np.full(len(members), np.nan)
-        late_loss = np.where(finished, late.mean(0), nan)
+        late_loss = np.where(finished, [losses.mean() for losses in late], nan)
         final = {
             name: np.where(finished, self._final.get(name, nan), nan)
             for name in (

@@ -83,16 +83,18 @@ def features(context: Context) -> Mapping[str, Tensor]:
 
 
 def quality(hidden: Sequence[Tensor], target_gram: Tensor) -> dict[str, Tensor]:
-    """Ranks and alignment of features [E, n, m_k] of layers. Each [E, l]"""
+    """Ranks and alignment of features [E, n, m_k]; NaN where these underflow. Each [E, l]"""
     import torch
 
-    from nup.curvature.ntk import kernel_alignment
+    from nup.curvature.ntk import kernel_alignment, resolved
     from nup.curvature.spectral_norm import spectral_norm
 
     names = ("soft_rank", "cosine_rank", "stable_rank", "alignment")
     found: dict[str, list[Tensor]] = {name: [] for name in names}
     for x in hidden:
         gram = x @ x.mT  # [E, n, n]
+        sizes = gram.abs().amax((-2, -1), keepdim=True).sqrt()
+        gram = resolved(gram)
         powers, squares = gram.diagonal(dim1=-2, dim2=-1), gram.square()
         trace, alive = powers.sum(-1), powers > 0
         # A sample without features has no cosine, and does not count.
@@ -100,7 +102,7 @@ def quality(hidden: Sequence[Tensor], target_gram: Tensor) -> dict[str, Tensor]:
         cosines = (inverse.mT @ squares @ inverse).squeeze(-1).squeeze(-1)  # ‖C‖²
         found["soft_rank"].append(trace**2 / squares.sum((-2, -1)))
         found["cosine_rank"].append(alive.sum(-1) ** 2 / cosines)
-        found["stable_rank"].append(trace / spectral_norm(x).square())
+        found["stable_rank"].append(trace / spectral_norm(x / sizes.where(sizes > 0, 1)).square())
         found["alignment"].append(kernel_alignment(gram, target_gram))
     return {name: torch.stack(values, -1) for name, values in found.items()}
 
