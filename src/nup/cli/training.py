@@ -131,7 +131,6 @@ def tables(options: Namespace) -> None:
     from nup.tables import collect
 
     kind, selection = read_selection(options.selection)
-    check_folder(options.out)
     plan = options.plan or options.selection.parent.parent / kind.name
     mixed = agreement.of_jobs(kind, selection, plan, options.jobs)
     if mixed and options.accept_mixed:
@@ -139,6 +138,7 @@ def tables(options: Namespace) -> None:
         log.warning("tables: accepted and marked in the column 'mixed':\n%s", lines)
     else:
         agreement.refuse(mixed, selection, options.jobs)
+    check_folder(options.out)
     rows = {}
     for name in kind.tables:
         files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}
