@@ -10,13 +10,14 @@ output multiplier, and its factors c_k are learning rates of parameter groups. N
 to tensors.
 """
 
-from nup.torch.checks import CoordCheck, Transfer, coord_check, lr_transfer
+from nup.torch.checks import CoordCheck, coord_check
 from nup.torch.curvature import ntk, sharpness, soft_rank
 from nup.torch.groups import check_groups, param_groups, rates
 from nup.torch.layout import Layout, layout_of
 from nup.torch.models import MLP, mlp, parameterize
 from nup.torch.scaling import record_signals, scale_depthwise, scale_gradients
 from nup.torch.schedules import PolyakLR, SharpnessLR, TaylorLR
+from nup.torch.transfer import Transfer, lr_transfer
 from nup.torch.watch import Watch
 
 __all__ = [

@@ -1,38 +1,23 @@
-"""Coordinate checks over width and depth, and transfer of learning rates."""
+"""Coordinate checks over width and depth."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from nup.torch.brief import Make, optimizer_of, progress_bar, squares
 from nup.torch.curvature import Batch, LossFunction
-from nup.torch.groups import param_groups
 from nup.torch.layout import layout_of, signals
 from nup.torch.optional import optional
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-#: ``make(depth=…, width=…)`` → a parameterized module.
-Make = Callable[..., nn.Module]
-
-
-def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs - targets).square().sum() / (2 * len(outputs))
-
-
-def _progress(items: Sequence[Any], shown: bool) -> Iterable[Any]:
-    """The items, with a bar if it is asked for."""
-    if not shown:
-        return items
-    found: Iterable[Any] = optional("tqdm").tqdm(items, leave=False)
-    return found
 
 
 @dataclass(frozen=True)
@@ -122,7 +107,7 @@ def coord_check(
     depths: Sequence[int] = (2, 4, 8),
     *,
     batch: Batch | None = None,
-    loss: LossFunction = _squares,
+    loss: LossFunction = squares,
     lr: float = 0.1,
     steps: int = 3,
     optimizer: str = "sgd",
@@ -148,16 +133,10 @@ def coord_check(
     """
     cells = [(d, w, seed) for d in depths for w in widths for seed in range(seeds)]
     records: list[dict[str, float]] = []
-    for depth, width, seed in _progress(cells, progress):
+    for depth, width, seed in progress_bar(cells, progress):
         model = make(depth=depth, width=width)
         records += _changes(model, batch, loss, lr, steps, optimizer, seed)
     return CoordCheck(records)
-
-
-def _optimizer(model: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
-    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    groups = param_groups(model, lr, name)
-    return kinds[name](groups, lr=lr)
 
 
 def _changes(
@@ -175,7 +154,7 @@ def _changes(
         source = torch.Generator().manual_seed(seed)
         drawn = [torch.randn(32, m, generator=source) for m in (widths[0], widths[-1])]
         batch = (drawn[0] / drawn[0].square().mean(1, keepdim=True).sqrt(), drawn[1])
-    stepper = _optimizer(model, optimizer, lr)
+    stepper = optimizer_of(model, optimizer, lr)
     x0, h0 = signals(model, layers, batch[0])
     weights = [layer.weight.detach().clone() for layer in layers]
     records = []
@@ -201,117 +180,3 @@ def _changes(
                 }
             )
     return records
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Final losses over learning rates, widths and depths.
-
-    Attributes:
-        records: rows with ``depth``, ``width``, ``seed``, ``lr`` and ``loss`` (nan if it diverged).
-    """
-
-    records: list[dict[str, float]]
-
-    def frame(self) -> pd.DataFrame:
-        """``records`` as a table. Needs pandas."""
-        found: pd.DataFrame = optional("pandas").DataFrame(self.records)
-        return found
-
-    def best(self) -> dict[tuple[float, float], float]:
-        """The learning rate with the least mean loss, by (depth, width)."""
-        losses: dict[tuple[float, float], dict[float, list[float]]] = {}
-        for row in self.records:
-            by_rate = losses.setdefault((row["depth"], row["width"]), {})
-            by_rate.setdefault(row["lr"], []).append(row["loss"])
-        means = {
-            cell: {rate: sum(each) / len(each) for rate, each in by_rate.items()}
-            for cell, by_rate in losses.items()
-        }
-        return {
-            cell: min(by_rate, key=lambda rate: (math.isnan(by_rate[rate]), by_rate[rate]))
-            for cell, by_rate in means.items()
-        }
-
-    def drift(self, axis: str) -> float:
-        """Octaves by which the best rate moves when width or depth doubles; 0: it transfers."""
-        place = 1 if axis == "width" else 0
-        best = self.best()
-        groups: dict[float, list[tuple[float, float]]] = {}
-        for cell, rate in best.items():
-            groups.setdefault(cell[1 - place], []).append((math.log2(cell[place]), math.log2(rate)))
-        top = bottom = 0.0
-        for points in groups.values():
-            x_mean, y_mean = (sum(side) / len(points) for side in zip(*points, strict=True))
-            top += sum((x - x_mean) * (y - y_mean) for x, y in points)
-            bottom += sum((x - x_mean) ** 2 for x, _ in points)
-        return top / bottom if bottom else float("nan")
-
-    def plot(self, axis: str = "depth") -> Figure:
-        """Loss against the learning rate, a line for each width or depth. Needs seaborn."""
-        sns, Figure = optional("seaborn"), optional("matplotlib.figure").Figure
-        figure = Figure(figsize=(5.4, 3.8), layout="constrained")
-        panel = figure.subplots()
-        sns.lineplot(
-            data=self.frame(),
-            x="lr",
-            y="loss",
-            hue=axis,
-            style=axis,
-            palette="viridis",
-            markers=True,
-            dashes=False,
-            errorbar=("pi", 100),
-            legend="full",
-            ax=panel,
-        )
-        panel.set_xscale("log", base=2)
-        panel.set_yscale("log")
-        drift = f"{self.drift(axis):+.2f}".replace("-", "−")
-        panel.set_title(f"best rate moves by {drift} octaves a doubling of {axis}")
-        return figure
-
-
-def lr_transfer(
-    make: Make,
-    rates: Sequence[float],
-    batch: Batch,
-    *,
-    widths: Sequence[int] = (16,),
-    depths: Sequence[int] = (3, 6),
-    loss: LossFunction = _squares,
-    steps: int = 50,
-    optimizer: str = "sgd",
-    seeds: int = 2,
-    progress: bool = False,
-) -> Transfer:
-    """Sweep learning rates over widths and depths by full-batch training.
-
-    Args:
-        make: as in ``coord_check``.
-        rates: η.
-        batch: inputs and targets.
-        widths: of the modules.
-        depths: of the modules.
-        loss: of outputs and targets.
-        steps: of training.
-        optimizer: ``sgd``, ``adam`` or ``adamw``.
-        seeds: modules for each cell and rate.
-        progress: show a bar.
-    """
-    cells = [(d, w, lr, s) for d in depths for w in widths for lr in rates for s in range(seeds)]
-    records: list[dict[str, float]] = []
-    for depth, width, lr, seed in _progress(cells, progress):
-        model = make(depth=depth, width=width)
-        stepper = _optimizer(model, optimizer, lr)
-        value = torch.tensor(float("nan"))
-        for _ in range(steps):
-            stepper.zero_grad()
-            value = loss(model(batch[0]), batch[1])
-            value.backward()
-            stepper.step()
-        with torch.no_grad():
-            final = float(loss(model(batch[0]), batch[1]))
-        found = final if math.isfinite(final) else float("nan")
-        records.append({"depth": depth, "width": width, "seed": seed, "lr": lr, "loss": found})
-    return Transfer(records)
