@@ -19,8 +19,9 @@ from nup import cli
 from nup.errors import Interrupted, WriteError
 from nup.jobs import checkpoints, execute, locks, snapshot_files, stopping
 from nup.jobs.checkpoints import Checkpoint
+from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, PHASES, TRAINING
-from nup.jobs.plan import Job, write_selection
+from nup.jobs.plan import Job
 from nup.jobs.stopping import Stop
 from nup.specs import DataSpec, InitSpec, PhaseSpec, ScheduleSpec
 from nup.tables import store
@@ -318,7 +319,8 @@ def test_collecting_drops_what_is_kept(tmp_path):
     job = Job(TRAINING, (run_spec(),))
     folder = tmp_path / "runs" / job.id
     execute.run(job, folder, session(tmp_path, job, train=FakeTraining()))
-    selection = write_selection(TRAINING, {job.id: job.ids}, tmp_path)
+    job.write(tmp_path / "plan" / TRAINING.name)
+    selection = write_selection(TRAINING, {job.id: job.ids}, tmp_path / "plan" / "selections")
     kept = tmp_path / "checkpoints"
     options = ["--jobs", tmp_path / "runs", "--out", tmp_path / "tables", "--checkpoints", kept]
     assert cli.main(list(map(str, ["tables", selection, *options]))) == 0
