@@ -73,10 +73,10 @@ def test_braces_in_the_path_are_refused(pytestconfig, tmp_path):
 
 def test_settings_that_nobody_reads_are_refused(checkout, tmp_path):
     text = checkout.snakemake("--config", "stdy=tiny", succeeds=False)
-    assert "settings: expected study and tables, got 'stdy'" in text
+    assert "settings: expected study, tables, accept_mixed, got 'stdy'" in text
     note = "note=$(touch owned)"
     text = checkout.snakemake("--config", "study=tiny", note, succeeds=False)
-    assert "expected study and tables, got 'note'" in text
+    assert "tables, accept_mixed, got 'note'" in text
     assert not list(checkout.root.rglob("owned"))
     text = checkout.snakemake("--configfile", "config/tiny.yaml", succeeds=False)
     assert "name its file instead: --config study=mine.yaml" in text

@@ -38,16 +38,16 @@ shell.prefix(
 
 def check_settings():
     """Refuse settings that nobody reads: a misspelt one would run the default study."""
-    known = ("study", "tables")
+    known = ("study", "tables", "accept_mixed")
     unknown = [name for name in config if name not in known]
     if "experiments" in unknown or "defaults" in unknown:
         raise WorkflowError(
-            "settings: expected study and tables, got the contents of a study; "
+            "settings: expected study, tables and accept_mixed, got the contents of a study; "
             "name its file instead: --config study=mine.yaml"
         )
     if unknown:
         raise WorkflowError(
-            f"settings: expected {' and '.join(known)}, got {', '.join(map(repr, unknown))}; "
+            f"settings: expected {', '.join(known)}, got {', '.join(map(repr, unknown))}; "
             "correct the name in --config"
         )
 

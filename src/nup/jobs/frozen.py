@@ -100,6 +100,8 @@ def read_json(path: str | Path) -> Any:
         raise UserError(
             f"{path}: expected a file of the plan, got no such file; plan first"
         ) from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: expected a file of the plan, got a folder") from error
     except (OSError, ValueError, RecursionError) as error:  # of encoding and of JSON
         raise UserError(f"{path}: expected JSON, got {error}; {REMEDY}") from error
 
