@@ -254,6 +254,16 @@ def test_rates_stay_between_measurements():
     assert rates[2] == rates[3] == rates[4] != rates[5]
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_net_without_curvature_has_no_rate(name):
+    model, optimizer, batch = problem()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    with pytest.raises(UserError, match=r"LR: expected a loss with slope and curvature on the pr"):
+        SCHEDULES[name](optimizer, model, squares, batch, c=1.0)
+
+
 def test_updates_that_the_sharpness_is_not_about_are_refused():
     model, _, batch = problem()
     adam = torch.optim.Adam(nt.param_groups(model, lr=1.0, optimizer="adam"))

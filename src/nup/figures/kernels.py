@@ -18,6 +18,9 @@ from nup.figures import register, style
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, activations, panels
 
+#: Experiments on λ_0 against depth: of nets, and of infinite width.
+_EDGES = ("edge-nets", "edge-limit")
+
 _GEOMETRIC = {"estimator": lambda values: np.exp(np.log(values).mean()), "errorbar": ("ci", 95)}
 
 
@@ -101,13 +104,20 @@ def edge_against_depth(
 ) -> Figure:
     """λ_0 of nets and of infinite width against the depth, under each normalization."""
     title = "How λ₀ grows with depth"
+    if "init" in tables:
+        rows_of = tables["init"]["experiment"].isin(_EDGES)
+        tables = {**tables, "init": tables["init"][rows_of]} if rows_of.any() else tables
+        claim = claim.model_copy(update={"experiment": _EDGES[0]}) if rows_of.any() else claim
     rows: dict[str, Draw] = {"top eigenvalue of K/n at initialization": _draw_edges}
     return panels(tables, judged, claim, rows, table="init", size=(5.2, 4.4), title=title)
 
 
 def _draw_edges(axis: Axes, selection: RunSelection) -> None:
-    nets = _measured(selection, "edge-nets", "ntk_top")
-    limits = _measured(selection, "edge-limit", "ntk_top_limit")
+    nets, limits = (
+        _measured(selection, experiment, column)
+        for experiment, column in zip(_EDGES, ("ntk_top", "ntk_top_limit"), strict=True)
+    )
+    nets = nets[nets["ntk_top"] > 0]  # narrow ReLU nets may be dead
     if nets.empty and limits.empty:
         raise NotRun("no experiment `edge-nets` or `edge-limit` with kernels")
     for net in dict.fromkeys([*nets["net"], *limits["net"]]):

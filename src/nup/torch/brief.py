@@ -33,3 +33,13 @@ def optimizer_of(model: nn.Module, name: str, lr: float) -> torch.optim.Optimize
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     groups = param_groups(model, lr, name)
     return kinds[name](groups, lr=lr)
+
+
+def slope_within(groups: Iterable[Sequence[tuple[float, float]]]) -> float:
+    """Least-squares slope of points (x, y), each group with an offset of its own; nan without."""
+    top = bottom = 0.0
+    for points in groups:
+        x_mean, y_mean = (sum(side) / len(points) for side in zip(*points, strict=True))
+        top += sum((x - x_mean) * (y - y_mean) for x, y in points)
+        bottom += sum((x - x_mean) ** 2 for x, _ in points)
+    return top / bottom if bottom else float("nan")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from nup.torch.brief import Make, optimizer_of, progress_bar, squares
+from nup.torch.brief import Make, optimizer_of, progress_bar, slope_within, squares
 from nup.torch.curvature import Batch, LossFunction
 from nup.torch.layout import layout_of, signals
 from nup.torch.optional import optional
@@ -55,18 +55,11 @@ class CoordCheck:
             if row["step"] == last and not (hidden and row["layer"] == row["depth"]):
                 by_seed = cells.setdefault((row[other], row[axis]), {})
                 by_seed[row["seed"]] = max(by_seed.get(row["seed"], 0.0), row[quantity])
-        points = [
-            (group, math.log2(x), sum(map(math.log2, values.values())) / len(values))
-            for (group, x), values in cells.items()
-        ]
-        top = bottom = 0.0
-        for group in {point[0] for point in points}:
-            own = [point for point in points if point[0] == group]
-            x_mean = sum(point[1] for point in own) / len(own)
-            y_mean = sum(point[2] for point in own) / len(own)
-            top += sum((x - x_mean) * (y - y_mean) for _, x, y in own)
-            bottom += sum((x - x_mean) ** 2 for _, x, _ in own)
-        return top / bottom if bottom else float("nan")
+        groups: dict[float, list[tuple[float, float]]] = {}
+        for (group, x), values in cells.items():
+            mean = sum(map(math.log2, values.values())) / len(values)
+            groups.setdefault(group, []).append((math.log2(x), mean))
+        return slope_within(groups.values())
 
     def plot(self) -> Figure:
         """The largest change over hidden layers against width and against depth. Needs seaborn."""

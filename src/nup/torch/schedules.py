@@ -2,8 +2,8 @@
 
 Each looks at the loss of the module on a batch of its own, the *probe*: the training data for full
 batches, else a fixed part of it. The rate that it sets is that of the next step, at the weights as
-they are. Its optimizer takes plain gradient descent: for momentum and Adam λ is not the curvature
-that the update sees.
+they are and with ξ of the last call of ``scale_gradients``. Its optimizer takes plain gradient
+descent: for momentum and Adam λ is not the curvature that the update sees.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from torch.func import grad as gradient_of
 from torch.func import grad_and_value
 from torch.optim.lr_scheduler import LRScheduler
 
-from nup.curvature.lanczos import COLD_PRODUCTS, COLD_TOLERANCE, TOLERANCE, top_eigenpair
+from nup.curvature.lanczos import (
+    COLD_PRODUCTS,
+    COLD_TOLERANCE,
+    MOST_PRODUCTS,
+    TOLERANCE,
+    top_eigenpair,
+)
 from nup.errors import UserError
 from nup.networks.mlp import generator
 from nup.torch.curvature import Batch, Function, LossFunction, check_kind, factors_of
@@ -70,11 +76,17 @@ class GeometryLR(LRScheduler):
         """Rates of the groups for the next step."""
         if self.last_epoch % self.every == 0:
             rate = self._measure()
-            if rate > 0 and rate < float("inf"):
+            if 0 < rate < float("inf"):
                 self.rate = rate
+        if not self.rate > 0:
+            raise UserError(
+                f"{type(self).__name__}: expected a loss with slope and curvature on the probe, "
+                f"got {self.measured}; look at the module, its weights and the probe"
+            )
         return [self.rate * each for each in multipliers(self.optimizer)]
 
     def _measure(self) -> float:
+        """η of the next step, with ``measured``; the last one stays if it is not positive."""
         raise NotImplementedError
 
     def _function(self) -> Function:
@@ -126,7 +138,7 @@ class SharpnessLR(GeometryLR):
             function.product(self.kind),
             self.start,
             COLD_TOLERANCE if first else TOLERANCE,
-            min(24, size),
+            min(MOST_PRODUCTS, size),
             definite=self.kind == "gauss_newton",
             least=COLD_PRODUCTS if first else 0,
         )

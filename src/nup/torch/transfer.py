@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nup.torch.brief import Make, optimizer_of, progress_bar, squares
+from nup.torch.brief import Make, optimizer_of, progress_bar, slope_within, squares
 from nup.torch.curvature import Batch, LossFunction
 from nup.torch.optional import optional
 
@@ -55,12 +55,7 @@ class Transfer:
         groups: dict[float, list[tuple[float, float]]] = {}
         for cell, rate in best.items():
             groups.setdefault(cell[1 - place], []).append((math.log2(cell[place]), math.log2(rate)))
-        top = bottom = 0.0
-        for points in groups.values():
-            x_mean, y_mean = (sum(side) / len(points) for side in zip(*points, strict=True))
-            top += sum((x - x_mean) * (y - y_mean) for x, y in points)
-            bottom += sum((x - x_mean) ** 2 for x, _ in points)
-        return top / bottom if bottom else float("nan")
+        return slope_within(groups.values())
 
     def plot(self, axis: str = "depth") -> Figure:
         """Loss against the learning rate, a line for each width or depth. Needs seaborn."""
