@@ -103,7 +103,7 @@ def edge_against_depth(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
     """λ_0 of nets and of infinite width against the depth, under each normalization."""
-    title = "How λ₀ grows with depth"
+    title = "λ₀ against depth"
     if "init" in tables:
         rows_of = tables["init"]["experiment"].isin(_EDGES)
         tables = {**tables, "init": tables["init"][rows_of]} if rows_of.any() else tables
