@@ -1,5 +1,7 @@
 """Under which readings the paper's ideas hold together."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -166,3 +168,25 @@ def test_readings_stand_against_claims_with_the_marks_of_each_study(catalogue, t
     files = ["--catalogue", str(tmp_path / "claims.yaml")]
     assert main(["verdicts", *claims, "--by-reading", *files]) == 0
     assert text in capsys.readouterr().out
+
+
+def test_summary_has_a_line_a_claim_and_links_that_are_relative_to_the_page(
+    catalogue, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    one = readings(stable_wide="supported", best_wide="contradicted", plain="inconclusive")
+    claims = one.assign(reading=None)
+    relu = claims.assign(activation="relu", verdict="inconclusive")
+    for name, table in (("mnist", pd.concat([claims, relu])), ("laptop", claims)):
+        store.write_table("claims", table, Path("results", name, "tables", "claims.parquet"))
+    figure = Path("results", "mnist", "figures", "stable.png")
+    figure.parent.mkdir()
+    figure.touch()
+    tables = [f"results/{name}/tables/claims.parquet" for name in ("mnist", "laptop")]
+    options = ["--catalogue", str(tmp_path / "claims.yaml"), "--page", "docs/results.md"]
+    assert main(["verdicts", *tables, "--summary", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| Stable | [✓?](../results/mnist/figures/stable.png) | ✓ |",
+        "| Best | ✗? | ✗ |",
+        "| Plain | ?? | ? |",
+    ]

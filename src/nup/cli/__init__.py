@@ -31,6 +31,7 @@ COMMANDS = {
         "check that what a study has stored is whole, of one code, and all there",
     ),
     "rerun": ("integrity", "train one stored run again and print where it differs"),
+    "ship": ("shipping", "copy a study's tables, rounded, and figures to where git keeps them"),
     "claims": ("claims", "judge the claims, under every reading, on a study's tables"),
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),

@@ -79,8 +79,10 @@ def verdicts(options: Namespace) -> None:
     if options.by_reading:
         paths = [path.with_name("readings.parquet") for path in options.claims]
         print(scorecard.by_reading(paths, _catalogue(options)))
+    elif options.summary:
+        print(scorecard.summary(options.claims, _catalogue(options), options.page))
     elif options.markdown:
-        print(scorecard.markdown(options.claims, _catalogue(options)))
+        print(scorecard.markdown(options.claims, _catalogue(options), options.page))
     else:
         print("\n\n".join(scorecard.text(path) for path in options.claims))
 
@@ -90,11 +92,24 @@ def verdicts_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "claims", type=Path, nargs="+", help="the table of claims; several stand side by side"
     )
-    parser.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="as a Markdown table for a page")
+    form.add_argument(
+        "--summary",
+        action="store_true",
+        help="as a short Markdown table: a mark for each activation, a column for each study",
+    )
+    form.add_argument(
         "--by-reading",
         action="store_true",
         help="readings against claims in Markdown, from the tables of readings beside those given",
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        default=Path("README.md"),
+        help="the page that a Markdown table is for: links are relative to its folder "
+        "(default: README.md)",
     )
     _add_catalogue(parser)
     add_plugins(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def text(path: str | Path) -> str:
     return "\n".join(filter(None, lines))
 
 
-def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
+def markdown(
+    paths: Sequence[str | Path], catalogue: Catalogue, page: str | Path = "README.md"
+) -> str:
     """A Markdown table with a line per claim: figure, claim, notebook, and verdicts.
 
     Several tables of claims, of several studies, stand side by side. Where regimes differ, between
@@ -50,6 +53,7 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         paths: tables of claims, each at ``<study>/tables/``. Figures are linked in the folder
             ``figures`` beside that.
         catalogue: the claims with their titles.
+        page: where the table stands; links are relative to its folder.
     """
     studies = {Path(path).parent.parent: _overall(path) for path in paths}
     columns = {
@@ -69,7 +73,7 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     for claim, regime in lines:
         first = claims[claims["claim"] == claim].iloc[0]
         cells = [
-            _figure_links(str(first["figure"]), claim, studies),
+            _figure_links(str(first["figure"]), claim, studies, Path(page)),
             f"{titles.get(claim, 'of the first registration')} (`{claim}`)",
             f"`{first['notebook']}`",
             *([regime or "-"] if with_setting else []),
@@ -114,6 +118,33 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     return "\n\n".join([*parts, tables.table(pd.DataFrame(rows))])
 
 
+def summary(
+    paths: Sequence[str | Path], catalogue: Catalogue, page: str | Path = "README.md"
+) -> str:
+    """A Markdown table with a line for each claim and a column for each study.
+
+    In a cell stand the marks of the activations (abs, relu, pairs), over all settings, as a link to
+    the study's figure where that is there.
+
+    Args:
+        paths: tables of claims, each at ``<study>/tables/``.
+        catalogue: the claims with their titles.
+        page: where the table stands; links are relative to its folder.
+    """
+    folders = {Path(path).parent.parent: _overall(path) for path in paths}
+    rows = []
+    for claim in catalogue.claims:
+        row = {"claim": claim.title}
+        for folder, overall in folders.items():
+            figure = folder / "figures" / claim.figure
+            marks = _verdict_marks(overall[overall["claim"] == claim.id])
+            row[folder.name] = (
+                f"[{marks}]({_relative(figure, Path(page))})" if figure.is_file() else marks
+            )
+        rows.append(row)
+    return tables.table(pd.DataFrame(rows))
+
+
 def _heading(claim: Claim) -> str:
     return f"{claim.title} (`{claim.id}`)"
 
@@ -123,24 +154,32 @@ def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
     groups = []
     for overall in studies:
         own = overall[overall["claim"] == claim]
-        rows = own[own["reading"].fillna("") == reading]
-        found = rows.groupby("activation")["verdict"].agg(all_of)
-        names = sorted(found.index, key=lambda name: (name.startswith("("), name))
-        marks = [MARKS[found[name]] for name in names]
-        groups.append("".join(marks) or MARKS[NOT_RUN])
+        groups.append(_verdict_marks(own[own["reading"].fillna("") == reading]))
     return " · ".join(groups)
 
 
-def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame]) -> str:
+def _verdict_marks(rows: pd.DataFrame) -> str:
+    """A mark for each activation, over all settings."""
+    found = rows.groupby("activation")["verdict"].agg(all_of)
+    names = sorted(found.index, key=lambda name: (name.startswith("("), name))
+    return "".join(MARKS[found[name]] for name in names) or MARKS[NOT_RUN]
+
+
+def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame], page: Path) -> str:
     """The figure's name as a link; with several studies, a link to that of each."""
     links = {
-        folder.name: f"({(folder / 'figures' / figure).as_posix()})"
+        folder.name: f"({_relative(folder / 'figures' / figure, page)})"
         for folder, judged in studies.items()
         if claim in set(judged["claim"])
     }
     if len(studies) == 1:
         return "".join(f"[`{figure}`]{link}" for link in links.values())
     return f"`{figure}`: " + ", ".join(f"[{study}]{link}" for study, link in links.items())
+
+
+def _relative(path: Path, page: Path) -> str:
+    """``path`` as a link of the page; of absolute paths what they have in common is left out."""
+    return Path(os.path.relpath(path, page.parent)).as_posix()
 
 
 def _overall(path: str | Path, table: str = "claims") -> pd.DataFrame:

@@ -1,0 +1,83 @@
+"""Tables small enough for version control, whose every version stays in the history for ever.
+
+Measurements of steps and layers are rounded to ``BITS`` bits, about three digits, and long runs of
+most seeds keep only the steps at which more than the loss and the motion was recorded. A new run
+of the study makes the whole tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nup.tables.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Bits of the fraction that a rounded measurement keeps: a relative error of 2⁻¹¹ at most.
+BITS = 10
+#: Tables whose measurements are rounded; all others are shipped as they are.
+ROUNDED = ("steps", "layers")
+#: What is set rather than measured, and compared for equality.
+_EXACT = ("learning_rate",)
+#: Fewer rows than this of a run are shipped whole.
+_LONG = 1_000
+
+
+def rounded(values: np.ndarray, bits: int = BITS) -> np.ndarray:
+    """Floats to the nearest with ``bits`` bits of the fraction; what is not finite stays.
+
+    Args:
+        values: any shape, float32 or float64.
+        bits: at least 1.
+
+    Returns:
+        The same shape and dtype.
+    """
+    fraction = np.finfo(values.dtype).nmant
+    integer = np.dtype(f"u{values.dtype.itemsize}")
+    dropped = integer.type(fraction - bits)
+    half = integer.type(1 << (fraction - bits - 1))
+    whole = (((values.view(integer) + half) >> dropped) << dropped).view(values.dtype)
+    # The largest finite values would round to infinity.
+    return np.where(np.isfinite(values) & np.isfinite(whole), whole, values)
+
+
+def thinned(steps: pd.DataFrame, whole: set[str]) -> pd.DataFrame:
+    """The table ``steps`` without rows of long runs in which the fewest columns have values.
+
+    The first and the last row of a run stay.
+
+    Args:
+        steps: the table, sorted by run and step.
+        whole: ids of the runs that keep every row.
+    """
+    runs = steps["run_id"]
+    filled = steps.notna().sum(axis=1)
+    group = filled.groupby(runs, sort=False)
+    ends = (runs != runs.shift()) | (runs != runs.shift(-1))
+    short = group.transform("size") < _LONG
+    more = filled > group.transform("min")
+    return steps[short | ends | more | runs.isin(whole)].reset_index(drop=True)
+
+
+def shipped(name: str, table: pd.DataFrame, whole: set[str] | None = None) -> pd.DataFrame:
+    """The table ``name`` as it is shipped.
+
+    Args:
+        name: of the table.
+        table: its rows.
+        whole: ids of the runs that keep every step; None for all.
+    """
+    if name == "steps" and whole is not None:
+        table = thinned(table, whole)
+    if name not in ROUNDED:
+        return table
+    floats = [
+        label
+        for label, column in TABLES[name].items()
+        if column.type.startswith("float") and label not in _EXACT
+    ]
+    return table.assign(**{label: rounded(table[label].to_numpy()) for label in floats})

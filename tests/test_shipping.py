@@ -1,0 +1,111 @@
+"""`nup ship`: what version control keeps of a study."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fake_training import run_spec
+from nup import cli
+from nup.jobs import execute, kinds
+from nup.jobs.plan import Job
+from nup.tables import collect, shipping, store
+
+STEPS = 1_200
+RUNS = [
+    run_spec(
+        seed=seed, steps=STEPS, learning_rate=0.01, record={"steps": 1, "curvature": 7, "layers": 7}
+    )
+    for seed in (0, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The folder of a study of two long runs, with one figure."""
+    folder = tmp_path_factory.mktemp("results") / "long"
+    job = Job(kinds.TRAINING, tuple(RUNS))
+    files = job.kind.files(folder / "runs", job.id)
+    execute.run(job, files["runs"].parent, execute.Session(job.id, job.digest))
+    for name, file in files.items():
+        out = folder / "tables" / f"{name}.parquet"
+        collect.collect(name, job.kind.key, {file: job.ids}, out)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "one.png").write_bytes(b"a picture")
+    return folder
+
+
+@pytest.fixture
+def ship(study, tmp_path):
+    """Ship the study with these options; the folder of what was shipped."""
+
+    def run(*options):
+        assert cli.main(["ship", str(study), "--to", str(tmp_path), *options]) == 0
+        return tmp_path / "long"
+
+    return run
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_keeps_three_digits_and_rounds_to_the_nearest(dtype):
+    values = np.geomspace(1e-30, 1e30, 997).astype(dtype) * np.resize([1, -1], 997).astype(dtype)
+    rounded = shipping.rounded(values)
+    mantissa, exponent = np.frexp(values.astype(float))
+    # frexp's fraction lies in [½, 1): one bit more than that of a normalized float.
+    nearest = np.ldexp(np.round(mantissa * 2**11) / 2**11, exponent)
+    assert np.all(np.abs(rounded / values - 1) <= 2.0**-11)
+    ties = np.abs(np.abs(mantissa * 2**11) % 1 - 0.5) < 1e-9
+    np.testing.assert_array_equal(rounded[~ties], nearest[~ties].astype(dtype))
+    assert rounded.dtype == dtype
+
+
+def test_rounding_leaves_what_is_not_finite_and_what_would_become_so():
+    odd = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, np.finfo(np.float32).max], np.float32)
+    np.testing.assert_array_equal(shipping.rounded(odd), odd)
+
+
+def test_all_rows_are_shipped_rounded_and_runs_as_they_are(study, ship):
+    folder = ship()
+    for name in ("runs", "steps", "layers"):
+        before = store.read_table(name, study / "tables" / f"{name}.parquet")
+        after = store.read_table(name, folder / "tables" / f"{name}.parquet")
+        exact = before if name == "runs" else before.select_dtypes(exclude="float32")
+        pd.testing.assert_frame_equal(after[exact.columns], exact)
+        pd.testing.assert_frame_equal(after, before, check_exact=False, rtol=2.0**-11, atol=0)
+    assert not after["preactivation_rms"].equals(before["preactivation_rms"])
+    assert (folder / "figures" / "one.png").read_bytes() == b"a picture"
+    assert cli.main(["verify", str(folder)]) == 0
+
+
+def test_learning_rates_of_steps_are_exact(study, ship):
+    path = ship("--whole-seeds", "2") / "tables" / "steps.parquet"
+    before = store.read_table("steps", study / "tables" / "steps.parquet")
+    assert store.read_table("steps", path)["learning_rate"].equals(before["learning_rate"])
+
+
+def test_long_runs_of_other_seeds_keep_the_steps_with_more_and_both_ends(study, ship):
+    folder = ship("--whole-seeds", "1")
+    runs = store.read_table("runs", folder / "tables" / "runs.parquet").set_index("run_id")["seed"]
+    steps = store.read_table("steps", folder / "tables" / "steps.parquet")
+    kept = steps.groupby(steps["run_id"].map(runs))["step"].apply(list)
+    assert kept[0] == list(range(STEPS + 1))
+    assert kept[1] == sorted({*range(0, STEPS + 1, 7), STEPS})
+    # What more was recorded there is all there.
+    whole = store.read_table("steps", study / "tables" / "steps.parquet")
+    assert steps["sharpness"].notna().sum() == whole["sharpness"].notna().sum() > 0
+
+
+def test_a_figure_that_is_no_longer_drawn_is_not_kept(study, ship, tmp_path):
+    old = tmp_path / "long" / "figures" / "old.png"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"")
+    assert [path.name for path in (ship() / "figures").iterdir()] == ["one.png"]
+
+
+@pytest.mark.parametrize("to", ["elsewhere", ".."])
+def test_a_folder_without_results_or_shipped_onto_itself_is_refused(study, tmp_path, capsys, to):
+    source = tmp_path / "nothing" if to == "elsewhere" else study
+    assert cli.main(["ship", str(source), "--to", str(source.parent)]) == 2
+    assert (
+        "expected the folder of a study's results, with tables/runs.parquet"
+        in capsys.readouterr().err
+    )
