@@ -120,16 +120,6 @@ def test_a_job_refuses_other_code_than_it_was_planned_with(tmp_path, capfd, monk
     assert cli.main([*arguments, job.code_digest]) == 0
 
 
-def test_codes_of_a_plan_come_back(tmp_path):
-    path, jobs = tmp_path / "code.json", [Job(TRAINING, tuple(specs(seed))) for seed in (0, 1)]
-    assert agreement.read_codes(path) == {}
-    agreement.write_codes(jobs, path)
-    assert agreement.read_codes(path) == {job.id: job.code_digest for job in jobs}
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UserError, match=f"{path}: expected JSON"):
-        agreement.read_codes(path)
-
-
 def test_initializations_say_what_measured_them(tmp_path):
     job = Job(INITIALIZATION, (InitSpec("eoc", run_spec().data, "mup", 3, 4, "abs", 1.0, 0),))
     execute.run(job, tmp_path / "init.parquet", execute.Session())

@@ -201,7 +201,7 @@ def parts(thing, seen):
 
 
 #: What is made again where it is missing, room to work in, and what the test itself brings.
-ROOM = {"_gathered", "_workspaces", "_keeper", "null_losses", "id", "group_key", "start_key"}
+ROOM = {"_gathered", "_workspaces", "_keeper", "null_losses", "id", "group_key", "net_key"}
 
 
 @pytest.mark.parametrize("backend", [NumbaBackend, TorchBackend])

@@ -14,7 +14,7 @@ sys.path.insert(0, SOURCES)
 
 from nup import plugin
 from nup.errors import UserError
-from nup.jobs import agreement, kinds, provenance
+from nup.jobs import head, kinds, provenance
 from nup.jobs.plan import Limits, reconcile
 from nup.study import grid
 from nup.study.load import find, load, plugins
@@ -59,18 +59,12 @@ if set("{}") & set(SOURCES):
 
 
 def load_study():
-    """The study named by `--config study=…`, its file, and what it wants of each kind of work."""
+    """The study named by `--config study=…`, and its file."""
     try:
         path = find(STUDY_NAME, ROOT / "config")
-        study = load(path)
-        wanted = {
-            kinds.TRAINING: grid.runs(study, path),
-            kinds.INITIALIZATION: grid.initializations(study, path),
-            kinds.PHASES: grid.phase_diagrams(study, path),
-        }
+        return load(path), path
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return study, path, wanted
 
 
 def caption(figure):
@@ -84,12 +78,9 @@ def study_contents():
     """The experiments and phase diagrams that are drawn: of the tables, or of the study."""
     if FROM_TABLES:
         return contents.of_tables(TABLES)
-    names = {
-        kind: frozenset(spec.experiment for spec in wanted.values())
-        for kind, wanted in WANTED.items()
-    }
     return contents.Contents(
-        names[kinds.TRAINING] | names[kinds.INITIALIZATION], names[kinds.PHASES]
+        frozenset(STUDY.experiments) | frozenset(STUDY.initialization),
+        frozenset(STUDY.phase_diagrams),
     )
 
 
@@ -126,6 +117,8 @@ STUDY_NAME = str(config.get("study", "laptop"))
 
 def tables_folder():
     """Where the tables are: as told, the study's own, or for figures alone the shipped ones."""
+    if not workflow.is_main_process:
+        return TOLD["tables"]
     own, shipped = f"{RESULTS}/tables", f"results/reference/{STUDY.study}/tables"
     if "tables" in config or not FROM_TABLES:
         return str(config.get("tables", own))
@@ -138,12 +131,20 @@ def tables_folder():
     )
 
 
-STUDY, STUDY_FILE, WANTED = load_study()
+STUDY, STUDY_FILE = load_study()
 RESULTS = f"results/{STUDY.study}"
 PLUGIN_FILES = [str(file) for file in plugins(STUDY, STUDY_FILE)]
 PLUGINS = [f"--plugin={file}" for file in PLUGIN_FILES]
 # The shipped claims first; a plug-in brings its own along.
 CLAIMS = [str(ROOT / "config" / "claims.yaml"), *map(str, plugin.claims_files())]
+# Jobs on a cluster are workflows of their own, on another command line: they read what this one,
+# the head, has found out, and plan nothing.
+HEAD = Path(RESULTS) / "plan" / "head.json"
+OUTLINES, TOLD = ({}, {}) if workflow.is_main_process else head.read(HEAD)
 # Tables that came without the runs behind them are enough to draw the figures again.
-FROM_TABLES = "tables" in config or "figures" in sys.argv
+FROM_TABLES = "tables" in config or TOLD.get("from_tables", "figures" in sys.argv)
 TABLES = tables_folder()
+
+
+onstart:
+    head.write(OUTLINES, {"from_tables": FROM_TABLES, "tables": TABLES}, HEAD)

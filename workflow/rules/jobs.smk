@@ -6,8 +6,6 @@ MEMORY = [f"--memory={STUDY.jobs.memory_mb:g}"] if STUDY.jobs.memory_mb else []
 BACKEND = [] if STUDY.jobs.compiled else ["--no-compiled"]
 # Results of other code or versions than the rest are refused unless they are accepted by name.
 ACCEPT = ["--accept-mixed"] if config.get("accept_mixed") else []
-CODES = Path(RESULTS) / "plan" / "code.json"
-PLANS = []
 # Kind of work: the rule that does it, the folder of its jobs' tables, the rule that collects them.
 RULES = {
     kinds.TRAINING: ("train", "runs", "tables"),
@@ -16,35 +14,31 @@ RULES = {
 }
 
 
-def planned(kind, folder):
-    """The plan of one kind of work."""
+def wanted(kind):
+    """What the study wants of one kind of work."""
+    grids = {
+        kinds.TRAINING: grid.runs,
+        kinds.INITIALIZATION: grid.initializations,
+        kinds.PHASES: grid.phase_diagrams,
+    }
+    return grids[kind](STUDY, STUDY_FILE)
+
+
+def outline(kind, folder):
+    """The plan of one kind of work in outline."""
+    if not workflow.is_main_process:
+        return OUTLINES[kind.name]
+    folders = Path(RESULTS) / "plan" / kind.name, Path(RESULTS) / folder
     try:
-        return reconcile(
-            kind,
-            WANTED[kind],
-            Path(RESULTS) / "plan" / kind.name,
-            Path(RESULTS) / folder,
-            LIMITS,
-        )
+        plan = reconcile(kind, wanted(kind), *folders, LIMITS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-
-
-def planned_code(job):
-    """The digest of a job's code as Snakemake started: jobs on a cluster plan once more, later."""
-    if workflow.is_main_process:
-        return job.code_digest
-    return agreement.read_codes(CODES).get(job.id) or job.code_digest
-
-
-onstart:
-    agreement.write_codes([job for plan in PLANS for job in plan.jobs.values()], CODES)
+    return head.outline(plan, LIMITS, Path(RESULTS) / "plan" / "selections")
 
 
 for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
 
-    PLAN = planned(KIND, FOLDER)
-    PLANS.append(PLAN)
+    OUTLINE = OUTLINES[KIND.name] = outline(KIND, FOLDER)
     OUTPUTS = {name: str(path) for name, path in KIND.files(f"{RESULTS}/{FOLDER}", "{job}").items()}
 
     rule:
@@ -57,22 +51,20 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
         log:
             f"{RESULTS}/logs/{KIND.name}/{{job}}.log",
         # Long jobs first, so that no core waits for the last of them.
-        priority: lambda wildcards, plan=PLAN: round(plan.job(wildcards.job).seconds(LIMITS.gflops))
+        priority: lambda wildcards, of=OUTLINE: round(of.needs(wildcards.job).seconds)
         conda:
             "../../environment.yml"
         threads: STUDY.jobs.threads
         resources:
-            mem_mb=lambda wildcards, attempt, plan=PLAN: attempt
-            * plan.job(wildcards.job).memory_mb(LIMITS.memory_mb),
-            runtime=lambda wildcards, attempt, plan=PLAN: attempt
-            * plan.job(wildcards.job).limit_minutes(LIMITS.gflops),
+            mem_mb=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).memory_mb,
+            runtime=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).minutes,
             gpu=STUDY.jobs.gpus if KIND.gpu else 0,
         params:
             out=lambda wildcards, output: output[0] if len(output) == 1 else Path(output[0]).parent,
             checkpoints=f"{RESULTS}/checkpoints",
             options=[*MEMORY, *BACKEND, *PLUGINS],
             device="auto" if STUDY.jobs.gpus and KIND.gpu else "cpu",
-            code=lambda wildcards, plan=PLAN: planned_code(plan.job(wildcards.job)),
+            code=lambda wildcards, of=OUTLINE: of.needs(wildcards.job).code,
         shell:
             "python -m nup job {input:q} --out {params.out:q} --checkpoints {params.checkpoints:q}"
             " --code {params.code} --device {params.device} --threads {threads} --log {log:q}"
@@ -83,10 +75,10 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             COLLECT
         input:
             # A file named after its content: when what is wanted changes, so does the input.
-            selection=ancient(str(PLAN.write_selection(Path(RESULTS) / "plan" / "selections"))),
+            selection=ancient(OUTLINE.selection),
             jobs=[
                 str(path)
-                for job in sorted(PLAN.jobs)
+                for job in OUTLINE.jobs
                 for path in KIND.files(f"{RESULTS}/{FOLDER}", job).values()
             ],
         output:

@@ -6,14 +6,12 @@ entries that it uses. So every one is held against the digest of its own specifi
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import UserError
-from nup.jobs import frozen
 from nup.jobs.plan import Job
 from nup.specs import Specification
 from nup.tables import store
@@ -46,21 +44,6 @@ def refuse_other_code(job: Job[Any], planned: str) -> None:
             f"({now}): a module that it needs was edited meanwhile; run the same command again, "
             "which plans it anew"
         )
-
-
-def write_codes(jobs: Iterable[Job[Any]], path: Path) -> None:
-    """Write job id → digest of the code it is planned with, for processes that plan again."""
-    codes = {job.id: job.code_digest for job in jobs}
-    store.write_text(json.dumps(codes, indent=1, sort_keys=True) + "\n", path)
-
-
-def read_codes(path: Path) -> dict[str, str]:
-    """The inverse of ``write_codes``; empty where nothing was written.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    return dict(frozen.read_json(path)) if path.is_file() else {}
 
 
 def expected(of: Kind[Any], specs: Iterable[Specification]) -> dict[str, str]:

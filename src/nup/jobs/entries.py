@@ -45,6 +45,8 @@ def used(spec: RunSpec | InitSpec | PhaseSpec) -> Iterator[tuple[str, Entry]]:
 
 def with_plugins(spec: S) -> S:
     """The specification with the digests of the plug-ins that define entries of it."""
+    if not plugin_files.loaded():
+        return spec
     return replace(spec, plugins=plugin_files.digests(used(spec)))
 
 

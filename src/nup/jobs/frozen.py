@@ -39,6 +39,25 @@ def write_job(name: str, of: Kind[Any], specs: Sequence[Specification], folder: 
     return path
 
 
+def read_contents(path: str | Path) -> tuple[Kind[Any], dict[str, Any]]:
+    """Kind of a job's file, and its specifications as dictionaries by their ids, in its order.
+
+    Raises:
+        UserError: the file is missing, or its content is not that which its name was made of.
+    """
+    values = read_json(path)
+    _keys(path, values, {"job", "kind", "specs"})
+    try:
+        specs = {digest(spec): spec for spec in values["specs"]}
+        found = job_id(list(specs))
+        of = kind(values["kind"])
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: expected a planned job, got {error}; {REMEDY}") from error
+    if not found == values["job"] == Path(path).stem or len(specs) < len(values["specs"]):
+        raise _changed(path, f"job {found} (named {values['job']!r} inside)")
+    return of, specs
+
+
 def read_job(path: str | Path) -> tuple[Kind[Any], tuple[Any, ...]]:
     """Kind and specifications of a job's file.
 
@@ -46,18 +65,10 @@ def read_job(path: str | Path) -> tuple[Kind[Any], tuple[Any, ...]]:
         OtherVersionError: the file is whole, but its specifications are not of this version.
         UserError: the file is missing, or its content is not that which its name was made of.
     """
-    values = read_json(path)
-    _keys(path, values, {"job", "kind", "specs"})
+    of, contents = read_contents(path)
     try:
-        found = job_id([digest(spec) for spec in values["specs"]])
-        of = kind(values["kind"])
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: expected a planned job, got {error}; {REMEDY}") from error
-    if not found == values["job"] == Path(path).stem:
-        raise _changed(path, f"job {found} (named {values['job']!r} inside)")
-    try:
-        specs = tuple(of.spec.from_dict(spec) for spec in values["specs"])
-        same = job_id([spec.id for spec in specs]) == found
+        specs = tuple(of.spec.from_dict(spec) for spec in contents.values())
+        same = [spec.id for spec in specs] == list(contents)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _other_version(path, error) from error
     if not same:

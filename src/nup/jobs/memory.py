@@ -105,6 +105,7 @@ def passing(spec: RunSpec) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+@costs.once_a_stack
 def sizes_of(spec: RunSpec) -> Sizes:
     """The numbers from which a run's memory follows."""
     net = costs.network(spec)
@@ -135,12 +136,14 @@ def _krylov(spec: RunSpec, what: str) -> int:
     return 2 * min(MOST_PRODUCTS, size) * size
 
 
+@costs.once_a_stack
 def record_bytes(spec: RunSpec) -> float:
     """Bytes of the values that a run records, in float32."""
     steps, layers = _rows(spec)
     return 4.0 * (steps * (len(STEPS) - 2) + layers * (len(LAYERS) - 3))
 
 
+@costs.once_a_stack
 def work_bytes(spec: RunSpec) -> float:
     """Bytes in which one thread takes the steps of one run after another."""
     if not can_compile(spec):
@@ -155,6 +158,7 @@ def work_bytes(spec: RunSpec) -> float:
     return float(sizes.item * values)
 
 
+@costs.once_a_stack
 def run_bytes(spec: RunSpec) -> float:
     """Most bytes that one run of a block holds."""
     return sum(kept(spec).values()) + max(passing(spec).values())
@@ -262,6 +266,7 @@ def peak_bytes() -> float:
     return fallback if found is None else 1024.0 * int(found[1])
 
 
+@costs.once_a_stack
 def _rows(spec: RunSpec) -> tuple[int, int]:
     """Rows of a run in the tables ``steps`` and ``layers``, if it does not diverge."""
     of_steps, of_layers = (

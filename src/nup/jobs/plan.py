@@ -136,8 +136,8 @@ def reconcile(
             damaged.
     """
     with locks.alone(plan_dir / ".lock", "planning"):
-        earlier = dict(_planned(of, plan_dir))
-        done = {job for job in earlier if of.files(out_dir, job)[of.tables[0]].exists()}
+        earlier = dict(_planned(of, plan_dir, out_dir, wanted))
+        done = {job for job in earlier if _is_done(of, out_dir, job)}
         serving = {
             name: job.ids
             for name, job in earlier.items()
@@ -217,22 +217,35 @@ def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
     return [group[start : start + size] for start in range(0, len(group), size)]
 
 
-def _planned(of: Kind[S], folder: Path) -> Iterator[tuple[str, Job[S]]]:
-    """The jobs of a folder by id.
+def _planned(
+    of: Kind[S], folder: Path, out_dir: Path, wanted: Mapping[str, S]
+) -> Iterator[tuple[str, Job[S]]]:
+    """The jobs of a folder that may serve, by id: done with anything wanted, or all of it wanted.
 
-    Files of incompatible versions are left alone, and jobs of plug-ins that are not loaded.
+    What is wanted is not read again from the files, of which there may be thousands. Files of
+    incompatible versions are left alone, and jobs of plug-ins that are not loaded.
 
     Raises:
         UserError: a file is damaged. Were it left alone, its runs would be trained again.
     """
     known = {plugin.digest for plugin in plugin_files.loaded()}
     for path in sorted(folder.glob("*.json")):
-        try:
-            job = Job.read(path)
-        except frozen.OtherVersionError:
+        kind, contents = frozen.read_contents(path)
+        if kind is not of:
             continue
-        if job.kind is of and all(_plugins(spec) <= known for spec in job.specs):
-            yield job.id, job
+        if contents.keys() <= wanted.keys():
+            yield path.stem, Job(of, tuple(wanted[name] for name in contents))
+        elif not contents.keys().isdisjoint(wanted) and _is_done(of, out_dir, path.stem):
+            try:
+                job = Job.read(path)
+            except frozen.OtherVersionError:
+                continue
+            if all(_plugins(spec) <= known for spec in job.specs):
+                yield path.stem, job
+
+
+def _is_done(of: Kind[S], out_dir: Path, job: str) -> bool:
+    return of.files(out_dir, job)[of.tables[0]].exists()
 
 
 def _plugins(spec: Any) -> frozenset[str]:

@@ -55,5 +55,5 @@ def scan(spec: PhaseSpec) -> list[RunSpec]:
     """The runs of λ_0 and of the scan as if λ_0 were 1: what a search costs, but for bisection."""
     steps = ladder(spec)
     rates = [steps.c(index) for index in steps.scanned()]
-    kinds: tuple[Kind, ...] = ("whole", "early")
-    return [run(spec, "initial"), *(run(spec, kind, rate) for kind in kinds for rate in rates)]
+    apart = [run(spec, "whole"), run(spec, "early")]
+    return [run(spec, "initial"), *(one.at(learning_rate=rate) for one in apart for rate in rates)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -50,14 +50,14 @@ class RunSpec(Specification):
         "schedule.options",
     )
     LATER: ClassVar[tuple[str, ...]] = ("edge",)
-    #: Fields that say which net starts where: what λ_0 depends on.
+    KEYS: ClassVar[tuple[str, ...]] = ("group_key", "net_key")
+    #: Fields that say which net starts where, with its seeds: what λ_0 depends on.
     START: ClassVar[tuple[str, ...]] = (
         "data",
         "parameterization",
         "depth",
         "width",
         "activation",
-        "seed",
         "options",
         "base_width",
         "weight_variance",
@@ -92,8 +92,14 @@ class RunSpec(Specification):
         """Runs with equal keys train as one stack."""
         return self.group_key
 
-    @cached_property
+    @property
     def start_key(self) -> str:
-        """Equal for runs that start as the same net on the same data."""
-        values = asdict(self)
+        """Equal for runs that start as the same net on the same data: the net, and what is drawn."""
+        return f"{self.net_key} {self.seed} {self.data.seed}"
+
+    @cached_property
+    def net_key(self) -> str:
+        """What ``start_key`` says but for the seeds: equal for all runs of a stack."""
+        values = self.to_dict()
+        del values["data"]["seed"]
         return canonical_json({name: values[name] for name in self.START})

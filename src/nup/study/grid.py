@@ -175,20 +175,22 @@ def _runs(
     axes = product(_cells(settings, path, limits), rules, settings.seeds)
     for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
         _check_batch(settings.batch_size, cell.data)
-        shared = cell.shared(seed)
-        for rate in size.rates(entry, optimizer_entry, cell.entry, settings):
-            spec = RunSpec(
+        spec = entries.with_plugins(
+            RunSpec(
                 **common,
-                **shared,
+                **cell.shared(seed),
                 schedule=schedule,
                 optimizer=optimizer,
-                learning_rate=None if isinstance(rate, EdgeRate) else rate,
-                edge=float(rate) if isinstance(rate, EdgeRate) else None,
+                learning_rate=None,
                 matched_to=cell.matched_to,
             )
-            edge.check(spec)
-            optimizers.check(spec, cell.net.lr_factors)
-            yield entries.with_plugins(spec)
+        )
+        for rate in size.rates(entry, optimizer_entry, cell.entry, settings):
+            unit = {"edge": float(rate)} if isinstance(rate, EdgeRate) else {"learning_rate": rate}
+            found = spec.at(**unit)
+            edge.check(found)
+            optimizers.check(found, cell.net.lr_factors)
+            yield found
 
 
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:

@@ -7,9 +7,11 @@ The constants were fitted to measured wall times of stacks of several shapes on 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from itertools import groupby
+from typing import TypeVar
 
 from nup.data import datasets
 from nup.networks.parameterization import Parameterization, net_of
@@ -36,6 +38,27 @@ EDGE_PASSES = 24.0
 START_SECONDS = 4.0
 
 
+T = TypeVar("T")
+
+
+def once_a_stack(function: Callable[[RunSpec], T]) -> Callable[[RunSpec], T]:
+    """A function of what the runs of a stack have in common, which is computed once for them all.
+
+    Whether the rate is in units of the edge may differ between them, and counts. Plans of tens of
+    thousands of runs ask for few stacks.
+    """
+    known: dict[tuple[str, bool], T] = {}
+
+    @wraps(function)
+    def found(spec: RunSpec) -> T:
+        key = (spec.stack_key, spec.edge is None)
+        if key not in known:
+            known[key] = function(spec)
+        return known[key]
+
+    return found
+
+
 @dataclass(frozen=True)
 class RunCost:
     """Cost of one run: ``passes`` over the net, ``flops``, ``elements`` touched, and its size.
@@ -50,12 +73,14 @@ class RunCost:
     state_bytes: float
 
 
+@once_a_stack
 def network(spec: RunSpec) -> Parameterization:
     """The resolved parameterization of a run, whose input and output sizes its data set gives."""
     d_in, d_out = datasets.dimensions(spec.data)
     return net_of(spec, d_in, d_out)
 
 
+@once_a_stack
 def run_cost(spec: RunSpec) -> RunCost:
     """Cost of one run by the shapes of its net and the cadences of its records."""
     net = network(spec)
