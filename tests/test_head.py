@@ -13,13 +13,13 @@ from nup.jobs.plan import Limits, reconcile
 from nup.specs import DataSpec, PhaseSpec, ScheduleSpec
 from nup.training import costs
 
-LIMITS = Limits(20.0, 60.0)
+LIMITS = Limits(5.0, 60.0)
 TOLD = {"tables": "results/small/tables", "from_tables": False}
 
 
 @pytest.fixture
 def planned(tmp_path):
-    wanted = {spec.id: spec for spec in (run_spec(seed=seed, steps=9_000) for seed in range(6))}
+    wanted = {spec.id: spec for spec in (run_spec(seed=seed, steps=90_000) for seed in range(6))}
     return reconcile(TRAINING, wanted, tmp_path / "plan" / "train", tmp_path / "runs", LIMITS)
 
 

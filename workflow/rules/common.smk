@@ -35,6 +35,9 @@ shell.prefix(
     " unset JUPYTER_PATH JUPYTER_CONFIG_DIR PYTHONHOME; set -euo pipefail; "
 )
 
+# A submission waits while the controller of a cluster is away.
+os.environ["PATH"] = f"{(ROOT / 'workflow' / 'slurm').absolute()}{os.pathsep}{os.environ['PATH']}"
+
 
 def check_settings():
     """Refuse settings that nobody reads: a misspelt one would run the default study."""

@@ -2,6 +2,8 @@
 # tables that are collected from them.
 
 LIMITS = Limits(60 * STUDY.jobs.minutes, STUDY.jobs.gflops, STUDY.jobs.memory_mb)
+# On a cluster a job also holds two Snakemakes, of the submission and of its step: megabytes of both.
+SNAKEMAKES = 600
 MEMORY = [f"--memory={STUDY.jobs.memory_mb:g}"] if STUDY.jobs.memory_mb else []
 BACKEND = [] if STUDY.jobs.compiled else ["--no-compiled"]
 # Results of other code or versions than the rest are refused unless they are accepted by name.
@@ -56,14 +58,16 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             "../../environment.yml"
         threads: STUDY.jobs.threads
         resources:
-            mem_mb=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).memory_mb,
+            mem_mb=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).memory_mb
+            + (0 if workflow.local_exec else SNAKEMAKES),
             runtime=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).minutes,
             gpu=STUDY.jobs.gpus if KIND.gpu else 0,
         params:
             out=lambda wildcards, output: output[0] if len(output) == 1 else Path(output[0]).parent,
             checkpoints=f"{RESULTS}/checkpoints",
             options=[*MEMORY, *BACKEND, *PLUGINS],
-            device="auto" if STUDY.jobs.gpus and KIND.gpu else "cpu",
+            # A GPU that was asked for and is not there is an error, never a CPU.
+            device="cuda" if STUDY.jobs.gpus and KIND.gpu else "cpu",
             code=lambda wildcards, of=OUTLINE: of.needs(wildcards.job).code,
         shell:
             "python -m nup job {input:q} --out {params.out:q} --checkpoints {params.checkpoints:q}"

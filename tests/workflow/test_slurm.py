@@ -1,0 +1,190 @@
+"""`snakemake --profile slurm` on a real SLURM: equal tables, and what fails on clusters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+import slurm
+from project import copied
+
+STUDY = """
+study: small
+experiments:
+  short:
+    data: {{name: teacher, n_train: 16, n_validation: 8, n_test: 8, n_probe: 4, seed: run}}
+    parameterization: {{name: mup}}
+    depth: [3, 4]
+    width: 4
+    activation: abs
+    learning_rate: 0.1
+    steps: {steps}
+    seeds: 2
+jobs: {{compiled: false, minutes: 0.001{jobs}}}
+"""
+RUNS = "results/small/tables/runs.parquet"
+LONG = 5_000
+
+pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "there is one")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with slurm.cluster() as found:
+        yield found
+
+
+@pytest.fixture
+def head(cluster, tmp_path, pytestconfig):
+    """A checkout whose Snakemake submits to the cluster."""
+    checkout = copied(pytestconfig.rootpath, tmp_path, study="small")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= cluster.environment
+
+    class Head:
+        folder = checkout.folder
+        table = staticmethod(checkout.table)
+        log = tmp_path / "head.log"
+        local = staticmethod(checkout.snakemake)
+
+        def study(self, steps, jobs=""):
+            (tmp_path / "small.yaml").write_text(STUDY.format(steps=steps, jobs=jobs))
+            return self
+
+        def start(self, more=()):
+            """Snakemake in the background, with all that it prints in ``log``."""
+            command = [sys.executable, "-m", "snakemake", RUNS]
+            command += ["--profile", "slurm", "--config", f"study={tmp_path / 'small.yaml'}"]
+            command += ["--latency-wait", "5", "--default-resources", "mem_mb=2000", "runtime=5"]
+            command += more
+            with self.log.open("w") as log:
+                return subprocess.Popen(
+                    command, cwd=tmp_path, env=environment, stdout=log, stderr=log
+                )
+
+        def run(self, more=()):
+            assert self.start(more).wait() == 0, self.log.read_text()
+
+        def again(self):
+            """What has to be done after a head that was killed."""
+            settings = ["--config", f"study={tmp_path / 'small.yaml'}"]
+            checkout.snakemake("--unlock", *settings)
+            self.run()
+
+        def train_job(self, cluster, before=()):
+            """Id of a training job that has begun to train, but for those known before."""
+            seconds = time.monotonic() + 120
+            while time.monotonic() < seconds:
+                begun = [*self.folder.glob("checkpoints/*/.lock")]
+                running = [job for job in cluster.jobs("RUNNING") if job not in before]
+                if begun and running:
+                    return running[0]
+                time.sleep(0.3)
+            raise AssertionError(self.log.read_text())
+
+    return Head()
+
+
+def trained(head):
+    """The tables, but for what differs between any two runs."""
+    runs = head.table("runs").drop(columns=["wall_time_s"])
+    return runs, head.table("steps")
+
+
+def assert_equal(found, expected):
+    for mine, theirs in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(mine, theirs)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, pytestconfig):
+    """The tables of the long study as a single machine makes them."""
+    root = tmp_path_factory.mktemp("local")
+    checkout = copied(pytestconfig.rootpath, root, study="small")
+    (root / "small.yaml").write_text(STUDY.format(steps=LONG, jobs=""))
+    checkout.snakemake(RUNS, "--config", f"study={root / 'small.yaml'}")
+    return trained(checkout)
+
+
+def test_tables_are_those_of_a_single_machine_at_the_first_try(cluster, head, undisturbed):
+    before = cluster.jobs()
+    head.study(LONG).run()
+    assert_equal(trained(head), undisturbed)
+    jobs = [job for job in cluster.jobs() if job not in before]
+    # Two of training and one that collects: nothing was tried twice.
+    assert [cluster.details(job)["JobState"] for job in jobs] == ["COMPLETED"] * 3
+    assert not head.log.read_text().count("Trying to restart")
+
+
+def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, head, undisturbed):
+    before = cluster.jobs()
+    process = head.study(LONG).start()
+    cluster.command("scancel", head.train_job(cluster, before))
+    assert process.wait() == 0, head.log.read_text()
+    assert_equal(trained(head), undisturbed)
+    states = [cluster.details(job)["JobState"] for job in cluster.jobs() if job not in before]
+    assert states.count("CANCELLED") == 1
+    assert states.count("COMPLETED") == 3
+
+
+def test_jobs_of_a_node_that_is_lost_go_elsewhere(cluster, head, undisturbed):
+    before = cluster.jobs()
+    process = head.study(LONG).start()
+    job = head.train_job(cluster, before)
+    node = cluster.details(job)["NodeList"]
+    cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        assert process.wait() == 0, head.log.read_text()
+    finally:
+        cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
+    assert_equal(trained(head), undisturbed)
+
+
+def test_a_controller_that_is_away_is_waited_for(cluster, head, undisturbed):
+    """While it is away jobs run, queries fail, and a submission waits."""
+    before = cluster.jobs()
+    process = head.study(LONG).start()
+    head.train_job(cluster, before)
+    cluster.kill("slurmctld")
+    time.sleep(30)
+    assert process.poll() is None, head.log.read_text()
+    cluster.start_controller()
+    assert process.wait() == 0, head.log.read_text()
+    assert_equal(trained(head), undisturbed)
+
+
+def test_a_head_that_was_killed_starts_again_over_its_jobs(cluster, head, undisturbed):
+    before = cluster.jobs()
+    process = head.study(LONG).start()
+    head.train_job(cluster, before)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    head.again()
+    assert_equal(trained(head), undisturbed)
+
+
+def test_a_job_that_runs_out_of_memory_gets_more_at_its_second_try(cluster, head):
+    before = cluster.jobs()
+    head.study(300).run(more=["--set-resources", "tables:mem_mb=100+(attempt-1)*1500"])
+    jobs = [cluster.details(job) for job in cluster.jobs() if job not in before]
+    tried = [(job["JobState"], job["MinMemoryNode"]) for job in jobs if "tables" in job["Comment"]]
+    assert [memory for _, memory in tried] == ["100M", "1600M"]
+    assert tried[1][0] == "COMPLETED"
+    assert tried[0][0] in ("OUT_OF_MEMORY", "CANCELLED", "FAILED")
+
+
+def test_gpus_that_are_asked_for_are_used_or_the_job_fails(cluster, head):
+    """The nodes' GPUs are fake: SLURM hands them out, and torch sees none."""
+    process = head.study(300, ", gpus: 1").start()
+    assert process.wait() == 1
+    text = head.log.read_text()
+    logs = "\n".join(path.read_text() for path in head.folder.glob("logs/train/*.log"))
+    assert "device 'cuda': expected a GPU, but torch sees none" in logs
+    assert "gpu=1" in text
+    assert not (head.folder / "tables" / "runs.parquet").exists()
