@@ -6,7 +6,6 @@ import pytest
 
 from fake_training import FakeTraining, run_spec
 from nup import cli
-from nup.errors import UserError
 from nup.jobs import agreement, execute, frozen, provenance
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job

@@ -13,7 +13,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -239,11 +238,3 @@ def _free_ports(count):
     finally:
         for each in sockets:
             each.close()
-
-
-if __name__ == "__main__":  # a cluster to try things on: python tests/workflow/slurm.py
-    with cluster() as found:
-        for key, value in found.environment.items():
-            print(f"export {key}='{value}'")
-        sys.stdout.flush()
-        signal.pause()

@@ -58,7 +58,8 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             "../../environment.yml"
         threads: STUDY.jobs.threads
         resources:
-            mem_mb=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).memory_mb
+            mem_mb=lambda wildcards, attempt, of=OUTLINE: attempt
+            * of.needs(wildcards.job).memory_mb
             + (0 if workflow.local_exec else SNAKEMAKES),
             runtime=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).minutes,
             gpu=STUDY.jobs.gpus if KIND.gpu else 0,

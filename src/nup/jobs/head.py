@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ from nup.tables import store
 
 @dataclass(frozen=True)
 class Needs:
-    """What a job needs: ``seconds`` as estimated, ``memory_mb`` and ``minutes`` to ask for, and the
-    digest of the ``code`` that it was planned with."""
+    """What a job needs.
+
+    ``seconds`` are as estimated, ``memory_mb`` and ``minutes`` what to ask for, and ``code`` is the
+    digest of the code that it was planned with.
+    """
 
     seconds: float
     memory_mb: int
@@ -48,7 +51,7 @@ def outline(plan: Plan[Any], limits: Limits, selections: Path) -> Outline:
         selections: folder of the files that say what the tables take from which job.
     """
 
-    @lru_cache(maxsize=None)
+    @cache
     def needs(name: str) -> Needs:
         job: Job[Any] = plan.job(name)
         return Needs(

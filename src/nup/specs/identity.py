@@ -93,18 +93,19 @@ _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 def _plain(value: Any) -> Any:
-    """What ``dataclasses.asdict`` gives, without copies of what cannot change: many times faster."""
+    """What ``dataclasses.asdict`` gives, faster: without copies of what cannot change."""
     if type(value) in _ATOMS:
         return value
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
-    if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+    if names := _names(type(value)):
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
 
 
 @lru_cache
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass; none of any other type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

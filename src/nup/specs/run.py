@@ -94,7 +94,7 @@ class RunSpec(Specification):
 
     @property
     def start_key(self) -> str:
-        """Equal for runs that start as the same net on the same data: the net, and what is drawn."""
+        """Equal for runs that start as the same net on the same data."""
         return f"{self.net_key} {self.seed} {self.data.seed}"
 
     @cached_property
