@@ -98,7 +98,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
-    if names := _names(type(value)):
+    kind: Any = type(value)
+    if names := _names(kind):
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
