@@ -112,7 +112,7 @@ check: $(READY) ## Check format, lint, types, imports and the workflow
 format: $(READY) ## Format the code and strip the notebooks of outputs
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt --quiet $(SNAKEFILES)
+	$(BIN)/snakefmt $(SNAKEFILES)
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 # One file for every Python and platform: markers stand where versions differ. uv keeps what

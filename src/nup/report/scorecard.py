@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nup.claims import Catalogue
+from nup.claims import Catalogue, identification
 from nup.claims import markdown as tables
 from nup.claims.catalogue import Claim
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import claim_regimes
-from nup.claims.verdicts import MARKS, NOT_RUN, all_of
+from nup.claims.verdicts import MARKS, NOT_RUN
 from nup.report import contents
 from nup.tables import store
 
@@ -92,9 +92,7 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         catalogue: the claims with their titles.
     """
     studies = [_overall(path, "readings") for path in paths]
-    groups: dict[tuple[str, ...], list[Claim]] = {}
-    for claim in catalogue.claims:
-        groups.setdefault(tuple(claim.under), []).append(claim)
+    groups = identification.dimensions(catalogue)
     alone = groups.pop((), [])
     parts = []
     for under, claims in groups.items():
@@ -122,11 +120,8 @@ def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
     """The marks of a claim under a reading: a group for each study, a mark for each activation."""
     groups = []
     for overall in studies:
-        own = overall[overall["claim"] == claim]
-        rows = own[own["reading"].fillna("") == reading]
-        found = rows.groupby("activation")["verdict"].agg(all_of)
-        names = sorted(found.index, key=lambda name: (name.startswith("("), name))
-        marks = [MARKS[found[name]] for name in names]
+        found = identification.by_activation(overall, claim, reading)
+        marks = [MARKS[verdict] for verdict in found.values()]
         groups.append("".join(marks) or MARKS[NOT_RUN])
     return " · ".join(groups)
 

@@ -1,0 +1,193 @@
+"""Cards of claims: the verdict, what was found in a sentence, the figure and the rows behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from nup.claims import Catalogue, markdown, ranges, report, verdicts
+from nup.claims.evaluation import OVERALL
+from nup.claims.regimes import judged_names
+from nup.figures.description import described
+from nup.report.strip import Strip, strip
+
+#: The columns in which an overall row repeats the criterion that decides.
+_REPEATED = ["threshold", "estimate", "low", "high", "n_seeds"]
+
+
+class Finding(NamedTuple):
+    """The verdict on a claim for one activation and setting, and the numbers it rests on."""
+
+    name: str
+    verdict: str
+    sentence: str
+    strip: Strip | None
+
+
+class Card(NamedTuple):
+    """A claim as the page shows it.
+
+    Attributes:
+        id: of the claim.
+        title: of the claim.
+        quote: the paper's words; empty for a claim that the catalogue does not have.
+        verdict: over all activations and settings.
+        summary: which activations have which verdict, in a sentence.
+        findings: one for each activation and setting.
+        figure: name of the figure's file; empty if there is none.
+        description: of the figure in words.
+        notebook: the notebook's name without its ending; empty if it has no page.
+        head: the columns of ``rows``.
+        rows: the claim's rows, as text.
+    """
+
+    id: str
+    title: str
+    quote: str
+    verdict: str
+    summary: str
+    findings: list[Finding]
+    figure: str
+    description: str
+    notebook: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def cards(judged: pd.DataFrame, catalogue: Catalogue, folder: Path) -> list[Card]:
+    """A card for each claim that was judged, in the order of the table.
+
+    Args:
+        judged: the table ``claims``.
+        catalogue: the claims with their titles.
+        folder: of the study, where ``figures/`` and ``notebooks/`` are.
+    """
+    known = {claim.id: claim for claim in catalogue.claims}
+    found = []
+    for claim_id, rows in judged.groupby("claim", sort=False):
+        claim = known.get(str(claim_id))
+        overall = rows[rows["criterion"] == OVERALL]
+        if overall.empty:
+            continue
+        figure = folder / "figures" / str(overall["figure"].iloc[0])
+        stem = str(overall["notebook"].iloc[0]).removesuffix(".ipynb")
+        findings = _findings(rows, overall)
+        title = claim.title if claim else f"{claim_id}, a claim of an earlier registration"
+        shown = report.rows_shown(rows)
+        found.append(
+            Card(
+                id=str(claim_id),
+                title=title,
+                quote=claim.quote if claim else "",
+                verdict=verdicts.all_of(overall["verdict"]),
+                summary=_summary(findings),
+                findings=findings,
+                figure=figure.name if figure.is_file() else "",
+                description=_description(figure, title),
+                notebook=stem if (folder / "notebooks" / f"{stem}.html").is_file() else "",
+                head=list(shown.columns),
+                rows=shown.fillna("").astype(str).to_numpy().tolist(),
+            )
+        )
+    return found
+
+
+def _description(figure: Path, title: str) -> str:
+    own = described(figure) if figure.is_file() else ""
+    return own or f"Figure of the claim: {title}."
+
+
+def _findings(rows: pd.DataFrame, overall: pd.DataFrame) -> list[Finding]:
+    criteria = rows[rows["criterion"] != OVERALL]
+    found = []
+    for name, (_, row) in zip(judged_names(overall), overall.iterrows(), strict=True):
+        same = (criteria["activation"] == row["activation"]) & (
+            criteria["setting"].fillna("") == ("" if pd.isna(row["setting"]) else row["setting"])
+        )
+        deciding = _deciding(criteria[same], row)
+        threshold = ranges.parsed(str(row["threshold"]))
+        numbers = [float(row[each]) for each in ("estimate", "low", "high")]
+        drawn = strip(numbers[0], numbers[1], numbers[2], threshold) if threshold else None
+        found.append(Finding(str(name), str(row["verdict"]), _sentence(row, deciding), drawn))
+    return found
+
+
+def _deciding(criteria: pd.DataFrame, overall: pd.Series) -> pd.Series | None:
+    """The criterion whose numbers an overall row repeats: the first that gives it its verdict."""
+    for _, row in criteria.iterrows():
+        if all(
+            row[name] == overall[name] or (pd.isna(row[name]) and pd.isna(overall[name]))
+            for name in _REPEATED
+        ):
+            return row
+    return None
+
+
+def _sentence(row: pd.Series, deciding: pd.Series | None) -> str:
+    """What was found: the criterion that decides, its numbers against its range, and the count."""
+    reason = _text(row["reason"])
+    if row["verdict"] == verdicts.NOT_RUN:
+        return f"Not run: {reason}."
+    reading = _text(row.get("reading"))
+    head = f"Under {reading}: " if reading else ""
+    head += f"“{_text(deciding['criterion'])}” is " if deciding is not None else ""
+    parts = [f"{head}{_numbers(row)}", _doubt(deciding), reason]
+    return f"{'; '.join(part for part in parts if part)}."
+
+
+def _doubt(deciding: pd.Series | None) -> str:
+    """The first reason why a criterion is open, unless it is where its interval lies."""
+    if deciding is None or deciding["verdict"] != verdicts.INCONCLUSIVE:
+        return ""
+    first = _text(deciding["reason"]).partition("; ")[0]
+    return "" if first.startswith("the interval crosses") else first
+
+
+def _numbers(row: pd.Series) -> str:
+    estimate, low, high = (float(row[name]) for name in ("estimate", "low", "high"))
+    asked = ranges.readable(_text(row["threshold"]))
+    if math.isnan(estimate):
+        return f"no estimate, {asked} was asked for"
+    number = markdown.number(estimate).replace("-", "−")
+    seeds = f"{row['n_seeds']} seeds"
+    if math.isnan(low) or math.isnan(high):
+        return f"{number} at the worst of {seeds}, {asked} was asked for"
+    interval = f"[{markdown.number(low)}, {markdown.number(high)}]".replace("-", "−")
+    return (
+        f"{number} {interval} over {seeds}, {_relation(low, high, _text(row['threshold']))}{asked}"
+    )
+
+
+def _relation(low: float, high: float, text: str) -> str:
+    """How an interval lies to a range, in words before the range."""
+    threshold = ranges.parsed(text)
+    if threshold is None:
+        return ""
+    start = -math.inf if threshold.low is None else threshold.low
+    end = math.inf if threshold.high is None else threshold.high
+    if start <= low and high <= end:
+        return "within the range "
+    return "outside the range " if high < start or low > end else "across an end of the range "
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    """Which activations and settings have which verdict: “Supported for abs; …”."""
+    named: dict[str, list[str]] = {}
+    for each in findings:
+        named.setdefault(each.verdict, []).append(each.name)
+    text = "; ".join(f"{verdict} for {_and(names)}" for verdict, names in named.items())
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _and(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
