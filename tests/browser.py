@@ -160,3 +160,24 @@ def _note(visit: Visit, event: dict[str, Any], address: str) -> None:
             visit.errors.append(str(told["args"]))
         case "Log.entryAdded" if told["entry"]["level"] in ("error", "warning"):
             visit.errors.append(told["entry"]["text"])
+
+
+def check(pages: Sequence[Path], *, dark: bool = False) -> None:
+    """Open pages as a telephone and a desk would: whole, in silence, and nothing off the machine.
+
+    Raises:
+        AssertionError: a page is blank or wider than the screen, has an image that is not drawn,
+            logs an error, or asks for what is not on disk.
+    """
+    assert pages
+    for (page, width), visit in visits(pages, (400, 1600), dark=dark).items():
+        where = f"{page.name} at {width} px"
+        assert visit.errors == [], where
+        abroad = [each for each in visit.requests if not each.startswith(("file:", "data:"))]
+        assert abroad == [], where
+        measured = visit.measured
+        assert measured["overflow"] <= 0, where
+        assert measured["words"] > 100, where
+        assert measured["encoding"] == "UTF-8", where
+        for image in measured["images"]:
+            assert min(image["width"], image["height"], image["drawn"]) > 0, (where, image)

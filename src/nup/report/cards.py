@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from nup.claims import Catalogue, markdown, ranges, report, verdicts
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import judged_names
 from nup.figures.description import described
+from nup.report.contents import place_of
 from nup.report.strip import Strip, strip
 
 #: The columns in which an overall row repeats the criterion that decides.
@@ -40,7 +42,7 @@ class Card(NamedTuple):
         findings: one for each activation and setting.
         figure: name of the figure's file; empty if there is none.
         description: of the figure in words.
-        notebook: the notebook's name without its ending; empty if it has no page.
+        section: address of the claim in its notebook's page; empty if there is no such page.
         head: the columns of ``rows``.
         rows: the claim's rows, as text.
     """
@@ -53,7 +55,7 @@ class Card(NamedTuple):
     findings: list[Finding]
     figure: str
     description: str
-    notebook: str
+    section: str
     head: list[str]
     rows: list[list[str]]
 
@@ -74,7 +76,7 @@ def cards(judged: pd.DataFrame, catalogue: Catalogue, folder: Path) -> list[Card
         if overall.empty:
             continue
         figure = folder / "figures" / str(overall["figure"].iloc[0])
-        stem = str(overall["notebook"].iloc[0]).removesuffix(".ipynb")
+        page = folder / "notebooks" / str(overall["notebook"].iloc[0])
         findings = _findings(rows, overall)
         title = claim.title if claim else f"{claim_id}, a claim of an earlier registration"
         shown = report.rows_shown(rows)
@@ -88,12 +90,22 @@ def cards(judged: pd.DataFrame, catalogue: Catalogue, folder: Path) -> list[Card
                 findings=findings,
                 figure=figure.name if figure.is_file() else "",
                 description=_description(figure, title),
-                notebook=stem if (folder / "notebooks" / f"{stem}.html").is_file() else "",
+                section=_section(page.with_suffix(".html"), str(claim_id)),
                 head=list(shown.columns),
                 rows=shown.fillna("").astype(str).to_numpy().tolist(),
             )
         )
     return found
+
+
+def _section(page: Path, claim_id: str) -> str:
+    """The page of a notebook, and the place in it where it states the claim, if it does."""
+    if not page.is_file():
+        return ""
+    address = f"{page.parent.name}/{quote(page.name)}"
+    place = place_of(claim_id)
+    stated = f' id="{place}"' in page.read_text(encoding="utf-8")
+    return f"{address}#{place}" if stated else address
 
 
 def _description(figure: Path, title: str) -> str:

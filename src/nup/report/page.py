@@ -18,16 +18,11 @@ from nup.figures.description import describe
 from nup.figures.phase_diagrams import phase_diagram
 from nup.figures.style import save
 from nup.registry import plugin_files
-from nup.report.contents import Contents, accepted, of_tables
+from nup.report.contents import Contents, accepted, of_tables, place_of
 from nup.tables import store
 
 #: Width in pixels at which figures are shown.
 _WIDTH = 900
-
-
-def anchor(claim_id: str) -> str:
-    """The name of the place in a notebook's page where a claim is stated."""
-    return f"claim-{claim_id}"
 
 
 class Page:
@@ -75,7 +70,7 @@ class Page:
         """Show a claim as fixed before the runs, then its verdicts."""
         text = report.claim_text(self.catalogue[claim_id])
         # Pages link to the place.
-        display(Markdown(text), metadata={"text/markdown": {"anchor": anchor(claim_id)}})
+        display(Markdown(text), metadata={"text/markdown": {"anchor": place_of(claim_id)}})
         self.write("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id))
 
     def rows(self, claim_id: str) -> None:
