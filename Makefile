@@ -70,7 +70,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(READY) ## Train, judge the claims, draw the figures and write the report of STUDY
+reproduce: $(READY) ## Train, judge the claims, draw the figures and write the pages of STUDY
 	$(SNAKEMAKE)
 
 figures: $(READY) ## Draw the figure notebooks again from the tables, without training

@@ -134,10 +134,10 @@ def summarize():
         settings = [f"{key}={value}" for key, value in {"study": STUDY_NAME, **config}.items()]
         snakefile = os.path.relpath(workflow.main_snakefile)
         page, verdicts = f"{RESULTS}/report.html", f"{TABLES}/claims.parquet"
-        index = INDEX
+        index, style = INDEX, ROOT / "workflow" / "report" / "report.css"
         shell(
             "python -m snakemake --snakefile {snakefile:q} --nolock --quiet all"
-            " --report {page:q} --config {settings:q} &&"
+            " --report {page:q} --report-stylesheet {style:q} --config {settings:q} &&"
             " echo Report: {page:q} && python -m nup verdicts {verdicts:q} &&"
             " echo && echo Open: {index:q}"
         )
