@@ -60,15 +60,19 @@ class Card(NamedTuple):
     rows: list[list[str]]
 
 
-def cards(judged: pd.DataFrame, catalogue: Catalogue, folder: Path) -> list[Card]:
+def cards(
+    judged: pd.DataFrame, readings: pd.DataFrame, catalogue: Catalogue, folder: Path
+) -> list[Card]:
     """A card for each claim that was judged, in the order of the table.
 
     Args:
         judged: the table ``claims``.
+        readings: the table ``readings``.
         catalogue: the claims with their titles.
         folder: of the study, where ``figures/`` and ``notebooks/`` are.
     """
     known = {claim.id: claim for claim in catalogue.claims}
+    by_reading = readings[readings["criterion"] == OVERALL]
     found = []
     for claim_id, rows in judged.groupby("claim", sort=False):
         claim = known.get(str(claim_id))
@@ -77,7 +81,7 @@ def cards(judged: pd.DataFrame, catalogue: Catalogue, folder: Path) -> list[Card
             continue
         figure = folder / "figures" / str(overall["figure"].iloc[0])
         page = folder / "notebooks" / str(overall["notebook"].iloc[0])
-        findings = _findings(rows, overall)
+        findings = _findings(rows, overall, by_reading[by_reading["claim"] == claim_id])
         title = claim.title if claim else f"{claim_id}, a claim of an earlier registration"
         shown = report.rows_shown(rows)
         found.append(
@@ -113,19 +117,35 @@ def _description(figure: Path, title: str) -> str:
     return own or f"Figure of the claim: {title}."
 
 
-def _findings(rows: pd.DataFrame, overall: pd.DataFrame) -> list[Finding]:
+def _findings(rows: pd.DataFrame, overall: pd.DataFrame, readings: pd.DataFrame) -> list[Finding]:
+    """A finding for each overall row; ``readings`` are those of the claim's readings."""
     criteria = rows[rows["criterion"] != OVERALL]
     found = []
     for name, (_, row) in zip(judged_names(overall), overall.iterrows(), strict=True):
-        same = (criteria["activation"] == row["activation"]) & (
-            criteria["setting"].fillna("") == ("" if pd.isna(row["setting"]) else row["setting"])
-        )
-        deciding = _deciding(criteria[same], row)
+        deciding = _deciding(_of_same(criteria, row), row)
+        counted = _counted(_of_same(readings, row)["verdict"])
         threshold = ranges.parsed(str(row["threshold"]))
         numbers = [float(row[each]) for each in ("estimate", "low", "high")]
         drawn = strip(numbers[0], numbers[1], numbers[2], threshold) if threshold else None
-        found.append(Finding(str(name), str(row["verdict"]), _sentence(row, deciding), drawn))
-    return found
+        found.append(
+            Finding(str(name), str(row["verdict"]), _sentence(row, deciding, counted), drawn)
+        )
+    return sorted(found, key=lambda each: each.name.startswith("("))  # pairs after names
+
+
+def _of_same(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
+    """The rows of the same activation and setting."""
+    same = rows["activation"] == row["activation"]
+    return rows[same & (rows["setting"].fillna("") == _text(row["setting"]))]
+
+
+def _counted(found: pd.Series) -> str:
+    """How many readings have which verdict; empty unless there are several."""
+    if len(found) < 2:
+        return ""
+    counts = found.value_counts()
+    listed = [f"{counts[each]} {each}" for each in verdicts.MARKS if each in counts]
+    return f"of {len(found)} readings, {', '.join(listed)}"
 
 
 def _deciding(criteria: pd.DataFrame, overall: pd.Series) -> pd.Series | None:
@@ -139,9 +159,15 @@ def _deciding(criteria: pd.DataFrame, overall: pd.Series) -> pd.Series | None:
     return None
 
 
-def _sentence(row: pd.Series, deciding: pd.Series | None) -> str:
-    """What was found: the criterion that decides, its numbers against its range, and the count."""
-    reason = _text(row["reason"])
+def _sentence(row: pd.Series, deciding: pd.Series | None, counted: str) -> str:
+    """What was found: the criterion that decides, its numbers against its range, and the count.
+
+    Args:
+        row: overall.
+        deciding: the criterion whose numbers it has.
+        counted: how many readings have which verdict; empty for a claim with one.
+    """
+    reason = counted or _text(row["reason"])
     if row["verdict"] == verdicts.NOT_RUN:
         return f"Not run: {reason}."
     reading = _text(row.get("reading"))

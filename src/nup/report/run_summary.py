@@ -11,14 +11,14 @@ from nup.tables import store
 
 #: Columns of ``runs`` that say where results come from, and what they are called.
 _ORIGINS = {
-    "commit": "commit",
+    "commit": "Commit",
     "nup_version": "nup",
     "python_version": "Python",
     "torch_version": "torch",
     "numba_version": "numba",
-    "device": "device",
-    "backend": "backend",
-    "dtype": "number format",
+    "device": "Device",
+    "backend": "Backend",
+    "dtype": "Number format",
 }
 #: Columns of ``runs`` that tell an experiment's size, and what they are called.
 _VARIED = {
@@ -78,9 +78,9 @@ def _origins(runs: pd.DataFrame) -> list[tuple[str, str]]:
         ]
         facts.append((name, ", ".join(values[:_NAMED])))
     if runs["dirty"].fillna(False).astype(bool).any():
-        facts.append(("work tree", "it differed from the commit"))
+        facts.append(("Work tree", "it differed from the commit"))
     facts.append(
-        ("code", f"{runs['code_digest'].nunique()} digest(s), one for each set of entries")
+        ("Code", f"{runs['code_digest'].nunique()} digest(s), one for each set of entries")
     )
     return facts
 

@@ -62,7 +62,7 @@ def write(
         ideas=ideas,
         conclusions=conclusions,
         matrices=sentences.matrices(readings, catalogue),
-        cards=cards(judged, catalogue, folder),
+        cards=cards(judged, readings, catalogue, folder),
         runs=summary(tables),
         accepted=contents.accepted(tables).replace("`", ""),
         tables=Path(os.path.relpath(tables, folder)).as_posix(),
