@@ -70,7 +70,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(READY) ## Train, judge the claims, draw the figures and write the report of STUDY
+reproduce: $(READY) ## Train, judge the claims, draw the figures and write the pages of STUDY
 	$(SNAKEMAKE)
 
 figures: $(READY) ## Draw the figure notebooks again from the tables, without training
@@ -112,7 +112,7 @@ check: $(READY) ## Check format, lint, types, imports and the workflow
 format: $(READY) ## Format the code and strip the notebooks of outputs
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt --quiet $(SNAKEFILES)
+	$(BIN)/snakefmt $(SNAKEFILES)
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 # One file for every Python and platform: markers stand where versions differ. uv keeps what

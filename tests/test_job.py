@@ -4,7 +4,6 @@ import logging
 import subprocess
 import sys
 
-import nbformat
 import pyarrow.compute as pc
 import pytest
 
@@ -275,17 +274,6 @@ def test_executed_notebooks_lose_times_and_random_ids(tmp_path):
     assert json.loads(text)["metadata"] == {"kernelspec": {"name": "python3"}}
     with pytest.raises(UserError, match="expected an executed notebook"):
         notebook.tidy(tmp_path / "absent.ipynb", tmp_path / "out.ipynb")
-
-
-def test_notebooks_are_rendered_as_pages(tmp_path):
-    cell = nbformat.v4.new_markdown_cell("# A *title* and $x^2$")
-    path, page = tmp_path / "executed.ipynb", tmp_path / "executed.html"
-    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])))
-    notebook.render(path, page)
-    assert "<title>executed</title>" in page.read_text()
-    assert "A <em>title</em>" in page.read_text()
-    with pytest.raises(UserError, match="expected an executed notebook"):
-        notebook.render(tmp_path / "absent.ipynb", page)
 
 
 def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):

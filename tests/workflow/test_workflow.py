@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+import browser
 from nup.tables import store
+from page_reader import Page, faults
 from project import NOTHING, copied
 
 
@@ -27,16 +29,39 @@ def test_one_command_leaves_everything(finished):
     checkout, text = finished
     results = checkout.root / "results" / "ci"
     assert "Report: results/ci/report.html" in text
+    assert "Open: results/ci/index.html" in text.splitlines()
     assert re.search(r"^eoc-init +(supported|contradicted|inconclusive)", text, flags=re.MULTILINE)
-    assert (results / "report.html").stat().st_size > 10_000
+    assert 10_000 < (results / "report.html").stat().st_size < 10_000_000
     assert (checkout.table("runs")["status"] == "ok").any()
     for name in ("steps", "layers", "init", "phases", "claims", "readings"):
         assert len(checkout.table(name)) > 0
-    for source in (checkout.root / "notebooks").glob("*.ipynb"):
-        assert (results / "notebooks" / f"{source.stem}.html").stat().st_size > 10_000
+    for page in pages(checkout):
+        assert page.stat().st_size > 10_000
     assert {path.name for path in (results / "figures").iterdir()} >= set(
         checkout.table("claims")["figure"]
     )
+
+
+def pages(checkout):
+    """The study's entry page and one for each notebook."""
+    sources = sorted((checkout.root / "notebooks").glob("*.ipynb"))
+    rendered = [checkout.folder / "notebooks" / f"{source.stem}.html" for source in sources]
+    return [checkout.folder / "index.html", *rendered]
+
+
+def test_pages_are_whole(checkout):
+    for page in pages(checkout):
+        assert faults(page) == []
+    entry = Page(pages(checkout)[0])
+    for row in checkout.table("claims").itertuples():
+        section = f"notebooks/{row.notebook.removesuffix('.ipynb')}.html#claim-{row.claim}"
+        assert {f"figures/{row.figure}", section} <= set(entry.links)
+        assert row.claim in entry.ids
+
+
+@pytest.mark.skipif(not browser.PROGRAM, reason="no chromium (Debian package chromium)")
+def test_pages_open_in_a_browser(checkout):
+    browser.check(pages(checkout))
 
 
 def test_job_provenance_is_recorded(checkout):
@@ -63,17 +88,19 @@ def test_a_second_call_has_nothing_to_do(checkout):
 
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
     notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
-    judged = {"claims", *notebooks}
+    judged = {"claims", "pages", *notebooks}
     # The phase diagrams are drawn from their own table alone.
     phases = {"search", "phases", "notebook_11_phase_diagrams"}
     for module, rules in {
         "claims/statistics.py": judged,
-        "figures/style.py": notebooks,
+        "figures/style.py": {"pages", *notebooks},
+        "report/cards.py": {"pages"},
+        "report/templates/style.css": {"pages"},
         "initialization/signals.py": {"measure", "init", *judged} - phases,
         "training/recorder.py": {"train", "tables", *phases, *judged},
         "training/schedules/taylor.py": {"train", "tables", *judged} - phases,
         "training/schedules/cosine.py": set(),  # which no run uses
-        "phases/diagram.py": phases,
+        "phases/diagram.py": {"pages", *phases},
         "jobs/plan.py": set(),
         "cli/training.py": set(),
     }.items():
@@ -159,15 +186,16 @@ def test_figures_need_only_the_tables(checkout, tmp_path):
     shutil.copytree(checkout.root / "results" / "ci" / "tables", checkout.root / "shipped")
     runs = checkout.root / "results" / "ci" / "runs"
     runs.rename(tmp_path / "runs")
-    page = "results/ci/notebooks/01_initialization.html"
-    executed = (checkout.root / page).with_suffix(".ipynb")
+    notebook = "results/ci/notebooks/01_initialization.ipynb"
+    executed = checkout.root / notebook
     content = executed.read_bytes()
     try:
         assert set(checkout.due("figures", "--forceall")) == {
             "figures",
+            "pages",
             *(f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")),
         }
-        checkout.snakemake(page, "--force", "--config", "study=ci", "tables=shipped")
+        checkout.snakemake(notebook, "--force", "--config", "study=ci", "tables=shipped")
     finally:
         (tmp_path / "runs").rename(runs)
     assert executed.read_bytes().replace(b"shipped", b"results/ci/tables") == content

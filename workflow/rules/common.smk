@@ -77,6 +77,18 @@ def caption(figure):
     return own if own.is_file() else folder / "figure.rst"
 
 
+def reported(path, name):
+    """A figure as output of a notebook: in the report, unless it is of a claim's criteria.
+
+    Those are many, a page of notebooks has them, and mail refuses reports beyond 10 MB.
+    """
+    figure = Path(path).stem
+    if figure.startswith("criteria-"):
+        return update(path)
+    labels = {"notebook": name, "figure": figure}
+    return report(update(path), caption=caption(figure), category="Figures", labels=labels)
+
+
 def study_contents():
     """The experiments and phase diagrams that are drawn: of the tables, or of the study."""
     if FROM_TABLES:
@@ -101,17 +113,27 @@ def drawn_notebooks():
     return found
 
 
+def page_tables():
+    """The tables that the study's page reads; of tables that came alone, those that there are."""
+    paths = [
+        f"{TABLES}/{name}.parquet" for name in ("claims", "readings", "runs", "init", "phases")
+    ]
+    return [path for path in paths if not FROM_TABLES or Path(path).is_file()]
+
+
 def summarize():
-    """After a run that left everything: write the report and print the verdicts, if there are any."""
+    """After a run that left everything: write the report, print the verdicts and what to open."""
     complete = all(Path(path).exists() for path in rules.all.input)
     if complete and (Path(TABLES) / "claims.parquet").is_file():
         settings = [f"{key}={value}" for key, value in {"study": STUDY_NAME, **config}.items()]
         snakefile = os.path.relpath(workflow.main_snakefile)
         page, verdicts = f"{RESULTS}/report.html", f"{TABLES}/claims.parquet"
+        index, style = INDEX, ROOT / "workflow" / "report" / "report.css"
         shell(
             "python -m snakemake --snakefile {snakefile:q} --nolock --quiet all"
-            " --report {page:q} --config {settings:q} &&"
-            " echo Report: {page:q} && python -m nup verdicts {verdicts:q}"
+            " --report {page:q} --report-stylesheet {style:q} --config {settings:q} &&"
+            " echo Report: {page:q} && python -m nup verdicts {verdicts:q} &&"
+            " echo && echo Open: {index:q}"
         )
 
 
@@ -136,6 +158,7 @@ def tables_folder():
 
 STUDY, STUDY_FILE = load_study()
 RESULTS = f"results/{STUDY.study}"
+INDEX = f"{RESULTS}/index.html"
 PLUGIN_FILES = [str(file) for file in plugins(STUDY, STUDY_FILE)]
 PLUGINS = [f"--plugin={file}" for file in PLUGIN_FILES]
 # The shipped claims first; a plug-in brings its own along.

@@ -1,7 +1,7 @@
-# The figure notebooks: executed on the tables, and rendered as pages to read.
+# The figure notebooks, executed on the tables; and the pages to read, the study's own first.
 
 from nup.claims import load_catalogue
-from nup.report import contents, notebook
+from nup.report import contents, notebook, rendering
 
 CATALOGUE = load_catalogue(*CLAIMS)
 CONTENTS = study_contents()
@@ -19,20 +19,10 @@ for NAME, SOURCE in NOTEBOOKS.items():
             plugins=PLUGIN_FILES,
             tables=[f"{TABLES}/{table}.parquet" for table in notebook.tables(SOURCE)],
         output:
-            # Updated, so that the last good pages stay where this fails.
+            # Updated, so that the last good ones stay where this fails.
             notebook=update(f"{RESULTS}/notebooks/{NAME}.ipynb"),
-            page=report(
-                update(f"{RESULTS}/notebooks/{NAME}.html"),
-                category="Notebooks",
-                labels={"notebook": NAME},
-            ),
             figures=[
-                report(
-                    update(f"{RESULTS}/figures/{figure}"),
-                    caption=caption(figure),
-                    category="Figures",
-                    labels={"notebook": NAME, "figure": Path(figure).stem},
-                )
+                reported(f"{RESULTS}/figures/{figure}", NAME)
                 for figure in notebook.figures(SOURCE, CATALOGUE, CONTENTS)
             ],
         log:
@@ -60,12 +50,42 @@ for NAME, SOURCE in NOTEBOOKS.items():
             " {input.source:q} {log.notebook:q}"
             " -p tables {params.tables:q} -p figures {params.drawn:q}"
             " -p claims {input.claims[0]:q} {params.plugins:q} &&"
-            " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q}"
-            " --page {output.page:q} &&"
+            " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q} &&"
             ' for figure in {output.figures:q}; do mv {params.drawn:q}/"${{figure##*/}}" "$figure"; done'
             ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
 
 
+rule pages:
+    input:
+        notebooks=[f"{RESULTS}/notebooks/{name}.ipynb" for name in NOTEBOOKS],
+        tables=page_tables(),
+        catalogue=CLAIMS,
+        plugins=PLUGIN_FILES,
+        # Tables that came from elsewhere may be of another one.
+        config=[str(STUDY_FILE)] if TABLES == f"{RESULTS}/tables" else [],
+    output:
+        index=update(INDEX),
+        pages=[update(f"{RESULTS}/notebooks/{name}.html") for name in NOTEBOOKS],
+    log:
+        f"{RESULTS}/logs/pages.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=30,
+    params:
+        folder=RESULTS,
+        tables=TABLES,
+        config=lambda wildcards, input: [f"--config={file}" for file in input.config],
+        plugins=PLUGINS,
+        code=provenance.code_digest("nup.report.notebook_page", "nup.report.study_page"),
+        templates=rendering.digest(),
+    shell:
+        "python -m nup pages {params.folder:q} --tables {params.tables:q}"
+        " --notebooks {input.notebooks:q} --catalogue {input.catalogue[0]:q} {params.config:q}"
+        " {params.plugins:q} --log {log:q}"
+
+
 rule figures:
     input:
-        [f"{RESULTS}/notebooks/{name}.html" for name in NOTEBOOKS],
+        rules.pages.output,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from nup.claims import markdown, verdicts
-from nup.claims.catalogue import Catalogue
+from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.evaluation import OVERALL
 
 
@@ -72,21 +73,63 @@ def together(found: pd.DataFrame, catalogue: Catalogue) -> str:
     """
     lines = []
     for activation, rows in found.groupby("activation", sort=False):
-        named = [_labels(rows[rows["idea"] == idea.sentence]) for idea in catalogue.ideas]
-        if all(verdicts.SUPPORTED in each for each in named):
-            head = "all ideas hold together"
-        elif any(set(each) == {verdicts.CONTRADICTED} for each in named):
-            head = "no set of readings makes all ideas true"
-        else:
-            head = "undecided"
+        named = _named(rows, catalogue)
         details = [
             "; ".join(f"{verdict} under {', '.join(each[verdict])}" for verdict in each)
             or f"not run: {', '.join(idea.claims)}"
             for idea, each in zip(catalogue.ideas, named, strict=True)
         ]
-        lines.append(f"- `{activation}`: **{head}**.")
+        lines.append(f"- `{activation}`: **{_conclusion(named)}**.")
         lines += [f"    {place}. {text}." for place, text in enumerate(details, 1)]
     return "\n".join(lines)
+
+
+def conclusions(found: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
+    """Activation → whether a set of readings makes all ideas true together.
+
+    Args:
+        found: what ``ideas`` returned.
+        catalogue: the ideas.
+    """
+    return {
+        str(activation): _conclusion(_named(rows, catalogue))
+        for activation, rows in found.groupby("activation", sort=False)
+    }
+
+
+def _named(rows: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, list[str]]]:
+    return [_labels(rows[rows["idea"] == idea.sentence]) for idea in catalogue.ideas]
+
+
+def _conclusion(named: Sequence[Mapping[str, object]]) -> str:
+    if all(verdicts.SUPPORTED in each for each in named):
+        return "all ideas hold together"
+    if any(set(each) == {verdicts.CONTRADICTED} for each in named):
+        return "no set of readings makes all ideas true"
+    return "undecided"
+
+
+def dimensions(catalogue: Catalogue) -> dict[tuple[str, ...], list[Claim]]:
+    """The claims by the dimensions of readings under which they are judged; () for none."""
+    groups: dict[tuple[str, ...], list[Claim]] = {}
+    for claim in catalogue.claims:
+        groups.setdefault(tuple(claim.under), []).append(claim)
+    return groups
+
+
+def by_activation(overall: pd.DataFrame, claim: str, reading: str) -> dict[str, str]:
+    """Activation (abs, relu, pairs) → the verdict on a claim under a reading, over all settings.
+
+    Args:
+        overall: the rows ``overall`` of the table ``readings``.
+        claim: its id.
+        reading: the label; empty for a claim with one reading.
+    """
+    own = overall[overall["claim"] == claim]
+    rows = own[own["reading"].fillna("") == reading]
+    found = rows.groupby("activation")["verdict"].agg(verdicts.all_of)
+    names = sorted(found.index, key=lambda name: (name.startswith("("), name))
+    return {name: found[name] for name in names}
 
 
 def _labels(rows: pd.DataFrame) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import pandas as pd
 from nup.claims import markdown
 from nup.claims.catalogue import Catalogue, Claim
 from nup.claims.evaluation import OVERALL
+from nup.claims.ranges import readable
 from nup.claims.regimes import claim_regimes, judged_names
 
 #: Meanings of the provenance tags.
@@ -23,7 +24,7 @@ PROVENANCE = {
 def claim_text(claim: Claim) -> str:
     """Markdown: the claim, the quoted words, their provenance, and the criteria set beforehand."""
     criteria = pd.DataFrame(
-        [(each.name, each.what, each.threshold) for each in claim.criteria],
+        [(each.name, each.what, readable(each.threshold)) for each in claim.criteria],
         columns=["criterion", "what must hold", "range"],
     )
     return (
@@ -85,6 +86,12 @@ def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
 
 def verdict_table(rows: pd.DataFrame) -> str:
     """Markdown: rows of ``claims`` or ``readings`` with estimate, interval and verdict."""
+    shown = rows_shown(rows)
+    return markdown.table(shown.assign(verdict="**" + shown["verdict"] + "**"))
+
+
+def rows_shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``claims`` or ``readings`` as text, in the columns that readers see."""
     low, high = (rows[end].map(markdown.number) for end in ("low", "high"))
     readings = {"reading": rows["reading"]} if rows["reading"].fillna("").any() else {}
     shown = {
@@ -93,12 +100,12 @@ def verdict_table(rows: pd.DataFrame) -> str:
         "criterion": rows["criterion"],
         "estimate": rows["estimate"].map(markdown.number),
         "95 % interval": low + " … " + high,
-        "range": rows["threshold"],
+        "range": rows["threshold"].map(readable),
         "seeds": rows["n_seeds"],
-        "verdict": "**" + rows["verdict"] + "**",
+        "verdict": rows["verdict"],
         "remarks": rows["reason"],
     }
-    return markdown.table(pd.DataFrame(shown))
+    return pd.DataFrame(shown)
 
 
 def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:

@@ -36,6 +36,7 @@ COMMANDS = {
     "verdicts": ("claims", "print the verdict on each claim"),
     "compare": ("claims", "hold a table of claims against another"),
     "registrations": ("claims", "write both registrations' verdicts on the same data as a page"),
+    "pages": ("pages", "write the pages of a study: index.html, and one for each notebook"),
     "tidy-notebook": ("notebooks", "drop from an executed notebook what is not its content"),
 }
 

@@ -22,7 +22,7 @@ def claims(options: Namespace) -> None:
     readings = options.readings or options.out.with_name("readings.parquet")
     check_file(options.out)
     check_file(readings, "--readings")
-    judged = evaluate(_frames(options.tables), _catalogue(options))
+    judged = evaluate(_frames(options.tables), catalogue(options))
     store.write_table("readings", judged.readings, readings)
     store.write_table("claims", judged.claims, options.out)
 
@@ -30,7 +30,7 @@ def claims(options: Namespace) -> None:
 def claims_options(parser: ArgumentParser) -> None:
     """Options of ``claims``."""
     parser.add_argument("--tables", type=Path, required=True, help="folder of the study's tables")
-    _add_catalogue(parser)
+    add_catalogue(parser)
     parser.add_argument("--out", type=Path, required=True, help="the table of claims to write")
     parser.add_argument(
         "--readings",
@@ -48,11 +48,11 @@ def registrations(options: Namespace) -> None:
     from nup.tables import store
 
     check_file(options.out)
-    catalogue, first = _catalogue(options), registrations.read_first(options.first)
+    claims, first = catalogue(options), registrations.read_first(options.first)
     studies = {}
     for folder in options.tables:
         tables = _frames(folder)
-        studies[folder.parent.name] = (tables, evaluate(tables, catalogue).claims)
+        studies[folder.parent.name] = (tables, evaluate(tables, claims).claims)
     store.write_text(registrations.page(first, studies), options.out)
 
 
@@ -67,7 +67,7 @@ def registrations_options(parser: ArgumentParser) -> None:
         default=Path("docs/first-registration.csv"),
         help="the rows of the first registration (default: docs/first-registration.csv)",
     )
-    _add_catalogue(parser)
+    add_catalogue(parser)
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     add_plugins(parser)
 
@@ -78,11 +78,11 @@ def verdicts(options: Namespace) -> None:
 
     if options.by_reading:
         paths = [path.with_name("readings.parquet") for path in options.claims]
-        print(scorecard.by_reading(paths, _catalogue(options)))
+        print(scorecard.by_reading(paths, catalogue(options)))
     elif options.summary:
-        print(scorecard.summary(options.claims, _catalogue(options), options.page))
+        print(scorecard.summary(options.claims, catalogue(options), options.page))
     elif options.markdown:
-        print(scorecard.markdown(options.claims, _catalogue(options), options.page))
+        print(scorecard.markdown(options.claims, catalogue(options), options.page))
     else:
         print("\n\n".join(scorecard.text(path) for path in options.claims))
 
@@ -111,7 +111,7 @@ def verdicts_options(parser: ArgumentParser) -> None:
         help="the page that a Markdown table is for: links are relative to its folder "
         "(default: README.md)",
     )
-    _add_catalogue(parser)
+    add_catalogue(parser)
     add_plugins(parser)
 
 
@@ -144,7 +144,7 @@ def _frames(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def _catalogue(options: Namespace) -> Catalogue:
+def catalogue(options: Namespace) -> Catalogue:
     """The claims of the given files and of the loaded plug-ins."""
     from nup import plugin
     from nup.claims import load_catalogue
@@ -152,7 +152,8 @@ def _catalogue(options: Namespace) -> Catalogue:
     return load_catalogue(*options.catalogue, *plugin.claims_files())
 
 
-def _add_catalogue(parser: ArgumentParser) -> None:
+def add_catalogue(parser: ArgumentParser) -> None:
+    """``--catalogue``."""
     parser.add_argument(
         "--catalogue",
         type=Path,

@@ -11,17 +11,13 @@ from nup.errors import UserError
 
 
 def tidy_notebook(options: Namespace) -> None:
-    """Write an executed notebook without what is not its content, and its page."""
+    """Write an executed notebook without what is not its content."""
     from nup.report import notebook
 
     check_file(options.out)
-    if options.page is not None:
-        check_file(options.page, "--page")
     if options.notebook.is_file():
         _check(options.notebook)
     notebook.tidy(options.notebook, options.out)
-    if options.page is not None:
-        notebook.render(options.out, options.page)
 
 
 def _check(path: Path) -> None:
@@ -45,4 +41,3 @@ def tidy_notebook_options(parser: ArgumentParser) -> None:
     """Options of ``tidy-notebook``."""
     parser.add_argument("notebook", type=Path, help="the executed notebook")
     parser.add_argument("--out", type=Path, required=True, help="the notebook to write")
-    parser.add_argument("--page", type=Path, help="the HTML page to write as well")

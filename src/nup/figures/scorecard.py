@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from nup.claims.catalogue import Catalogue, Claim, Threshold
+from nup.claims.ranges import readable
 from nup.claims.regimes import claim_regimes, judged_names
 from nup.figures import style
 
@@ -78,7 +79,7 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
         reading = numbers.get("reading")
         count = str(numbers["reason"]).partition(":")[0]
         head = f"reading: {reading}" if isinstance(reading, str) and reading else count
-        text = f"{head}; {numbers['estimate']:.3g}, range {numbers['threshold']}"
+        text = f"{head}; {numbers['estimate']:.3g}, range {readable(numbers['threshold'])}"
         axis.text(column + 0.5, line + 0.7, text, ha="center", va="center", fontsize="xx-small")
 
 
@@ -105,7 +106,7 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
             if estimator == "largest_loss":
                 axis.set_xscale("log")
             _draw_group(axis, rows, ends, group, names)
-            axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {threshold}")
+            axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {readable(threshold)}")
         _legend(figure, names)
     return figure
 

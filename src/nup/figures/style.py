@@ -16,6 +16,7 @@ from PIL import Image
 
 from nup.claims import verdicts
 from nup.claims.catalogue import Claim
+from nup.figures.description import describe, information
 
 COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
@@ -75,6 +76,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure as PNG, without a time stamp, and return its path.
 
     The PNG has a palette, which makes it about three times smaller: clones carry figures for ever.
+    It carries a description of the figure in words (``nup.figures.description``).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +84,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     figure.savefig(drawn, format="png", dpi=RESOLUTION)
     with Image.open(drawn) as image:
         colors = image.convert("RGB").quantize(_PALETTE, dither=Image.Dither.NONE)
-    colors.save(path, optimize=True)
+    colors.save(path, optimize=True, pnginfo=information(describe(figure)))
     return path
 
 

@@ -20,6 +20,11 @@ class Contents(NamedTuple):
         return [claim for claim in catalogue.claims if claim.experiment in self.experiments]
 
 
+def place_of(claim_id: str) -> str:
+    """The name of the place in a notebook's page where a claim is stated."""
+    return f"claim-{claim_id}"
+
+
 def accepted(folder: str | Path) -> str:
     """A sentence on results that were accepted although they are of other code or versions.
 

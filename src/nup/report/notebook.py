@@ -1,4 +1,4 @@
-"""Notebooks in the workflow: the tables they read, the figures they save, tidy copies, pages."""
+"""Notebooks in the workflow: the tables they read, the figures they save, tidy copies."""
 
 from __future__ import annotations
 
@@ -53,23 +53,6 @@ def _code(source: Path) -> ast.Module:
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     return ast.parse("\n".join(code))
-
-
-def render(path: Path, page: Path) -> None:
-    """Write the executed notebook ``path`` as the HTML page that ``jupyter nbconvert`` makes of it.
-
-    In this process: starting another would cost more than the rendering.
-
-    Raises:
-        UserError: there is no such notebook.
-    """
-    from nbconvert import HTMLExporter
-
-    if not path.is_file():
-        raise UserError(f"{path}: expected an executed notebook, got no such file")
-    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
-    text, _ = exporter.from_filename(str(path))
-    store.write_text(text, page)
 
 
 def figures(source: Path, catalogue: Catalogue, contents: Contents) -> list[str]:

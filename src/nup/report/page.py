@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from nup.claims import Catalogue, load_catalogue, report
 from nup.claims.catalogue import Claim
 from nup.figures import FIGURES
+from nup.figures.description import describe
 from nup.figures.phase_diagrams import phase_diagram
 from nup.figures.style import save
 from nup.registry import plugin_files
-from nup.report.contents import Contents, accepted, of_tables
+from nup.report.contents import Contents, accepted, of_tables, place_of
 from nup.tables import store
 
 #: Width in pixels at which figures are shown.
@@ -67,7 +68,9 @@ class Page:
 
     def state(self, claim_id: str) -> None:
         """Show a claim as fixed before the runs, then its verdicts."""
-        self.write(report.claim_text(self.catalogue[claim_id]))
+        text = report.claim_text(self.catalogue[claim_id])
+        # Pages link to the place.
+        display(Markdown(text), metadata={"text/markdown": {"anchor": place_of(claim_id)}})
         self.write("**Verdicts**\n\n" + report.verdict_text(self.judged, claim_id))
 
     def rows(self, claim_id: str) -> None:
@@ -110,8 +113,8 @@ class Page:
     def show(self, figure: Figure, file: str) -> None:
         """Save a figure under ``figures`` and show the saved file."""
         path = save(figure, self._figures / file)
-        image = Image(path, width=_WIDTH, alt=figure.get_suptitle())
-        display(image)
+        shown = {"width": _WIDTH, "alt": describe(figure), "figure": file}
+        display(Image(path), metadata={"image/png": shown})
 
     def claims_with_runs(self) -> list[Claim]:
         """The claims whose experiments the study has."""

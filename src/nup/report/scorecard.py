@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nup.claims import Catalogue
+from nup.claims import Catalogue, identification
 from nup.claims import markdown as tables
 from nup.claims.catalogue import Claim
 from nup.claims.evaluation import OVERALL
 from nup.claims.regimes import claim_regimes
-from nup.claims.verdicts import MARKS, NOT_RUN, all_of
+from nup.claims.verdicts import MARKS, NOT_RUN
 from nup.report import contents
 from nup.tables import store
 
@@ -96,9 +96,7 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         catalogue: the claims with their titles.
     """
     studies = [_overall(path, "readings") for path in paths]
-    groups: dict[tuple[str, ...], list[Claim]] = {}
-    for claim in catalogue.claims:
-        groups.setdefault(tuple(claim.under), []).append(claim)
+    groups = identification.dimensions(catalogue)
     alone = groups.pop((), [])
     parts = []
     for under, claims in groups.items():
@@ -131,13 +129,14 @@ def summary(
         catalogue: the claims with their titles.
         page: where the table stands; links are relative to its folder.
     """
-    folders = {Path(path).parent.parent: _overall(path) for path in paths}
+    # The reading that decides a claim does not matter here.
+    folders = {Path(path).parent.parent: _overall(path).assign(reading="") for path in paths}
     rows = []
     for claim in catalogue.claims:
         row = {"claim": claim.title}
         for folder, overall in folders.items():
             figure = folder / "figures" / claim.figure
-            marks = _verdict_marks(overall[overall["claim"] == claim.id])
+            marks = _joined(identification.by_activation(overall, claim.id, ""))
             row[folder.name] = (
                 f"[{marks}]({_relative(figure, Path(page))})" if figure.is_file() else marks
             )
@@ -153,16 +152,13 @@ def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
     """The marks of a claim under a reading: a group for each study, a mark for each activation."""
     groups = []
     for overall in studies:
-        own = overall[overall["claim"] == claim]
-        groups.append(_verdict_marks(own[own["reading"].fillna("") == reading]))
+        groups.append(_joined(identification.by_activation(overall, claim, reading)))
     return " · ".join(groups)
 
 
-def _verdict_marks(rows: pd.DataFrame) -> str:
-    """A mark for each activation, over all settings."""
-    found = rows.groupby("activation")["verdict"].agg(all_of)
-    names = sorted(found.index, key=lambda name: (name.startswith("("), name))
-    return "".join(MARKS[found[name]] for name in names) or MARKS[NOT_RUN]
+def _joined(verdicts: Mapping[str, str]) -> str:
+    """A mark for each activation."""
+    return "".join(MARKS[verdict] for verdict in verdicts.values()) or MARKS[NOT_RUN]
 
 
 def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame], page: Path) -> str:

@@ -1,0 +1,63 @@
+"""Descriptions of figures in words, for readers who do not see them; a PNG carries its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+#: The key under which a PNG holds its description.
+KEY = "Description"
+#: Panels, axes or lines that are named.
+_NAMED = 8
+
+
+def describe(figure: Figure) -> str:
+    """Title, panels, axes and legend of a figure, as its texts name them."""
+    axes = [axis for axis in figure.axes if axis.axison]
+    quantities = [
+        f"{y} against {x}" if y else x
+        for x, y in ((_plain(axis.get_xlabel()), _plain(axis.get_ylabel())) for axis in axes)
+        if x
+    ]
+    parts = {
+        "": [_plain(figure.get_suptitle())],
+        "Panels: ": [_plain(axis.get_title()) for axis in axes],
+        "Axes: ": quantities,
+        "Legend: ": _legend_texts(figure, axes),
+    }
+    named = [f"{head}{listed}." for head, texts in parts.items() if (listed := _listed(texts))]
+    return " ".join(named) or "Figure without a title."
+
+
+def information(description: str) -> PngInfo:
+    """What a PNG has to be saved with for ``described`` to find the description."""
+    held = PngInfo()
+    held.add_itxt(KEY, description)
+    return held
+
+
+def described(path: str | Path) -> str:
+    """The description that a PNG carries; empty if it has none."""
+    with Image.open(path) as image:
+        return str(image.info.get(KEY, ""))
+
+
+def _legend_texts(figure: Figure, axes: Iterable[Axes]) -> list[str]:
+    legends = [*figure.legends, *(axis.get_legend() for axis in axes)]
+    return [_plain(text.get_text()) for each in legends if each for text in each.get_texts()]
+
+
+def _plain(text: str) -> str:
+    """The text in one line, without the dollars of mathematical text."""
+    return " ".join(text.replace("$", "").split())
+
+
+def _listed(texts: Iterable[str]) -> str:
+    distinct = [text for text in dict.fromkeys(texts) if text]
+    more = f"; and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
+    return "; ".join(distinct[:_NAMED]) + more
