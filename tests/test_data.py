@@ -147,7 +147,7 @@ def test_zero_inputs_are_refused():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (DataSpec("imagenet"), r"unknown data set 'imagenet': expected one of arrays, cifar10, digits, "),
+        (DataSpec("imagenet"), r"unknown data set 'imagenet': expected one of arrays, cifar10, "),
         (
             replace(SMALL, options={"samples": 9}),
             r"option 'samples': data set 'digits' takes centered",
