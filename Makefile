@@ -37,13 +37,14 @@ BIN := $(VENV)/bin
 # An environment runs the code of the checkout that it was made in: a moved or copied one makes its own.
 READY := $(VENV)/.ready-$(shell pwd | cksum | cut -d' ' -f1)
 PEERS := build/benchmarks
+SITE := build/site-environment
 # Rules of the workflow call programs of the environment by name, so it leads the search path.
 WITH_ENV := PATH="$(abspath $(BIN)):$$PATH"
 SNAKEMAKE := $(WITH_ENV) snakemake --config "study=$$STUDY" --cores "$$CORES"
 SNAKEFILES := Snakefile workflow
 SMOKE_TESTS := $(addprefix tests/test_,package.py parameterization.py base_install.py minimal.py)
 
-.PHONY: help setup reproduce figures compare bench test smoke check format lock clean
+.PHONY: help setup reproduce figures compare bench docs test smoke check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -91,6 +92,15 @@ $(PEERS)/.ready: benchmarks/requirements.txt | $(READY)
 	if $(BIN)/python -m pip install --quiet --no-deps --target $(PEERS) --requirement $<; \
 	then touch $@; \
 	else echo "JAX could not be installed: its peers will be reported as absent" >&2; fi
+
+docs: $(SITE)/.ready ## Build the documentation as a site, build/site
+	$(SITE)/bin/mkdocs build --strict
+
+# Nothing that builds pages is needed by what trains, so it has an environment of its own.
+$(SITE)/.ready: docs/requirements.txt
+	$(PYTHON) -m venv --clear $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 test: $(READY) ## Run the tests
 	$(WITH_ENV) pytest -n "$$CORES"

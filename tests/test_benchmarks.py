@@ -19,6 +19,7 @@ from benchmarks import (
     pipeline,
     raw,
     report,
+    sharpness,
     subnormals,
     training,
     workers,
@@ -253,3 +254,46 @@ def test_one_member_of_the_subnormal_stack_has_subnormal_features():
     features = np.maximum(problem.inputs @ first.swapaxes(1, 2), 0) @ second.swapaxes(1, 2)
     assert 0 < np.abs(features[0]).max() < tiny
     assert np.abs(features[1:]).max() > 1e-3
+
+
+def test_every_method_finds_the_same_sharpness():
+    """Packages that are not installed are absent, and said to be."""
+    found = sharpness.compare(SHAPE, 2)
+    rows = {(row["matrix"], row["method"]): row for row in found["rows"]}
+    assert set(rows) == {(kind, name) for kind, each in sharpness.METHODS.items() for name in each}
+    for (_, name), row in rows.items():
+        if name == "ours" or not row["remark"]:
+            assert len(row["seconds"]) == 2
+            # Power iterations stop where they move little, not where they are near.
+            assert max(row["errors"]) < (0.05 if name == "PyHessian" else 2e-3), name
+        else:
+            assert re.search("curvlinops|pyhessian", row["remark"])
+    environment = {"processor": "P", "cores": 2, "load": 0.1, "versions": {}, "commit": "",
+                   "dirty": False, "date": "2000-01-01"}  # fmt: skip
+    records = {"tolerance": 1e-3, "shapes": [found]}
+    text = report.body({"sharpness": {"environment": environment, "records": records}}, {})
+    assert "| tiny | Gauss–Newton | ours | " in text
+    assert "1.00 (1.00–1.00)" in text
+
+
+def test_the_reference_of_the_sharpness_is_dense():
+    """The largest eigenvalue of the Hessian written out."""
+    import torch
+
+    model, batch = sharpness.net(SHAPE)
+    model, batch = model.double(), tuple(each.double() for each in batch)
+    names = list(dict(model.named_parameters()))
+
+    def value(*weights):
+        given = dict(zip(names, weights, strict=True))
+        return sharpness.loss(torch.func.functional_call(model, given, (batch[0],)), batch[1])
+
+    weights = tuple(each.detach() for each in model.parameters())
+    blocks = torch.autograd.functional.hessian(value, weights)
+    sizes = [each.numel() for each in weights]
+    dense = torch.cat(
+        [torch.cat([block.reshape(m, n) for block, n in zip(row, sizes, strict=True)], 1)
+         for row, m in zip(blocks, sizes, strict=True)]
+    )  # fmt: skip
+    top = float(torch.linalg.eigvalsh(dense)[-1])
+    assert sharpness.exact(model, batch, "hessian") == pytest.approx(top, rel=1e-6)

@@ -147,7 +147,7 @@ def test_zero_inputs_are_refused():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (DataSpec("imagenet"), r"unknown data set 'imagenet': expected one of cifar10, digits, "),
+        (DataSpec("imagenet"), r"unknown data set 'imagenet': expected one of arrays, cifar10, "),
         (
             replace(SMALL, options={"samples": 9}),
             r"option 'samples': data set 'digits' takes centered",
@@ -188,9 +188,9 @@ def test_every_data_set_is_documented():
     rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, flags=re.MULTILINE)
     described, cited = rows[: len(SOURCES)], rows[len(SOURCES) :]
     assert sorted(name for name, _ in described) == sorted(SOURCES)
-    assert sorted(name for name, _ in cited) == sorted(set(SOURCES) - {"file"})
+    assert sorted(name for name, _ in cited) == sorted(set(SOURCES) - {"file", "arrays"})
     for name, inputs in described:
-        if name == "file":  # it has the sizes of its file
+        if name in ("file", "arrays"):  # they have the sizes of what is given
             continue
         d_in = re.findall(r"[\d,]+", inputs)[-1].replace(",", "")
         assert int(d_in) == datasets.dimensions(DataSpec(name))[0]

@@ -18,6 +18,7 @@ TARGETS = {
     "reproduce",
     "figures",
     "bench",
+    "docs",
     "test",
     "smoke",
     "check",

@@ -71,48 +71,6 @@ def make(name, **options):
     return built
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", ["mup", "nup"])
-def test_layers_move_alike_over_width(name, optimizer):
-    torch.manual_seed(0)
-    lr = 0.05 if optimizer == "sgd" else 0.01
-    check = nt.coord_check(
-        make(name), (16, 32, 64, 128), (3,), lr=lr, optimizer=optimizer, seeds=6, steps=2
-    )
-    assert abs(check.slope("width")) < 0.2
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_layers_of_nup_move_less_and_less_over_depth(optimizer):
-    """What a layer moves by itself falls like 1/k, so that their sum grows like log l.
-
-    That of constant widths grows like l and more.
-    """
-    torch.manual_seed(0)
-    lr = 0.02 if optimizer == "sgd" else 0.004
-    checks = {
-        name: nt.coord_check(
-            make(name, activation="abs"),
-            (32,),
-            (3, 6, 12),
-            lr=lr,
-            optimizer=optimizer,
-            seeds=6,
-            steps=2,
-        )
-        for name in ("mup", "nup")
-    }
-    assert checks["mup"].slope("depth") > 1.4
-    assert checks["nup"].slope("depth") < 0.8
-    assert abs(checks["nup"].slope("depth", "own")) < 0.3
-
-
-def test_standard_widths_blow_up():
-    torch.manual_seed(0)
-    check = nt.coord_check(make("sp"), (16, 64, 256), (3,), lr=0.05, seeds=4, steps=2)
-    assert check.slope("width") > 0.4
-
-
 def test_changes_are_split_into_own_and_passed_on():
     check = nt.coord_check(make("nup"), (8,), (3,), seeds=1, steps=1)
     table = check.frame()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nup.errors import UserError
-from nup.registry import Entry, Option, Registry, Value
+from nup.registry import Entry, Option, Registry, Value, plain
 from nup.specs import InitSpec, RunSpec
 
 
@@ -129,7 +129,8 @@ def parameterization(
     (0.25, 1.0, 0.25, 0.1111111111111111)
     """
     entry = PARAMETERIZATIONS[name]
-    base_width = width if base_width is None else base_width
+    depth, width, d_in, d_out = map(plain, (depth, width, d_in, d_out))
+    base_width = width if base_width is None else plain(base_width)
     for label, value, least in [
         ("depth", depth, 2),
         ("width", width, 1),

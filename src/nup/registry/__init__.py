@@ -7,6 +7,6 @@ imports when it is first asked; a plug-in adds entries of its own (``nup.plugin`
 
 from __future__ import annotations
 
-from nup.registry.entries import Entry, Option, Registry, Value, text
+from nup.registry.entries import Entry, Option, Registry, Value, plain, text
 
-__all__ = ["Entry", "Option", "Registry", "Value", "text"]
+__all__ = ["Entry", "Option", "Registry", "Value", "plain", "text"]

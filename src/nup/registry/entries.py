@@ -47,6 +47,7 @@ class Option:
         Raises:
             UserError: it is of another kind or outside the range; ``where`` names the option.
         """
+        value = plain(value)
         expected = f"{where}: expected {self.expected}, got {value!r}"
         if self.kind is float and type(value) is int:
             value = float(value) if abs(value) < 2**53 else math.inf
@@ -208,6 +209,17 @@ class Registry(Mapping[str, E], Generic[E]):
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's own; all else as it is.
+
+    What comes out is what goes into specifications, whose JSON knows Python's numbers alone.
+    """
+    if isinstance(value, (str, bytes, bool, int)) or type(value) is float:
+        return value
+    item = getattr(value, "item", None)
+    return item() if item is not None and getattr(value, "shape", None) == () else value
 
 
 def text(value: Value) -> str:

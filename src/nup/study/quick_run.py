@@ -1,4 +1,4 @@
-"""One configuration trained from the command line: the same path as a study's, without a study."""
+"""One configuration trained without a study, by the same path: what ``nup train`` gives on."""
 
 from __future__ import annotations
 
@@ -120,8 +120,10 @@ def _parsed(where: str, text: str) -> Any:
         raise UserError(f"{where}: expected a value in YAML, got {got}: {error}") from error
 
 
-def runs(settings: Iterable[tuple[str, Any]]) -> list[RunSpec]:
+def runs(settings: Iterable[tuple[str, Any]], where: str = "command line") -> list[RunSpec]:
     """Runs of the usual settings with these, by dotted key, in their place.
+
+    Messages say that the settings come from ``where``.
 
     >>> [run.depth for run in runs([("depth", [2, 3]), ("seeds", 1), ("data.n_train", 32)])]
     [2, 3]
@@ -133,8 +135,8 @@ def runs(settings: Iterable[tuple[str, Any]]) -> list[RunSpec]:
     for key, value in settings:
         _put(values, key, value)
     _leave_out_curvature(values)
-    study = check({"study": "train", "experiments": {"train": values}}, "command line")
-    return list(grid.runs(study, "command line").values())
+    study = check({"study": "train", "experiments": {"train": values}}, where)
+    return list(grid.runs(study, where).values())
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -14,7 +14,7 @@ from nup.torch.checks import CoordCheck, coord_check
 from nup.torch.curvature import ntk, sharpness, soft_rank
 from nup.torch.groups import check_groups, param_groups, rates
 from nup.torch.layout import Layout, layout_of
-from nup.torch.models import MLP, mlp, parameterize
+from nup.torch.models import MLP, mlp, parameterize, set_weights
 from nup.torch.scaling import record_signals, scale_depthwise, scale_gradients
 from nup.torch.schedules import PolyakLR, SharpnessLR, TaylorLR
 from nup.torch.transfer import Transfer, lr_transfer
@@ -41,6 +41,7 @@ __all__ = [
     "record_signals",
     "scale_depthwise",
     "scale_gradients",
+    "set_weights",
     "sharpness",
     "soft_rank",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nup.errors import UserError
+from nup.registry import plain
 from nup.torch.layout import Layout, layout_of
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -22,7 +23,8 @@ def param_groups(
     factors are those with which the first step moves each preactivation as far, relative to its
     size, as gradient descent does: a_k β_k c_k γ/√m_k, and 1 where γ and all c_k are 1 (``sp``)
     [derived]. With weight decay λ each step shrinks the weights by ηλ, whatever the layer: the λ of
-    a group is divided by the group's factor.
+    a group is divided by the group's factor. ``Adam`` adds λW to the gradient, whose size its steps
+    do not know, so that no λ shrinks all layers alike: it is refused in favour of ``adamw``.
 
     Args:
         model: of ``mlp`` or ``parameterize``.
@@ -34,12 +36,21 @@ def param_groups(
         Groups with ``params``, ``lr``, ``weight_decay``, ``multiplier`` (lr over η) and ``name``.
 
     Raises:
-        UserError: an unknown optimizer, or a rate that is not positive.
+        UserError: an unknown optimizer, a rate that is not positive, a negative weight decay, or
+            any with ``adam``.
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
     if not lr > 0:
         raise UserError(f"lr: expected a positive number, got {lr!r}")
+    if not weight_decay >= 0:
+        raise UserError(f"weight_decay: expected 0 or more, got {weight_decay!r}")
+    if weight_decay and optimizer == "adam":
+        raise UserError(
+            "weight_decay: expected 0 with adam, which rescales what it adds to the gradient and "
+            f"so shrinks layers unequally, got {weight_decay!r}; use adamw"
+        )
+    lr, weight_decay = float(plain(lr)), float(plain(weight_decay))
     layout = layout_of(model)
     multipliers = layout.factors if optimizer == "sgd" else adam_factors(layout)
     return [
@@ -90,12 +101,23 @@ def rates(optimizer: torch.optim.Optimizer, lr: float) -> list[float]:
     return [lr * multiplier for multiplier in multipliers(optimizer)]
 
 
-def check_groups(optimizer: torch.optim.Optimizer, tolerance: float = 1e-6) -> float:
+def check_groups(
+    optimizer: torch.optim.Optimizer, tolerance: float = 1e-6, model: nn.Module | None = None
+) -> float:
     """η of an optimizer whose groups still have the factors of their parameterization.
 
+    Args:
+        optimizer: of any kind.
+        tolerance: relative difference between two groups' η.
+        model: also check that every layer of this module has a group with its own factor, as an
+            optimizer of ``model.parameters()`` has not.
+
     Raises:
-        UserError: the ratio of two groups' rates is no longer that of their multipliers.
+        UserError: the ratio of two groups' rates is no longer that of their multipliers; or they
+            are not those of ``model``.
     """
+    if model is not None:
+        _check_factors(optimizer, model)
     found = [
         group["lr"] / multiplier
         for group, multiplier in zip(optimizer.param_groups, multipliers(optimizer), strict=True)
@@ -111,3 +133,21 @@ def check_groups(optimizer: torch.optim.Optimizer, tolerance: float = 1e-6) -> f
             f"{names}; a scheduler has replaced them: give it nup.torch.rates(optimizer, lr)"
         )
     return found[0]
+
+
+def _check_factors(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    """Refuse an optimizer whose groups have not the factors of the module's layers."""
+    layout = layout_of(model)
+    allowed = (layout.factors, adam_factors(layout))
+    given = {
+        id(each): float(group.get("multiplier", 1.0))
+        for group in optimizer.param_groups
+        for each in group["params"]
+    }
+    got = [given.get(id(layer.weight)) for layer in layout.modules(model)]
+    if not any(tuple(got) == factors for factors in allowed):
+        raise UserError(
+            f"expected groups with the multipliers {[round(each, 6) for each in layout.factors]} "
+            f"of {layout.shape.label} (or Adam's), got {got}, None where a layer is in no group; "
+            "make the optimizer of nup.torch.param_groups(model, lr, optimizer)"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from nup.networks.activations import Activation
 from nup.networks.activations import activation as activation_of
 from nup.networks.mlp import initial_weights
 from nup.networks.parameterization import Parameterization, parameterization
+from nup.registry import plain
 from nup.torch.layout import Layout, attach, layout_of
 from nup.torch.scaling import record_signals
 
@@ -102,11 +103,13 @@ def mlp(
     Raises:
         UserError: naming what is allowed.
     """
-    sizes = {"depth": depth, "width": width, "d_in": d_in, "d_out": d_out}
     shape = parameterization(
         name,
-        **{key: operator.index(value) for key, value in sizes.items()},
-        base_width=None if base_width is None else operator.index(base_width),
+        depth=depth,
+        width=width,
+        d_in=d_in,
+        d_out=d_out,
+        base_width=base_width,
         **options,
     )
     model = MLP(shape, activation_of(activation))
@@ -119,10 +122,32 @@ def mlp(
 def draw(model: nn.Module, weight_variance: float = 1.0, seed: int | None = None) -> None:
     """Draw the initial weights of a parameterized module: a_k N(0, σ² v_k/m_{k−1})."""
     layout = layout_of(model)
-    chosen = int(torch.randint(2**31, ())) if seed is None else seed
+    chosen = int(torch.randint(2**31, ())) if seed is None else plain(seed)
     drawn = initial_weights(layout.shape, [chosen], weight_variance, torch.float64)
-    for layer, weight, gain in zip(layout.modules(model), drawn, layout.gains, strict=True):
-        layer.weight.copy_(gain * weight[0])
+    set_weights(model, [weight[0] for weight in drawn])
+
+
+@torch.no_grad()
+def set_weights(model: nn.Module, weights: Sequence[Tensor]) -> None:
+    """Give a parameterized module the weights W_1 … W_l, as ``nup.train`` returns them.
+
+    Where a layer has taken in the factor a_k of its activation, it holds a_k W_k.
+
+    Args:
+        model: of ``mlp`` or ``parameterize``.
+        weights: each [m_k, m_{k-1}]; they are copied into the module's dtype and device.
+
+    Raises:
+        UserError: another number of layers, or other shapes; then nothing is changed.
+    """
+    layout = layout_of(model)
+    layers = layout.modules(model)
+    wanted = [tuple(layer.weight.shape) for layer in layers]
+    got = [tuple(weight.shape) for weight in weights]
+    if got != wanted:
+        raise UserError(f"weights: expected shapes {wanted}, got {got}")
+    for layer, weight, gain in zip(layers, weights, layout.gains, strict=True):
+        layer.weight.copy_(gain * weight)
 
 
 def parameterize(
@@ -163,7 +188,7 @@ def parameterize(
         raise UserError(
             f"expected linear layers that follow each other, got {[str(each) for _, each in found]}"
         )
-    m = actual[1] if width is None else operator.index(width)
+    m = actual[1] if width is None else plain(width)
     shape = parameterization(
         name, depth=len(found), width=m, d_in=actual[0], d_out=actual[-1], **options
     )

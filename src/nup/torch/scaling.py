@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from nup.errors import UserError
@@ -88,8 +89,14 @@ def scale_gradients(model: nn.Module, name: str = "depthwise", **options: Any) -
         ξ_1 … ξ_l.
 
     Raises:
-        UserError: nothing was recorded, or an unknown scaling or option.
+        UserError: nothing was recorded, an unknown scaling or option, or several processes train
+            together: ξ is of all samples of a batch, and a process sees a part.
     """
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        raise UserError(
+            "gradient scaling: expected one process, which sees all samples of a batch, got "
+            f"{dist.get_world_size()}; their layers would be scaled differently"
+        )
     layout, entry = layout_of(model), SCALINGS[name]
     resolved: Mapping[str, Value] = SCALINGS.resolve(name, options)
     recorder: Recorder | None = layout.signals
