@@ -6,7 +6,7 @@ and trained by the same code; nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from nup.training.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
 #: Columns that say nothing where a split is not given.
 _OF_SPLITS = {
@@ -125,14 +126,20 @@ def train(
             device=name, compiled=compiled, train=with_weights, loader=own.Given(data)
         )
         tables = training.execute(specs, session)
-    frames = {name: table.to_pandas() for name, table in tables.items()}
-    for split in _OF_SPLITS.keys() - given.keys():
-        for frame in frames.values():
-            for column in set(_OF_SPLITS[split]) & set(frame):
-                frame[column] = float("nan")
     order = [spec.id for spec in specs]
+    frames = {name: _frame(table, given) for name, table in tables.items()}
     frames["runs"] = frames["runs"].set_index("run_id").loc[order].reset_index()
     return Trained(**frames, weights=[final.get(each) for each in order], data=data, specs=specs)
+
+
+def _frame(table: pyarrow.Table, given: Collection[str]) -> pd.DataFrame:
+    """A table as a frame, without numbers in the columns of splits that are not given."""
+    found: pd.DataFrame = table.to_pandas()
+    for split, columns in _OF_SPLITS.items():
+        if split not in given:
+            for column in set(columns) & set(found):
+                found[column] = float("nan")
+    return found
 
 
 class _Last:

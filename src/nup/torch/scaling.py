@@ -92,11 +92,7 @@ def scale_gradients(model: nn.Module, name: str = "depthwise", **options: Any) -
         UserError: nothing was recorded, an unknown scaling or option, or several processes train
             together: ξ is of all samples of a batch, and a process sees a part.
     """
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        raise UserError(
-            "gradient scaling: expected one process, which sees all samples of a batch, got "
-            f"{dist.get_world_size()}; their layers would be scaled differently"
-        )
+    _check_alone()
     layout, entry = layout_of(model), SCALINGS[name]
     resolved: Mapping[str, Value] = SCALINGS.resolve(name, options)
     recorder: Recorder | None = layout.signals
@@ -142,6 +138,15 @@ def scale_gradients(model: nn.Module, name: str = "depthwise", **options: Any) -
     recorder.scales = scales.detach().clone()
     recorder.clear()
     return recorder.scales
+
+
+def _check_alone() -> None:
+    """Refuse to scale by a part of a batch: each process would do so otherwise."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        raise UserError(
+            "gradient scaling: expected one process, which sees all samples of a batch, got "
+            f"{dist.get_world_size()}; their layers would be scaled differently"
+        )
 
 
 def scale_depthwise(model: nn.Module) -> Tensor:
