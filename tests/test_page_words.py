@@ -12,6 +12,7 @@ from nup.claims import load_catalogue, ranges
 from nup.claims.catalogue import Threshold
 from nup.figures import style
 from nup.figures.description import describe, described
+from nup.figures.scorecard import verdict_table
 from nup.report import sentences
 from nup.report.cards import cards
 from nup.report.run_summary import summary
@@ -152,15 +153,20 @@ def test_places_on_the_line():
 
 
 def test_figures_carry_their_description(tmp_path):
-    text = describe(figure())
-    assert (
-        text
-        == r"Rates against depth. Panels: abs; relu. Axes: \eta best against depth. Legend: νP."
-    )
-    path = style.save(figure(), tmp_path / "saved.png")
-    assert described(path) == text
+    drawn = figure()
+    path = style.save(drawn, tmp_path / "saved.png")
+    text = r"Rates against depth. Panels: abs; relu. Axes: \eta best against depth. Legend: νP."
+    assert describe(drawn) == described(path) == text
     assert style.save(figure(), tmp_path / "again.png").read_bytes() == path.read_bytes()
     assert described(ROOT / "results/reference/laptop/figures/readings.png") == ""
+
+
+def test_a_figure_of_rows_names_them(tmp_path):
+    judged = store.read_table("claims", SHIPPED / "claims.parquet")
+    drawn = verdict_table(judged, load_catalogue(CATALOGUE))
+    text = described(style.save(drawn, tmp_path / "saved.png"))
+    assert text.startswith("Verdicts. Columns: abs; relu; (1,2). Rows: eoc-init The Edge of Chaos")
+    assert len(text) < 1_000
 
 
 def test_readings_against_claims():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -17,7 +18,7 @@ _NAMED = 8
 
 
 def describe(figure: Figure) -> str:
-    """Title, panels, axes and legend of a figure, as its texts name them."""
+    """Title, panels, axes, named rows and columns, and legend of a figure that was drawn."""
     axes = [axis for axis in figure.axes if axis.axison]
     quantities = [
         f"{y} against {x}" if y else x
@@ -28,6 +29,8 @@ def describe(figure: Figure) -> str:
         "": [_plain(figure.get_suptitle())],
         "Panels: ": [_plain(axis.get_title()) for axis in axes],
         "Axes: ": quantities,
+        "Columns: ": [name for axis in axes for name in _names(axis.get_xticklabels())],
+        "Rows: ": [name for axis in axes for name in _names(axis.get_yticklabels())],
         "Legend: ": _legend_texts(figure, axes),
     }
     named = [f"{head}{listed}." for head, texts in parts.items() if (listed := _listed(texts))]
@@ -50,6 +53,13 @@ def described(path: str | Path) -> str:
 def _legend_texts(figure: Figure, axes: Iterable[Axes]) -> list[str]:
     legends = [*figure.legends, *(axis.get_legend() for axis in axes)]
     return [_plain(text.get_text()) for each in legends if each for text in each.get_texts()]
+
+
+def _names(ticks: Iterable[Text]) -> list[str]:
+    """The labels of ticks that are words or pairs; numbers and formulas are none."""
+    texts = [tick.get_text() for tick in ticks]
+    words = [text for text in texts if "$" not in text]
+    return [_plain(text) for text in words if "(" in text or any(map(str.isalpha, text))]
 
 
 def _plain(text: str) -> str:
