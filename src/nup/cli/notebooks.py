@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from nup.cli.paths import check_file
+from nup.cli.paths import check_file, drop_leftovers
 from nup.errors import UserError
 
 
@@ -17,6 +17,7 @@ def tidy_notebook(options: Namespace) -> None:
     check_file(options.out)
     if options.page is not None:
         check_file(options.page, "--page")
+    drop_leftovers(options.out, *filter(None, [options.page]))
     if options.notebook.is_file():
         _check(options.notebook)
     notebook.tidy(options.notebook, options.out)

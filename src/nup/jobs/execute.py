@@ -154,7 +154,8 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
         return {name: int(table.num_rows) for name, table in tables.items()}
     with _alone(session, session.folder, files.values()):
         session.code = job.code_digest
-        finished = Finished(session.folder, {"job": job.digest, **session.maker(session.code)})
+        of = {"job": job.digest, **session.maker(session.code)}
+        finished = Finished(session.folder, of, job.kind.tables)
         rows = finished.rows()
         if rows is None:
             rows = finished.keep(_compute(job, session))
