@@ -70,12 +70,12 @@ def markdown(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
         first = claims[claims["claim"] == claim].iloc[0]
         cells = [
             _figure_links(str(first["figure"]), claim, studies),
-            f"{titles.get(claim, 'of the first registration')} (`{claim}`)",
+            f"{tables.text(titles.get(claim, 'of the first registration'))} (`{claim}`)",
             f"`{first['notebook']}`",
             *([regime or "-"] if with_setting else []),
             *(verdicts.dropna().get((claim, regime), "-") for verdicts in columns.values()),
         ]
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(f"| {' | '.join(map(tables.cell, cells))} |")
     return "\n".join(rows)
 
 
@@ -100,7 +100,7 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     for under, claims in groups.items():
         rows = [
             {
-                " and ".join(under): reading.label,
+                " and ".join(under): tables.text(reading.label),
                 **{_heading(claim): _marks(studies, claim.id, reading.label) for claim in claims},
             }
             for reading in claims[0].readings
@@ -115,7 +115,7 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
 
 
 def _heading(claim: Claim) -> str:
-    return f"{claim.title} (`{claim.id}`)"
+    return f"{tables.text(claim.title)} (`{claim.id}`)"
 
 
 def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
