@@ -44,7 +44,7 @@ SNAKEMAKE := $(WITH_ENV) snakemake --config "study=$$STUDY" --cores "$$CORES"
 SNAKEFILES := Snakefile workflow
 SMOKE_TESTS := $(addprefix tests/test_,package.py parameterization.py base_install.py minimal.py)
 
-.PHONY: help setup reproduce figures compare bench docs test smoke check format lock clean
+.PHONY: help setup reproduce figures compare bench docs test smoke oldest check format lock clean
 
 help: ## Show this list
 	@echo "make TARGET [CORES=$(CORES)] [STUDY=$(STUDY)] [PYTHON=$(PYTHON)]"
@@ -110,6 +110,19 @@ smoke: ## Try another PYTHON for a minute, in an environment of its own, build/s
 	build/smoke/bin/nup --help
 	build/smoke/bin/nup train --depth 3 --width 4 --steps 10 --seeds 2
 	build/smoke/bin/pytest --quiet $(SMOKE_TESTS)
+
+# torch's range is what the tests have passed on, and its CPU build needs none of the CUDA packages.
+oldest: ## Try the oldest versions of packages that pyproject.toml allows, in build/oldest
+	rm -rf build/oldest
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet pip==$(PIP) uv==$(UV)
+	build/oldest/bin/uv pip compile --quiet --resolution lowest-direct --python build/oldest/bin/python \
+	  --no-header --no-annotate --extra dev pyproject.toml > build/oldest/resolved
+	grep -vE "^(nvidia-|cuda-|triton=)" build/oldest/resolved > build/oldest/packages
+	build/oldest/bin/python -m pip install --quiet --no-compile --no-deps --requirement build/oldest/packages
+	build/oldest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	build/oldest/bin/nup train --depth 3 --width 4 --steps 10 --seeds 2
+	build/oldest/bin/pytest --quiet $(SMOKE_TESTS)
 
 check: $(READY) ## Check format, lint, types, imports and the workflow
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+import faults
 from nup.claims.estimators import ESTIMATORS
 from nup.data.sources import SOURCES
 from nup.figures import FIGURES
@@ -34,6 +35,29 @@ def _registrations_end_with_the_test(monkeypatch):
     monkeypatch.setattr(plugin_files, "_LOADED", dict(plugin_files._LOADED))
     for registry in REGISTRIES:
         monkeypatch.setattr(registry, "_entries", {name: registry[name] for name in registry})
+
+
+@pytest.fixture
+def fault(record_property):
+    """Counts faults that a test has injected, and what came of them, for ``docs/faults.md``."""
+
+    def count(kind, of, outcome, times=1):
+        record_property(faults.PROPERTY, (kind, of, outcome, int(times)))
+
+    return count
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        faults.OPTION,
+        action="store_true",
+        help="write the rows of docs/faults.md that these tests count, instead of checking them",
+    )
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # else its first process counts
+        config.pluginmanager.register(faults.Tally(config))
 
 
 def pytest_collection_modifyitems(items):

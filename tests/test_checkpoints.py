@@ -100,7 +100,7 @@ def damaged(content):
     yield b""
 
 
-def test_a_damaged_checkpoint_is_set_aside(file, caplog):
+def test_a_damaged_checkpoint_is_set_aside(file, caplog, fault):
     for content in damaged(file.read_bytes()):
         file.write_bytes(content)
         caplog.clear()
@@ -109,6 +109,7 @@ def test_a_damaged_checkpoint_is_set_aside(file, caplog):
         assert f"set aside as {file.stem}.aside" in caplog.text
         assert not file.exists()
         assert file.with_suffix(".aside").read_bytes() == content
+        fault("bytes lost or added", "checkpoint", "set aside with a message, computed anew")
 
 
 @pytest.mark.parametrize("name", ["unit", "code"])
@@ -224,7 +225,7 @@ def initialization_job():
     ],
     ids=["train", "phases", "init"],
 )
-def test_a_job_that_is_stopped_goes_on_to_the_same_tables(job, out, tmp_path, caplog):
+def test_a_job_that_is_stopped_goes_on_to_the_same_tables(job, out, tmp_path, caplog, fault):
     """Stopped at every so many moments: many times over, in one job."""
     whole = tmp_path / "whole"
     execute.run(job, whole / out, session(whole, job))
@@ -242,6 +243,7 @@ def test_a_job_that_is_stopped_goes_on_to_the_same_tables(job, out, tmp_path, ca
     assert "set aside" not in caplog.text
     left = {path.name for path in (folder / "checkpoints" / job.id).iterdir()}
     assert left == {".lock", "finished"}
+    fault("asked to stop", f"job: {job.kind.name}", "goes on to the same tables", stops)
 
 
 def test_stopped_without_a_folder_a_job_says_that_nothing_is_kept(tmp_path):
@@ -282,7 +284,9 @@ def test_a_finished_job_is_not_computed_again(tmp_path, caplog):
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_a_finished_job_of_other_code_or_with_damage_is_computed_again(tmp_path, monkeypatch):
+def test_a_finished_job_of_other_code_or_with_damage_is_computed_again(
+    tmp_path, monkeypatch, fault
+):
     job, train = Job(TRAINING, (run_spec(),)), FakeTraining()
 
     def compute(**changes):
@@ -303,6 +307,8 @@ def test_a_finished_job_of_other_code_or_with_damage_is_computed_again(tmp_path,
     monkeypatch.setattr("nup.jobs.provenance.code_digest", lambda *modules: "edited")
     assert compute(compiled=True) == 6
     assert compute(compiled=True) == 6
+    fault("file lost or damaged", "tables of a finished job", "computed anew", 3)
+    fault("code or backend changed", "tables of a finished job", "computed anew", 2)
 
 
 def test_tables_are_copied_where_there_are_no_links(tmp_path, monkeypatch):
@@ -374,7 +380,7 @@ def leftovers(folder):
     ],
 )
 def test_a_folder_that_cannot_be_written_is_one_message(
-    number, message, tmp_path, monkeypatch, capsys
+    number, message, tmp_path, monkeypatch, capsys, fault
 ):
     path = Job(TRAINING, (run_spec(steps=2),)).write(tmp_path)
     Full(monkeypatch, number).left = 0
@@ -384,9 +390,10 @@ def test_a_folder_that_cannot_be_written_is_one_message(
     assert f"expected to write this file, got {message}" in err
     assert "Traceback" not in err
     assert leftovers(tmp_path) == []
+    fault("disk", f"nup job, {os.strerror(number)}", "one message, no litter")
 
 
-def test_a_disk_that_fills_up_stops_no_training(tmp_path, monkeypatch, caplog):
+def test_a_disk_that_fills_up_stops_no_training(tmp_path, monkeypatch, caplog, fault):
     job = Job(TRAINING, (run_spec(steps=6), run_spec(steps=6, depth=2)))
     full = Full(monkeypatch)
     kept = Checkpoint(tmp_path / "a.snapshot", OF, 0, Stop())
@@ -397,9 +404,10 @@ def test_a_disk_that_fills_up_stops_no_training(tmp_path, monkeypatch, caplog):
     assert leftovers(tmp_path) == []
     full.left = 10**9
     execute.run(job, tmp_path / "out", session(tmp_path, job))
+    fault("disk", "checkpoint, No space left on device", "a message, training goes on")
 
 
-def test_a_real_disk_that_is_full(tmp_path):
+def test_a_real_disk_that_is_full(tmp_path, fault):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -432,6 +440,8 @@ def test_a_real_disk_that_is_full(tmp_path):
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(WriteError, match="Read-only file system; mount its file system"):
             store.check_writable(disk / "out" / "runs.parquet")
+        fault("disk", "mounted disk that is full", "one message, no litter", 2)
+        fault("disk", "mounted disk that is read-only", "one message, no litter")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -467,7 +477,7 @@ def wait_for_a_checkpoint(folder, process, than=0.0):
         time.sleep(0.02)
 
 
-def test_processes_that_are_killed_go_on(tmp_path):
+def test_processes_that_are_killed_go_on(tmp_path, fault):
     job = Job(TRAINING, tuple(run_spec(seed=seed, steps=3000) for seed in (0, 1)))
     path = job.write(tmp_path)
     whole = tmp_path / "whole"
@@ -491,6 +501,8 @@ def test_processes_that_are_killed_go_on(tmp_path):
     assert process.returncode == 0, err
     assert "going on from this checkpoint" in err
     assert tables(tmp_path / "out") == tables(whole / "out")
+    fault("asked to stop", "process: train", "goes on to the same tables")
+    fault("SIGKILL", "job: training, between checkpoints", "goes on to the same tables")
 
 
 def test_signals_are_as_before_after_a_command():

@@ -72,7 +72,7 @@ def test_a_whole_study_is_said_to_be_whole(study):
     assert lines[0].startswith(f"{study.folder} is whole: runs 4 rows, steps ")
 
 
-def test_a_flipped_bit_anywhere_is_a_problem(study):
+def test_a_flipped_bit_anywhere_is_a_problem(study, fault):
     for path in sorted(study.folder.rglob("*.parquet")) + sorted(study.folder.rglob("*.json")):
         content = path.read_bytes()
         changed = bytearray(content)
@@ -80,10 +80,11 @@ def test_a_flipped_bit_anywhere_is_a_problem(study):
         path.write_bytes(changed)
         assert any(str(path) in line for line in study.problem()), path
         path.write_bytes(content)
+        fault("bit flipped", "any file of a study", "a problem that `nup verify` prints")
     assert study.verify()[0] == 0
 
 
-def test_missing_runs_are_a_problem(study):
+def test_missing_runs_are_a_problem(study, fault):
     gone = RUNS[2].id
     study.change("runs", lambda table: table[table["run_id"] != gone])
     first, *others = study.problem()
@@ -91,12 +92,15 @@ def test_missing_runs_are_a_problem(study):
     assert len(others) == 2  # steps and layers have rows of it
     (study.tables / "runs.parquet").unlink()
     assert study.problem() == [f"{study.tables}: no table 'runs'"]
+    fault("file lost or damaged", "table of a study", "a problem that `nup verify` prints")
+    fault("rows lost", "table of a study", "a problem that `nup verify` prints")
 
 
-def test_missing_rows_are_a_problem(study):
+def test_missing_rows_are_a_problem(study, fault):
     study.change("steps", lambda table: table[table["step"] != 5])
     (line,) = study.problem()
     assert "steps.parquet: 2 runs have too few or too many rows: " in line
+    fault("rows lost", "table of a study", "a problem that `nup verify` prints")
 
 
 @pytest.mark.parametrize(
@@ -113,19 +117,21 @@ def test_missing_rows_are_a_problem(study):
         ("init", {"code_digest": "a"}, "note: "),
     ],
 )
-def test_values_that_cannot_be_are_problems(study, table, changes, message):
+def test_values_that_cannot_be_are_problems(study, table, changes, message, fault):
     study.change(table, lambda frame: frame.assign(**changes))
     _, lines = study.verify()
     assert any(message in line for line in lines), lines
+    fault("values edited", f"table {table}", "a problem or a note that `nup verify` prints")
 
 
-def test_mixed_code_is_a_problem_and_accepted_code_a_note(study):
+def test_mixed_code_is_a_problem_and_accepted_code_a_note(study, fault):
     def edited(table):
         return table.assign(code_digest=table["code_digest"].mask(table["seed"] == 1, "other"))
 
     study.change("runs", edited)
     (line,) = study.problem()
     assert "runs.parquet: mixed, 2: code other instead of " in line
+    fault("code or backend changed", "rows of a table", "a problem that `nup verify` prints")
     study.change("runs", lambda table: table.assign(mixed=["accepted"] * len(table)))
     status, lines = study.verify()
     assert status == 0

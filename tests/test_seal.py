@@ -33,7 +33,7 @@ def flipped(content, bit):
 
 
 @pytest.mark.parametrize("name", TRAINING.tables)
-def test_every_flipped_bit_is_noticed(job, tmp_path, name):
+def test_every_flipped_bit_is_noticed(job, tmp_path, name, fault):
     content = (job / f"{name}.parquet").read_bytes()
     path = tmp_path / f"{name}.parquet"
     # Spread over the whole file, and every bit of its end: the seal and what follows it.
@@ -43,10 +43,11 @@ def test_every_flipped_bit_is_noticed(job, tmp_path, name):
         path.write_bytes(flipped(content, bit))
         with pytest.raises(UserError, match=rf"{path}: .*delete it and run the same command again"):
             store.read_table(name, path)
+    fault("bit flipped", f"table {name}", "one message that names the file", len(bits))
 
 
 @pytest.mark.parametrize("name", TRAINING.tables)
-def test_damage_of_a_table_without_a_seal_gives_no_raw_exception(job, tmp_path, name):
+def test_damage_of_a_table_without_a_seal_gives_no_raw_exception(job, tmp_path, name, fault):
     path = tmp_path / f"{name}.parquet"
     pq.write_table(store.read_arrow(name, job / f"{name}.parquet"), path)
     content = path.read_bytes()
@@ -56,16 +57,20 @@ def test_damage_of_a_table_without_a_seal_gives_no_raw_exception(job, tmp_path, 
             store.read_table(name, path)
         except UserError as error:
             assert str(path) in str(error)
+    outcome = "no raw exception; not noticed where a value changes (no digest)"
+    fault("bit flipped, old table", "table of an earlier version", outcome, FLIPS // 3)
 
 
-def test_lost_and_added_bytes_are_noticed(job, tmp_path):
+def test_lost_and_added_bytes_are_noticed(job, tmp_path, fault):
     path = tmp_path / "runs.parquet"
     content = (job / "runs.parquet").read_bytes()
     half = len(content) // 2
-    for other in (b"", content[:half], content[half:], content + b"\0", content[:-1]):
+    others = (b"", content[:half], content[half:], content + b"\0", content[:-1])
+    for other in others:
         path.write_bytes(other)
         with pytest.raises(UserError, match=str(path)):
             store.read_table("runs", path)
+    fault("bytes lost or added", "table", "one message that names the file", len(others))
 
 
 def test_the_seal_moves_with_the_table(job, tmp_path):

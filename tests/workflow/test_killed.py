@@ -34,7 +34,7 @@ def checkout(tmp_path, pytestconfig):
     return copied(pytestconfig.rootpath, tmp_path, study="killed")
 
 
-def test_a_job_that_outlives_snakemake_is_not_computed_again(checkout):
+def test_a_job_that_outlives_snakemake_is_not_computed_again(checkout, fault):
     """Whether it still runs then, and is waited for, or has finished."""
     study = checkout.root / "killed.yaml"
     study.write_text(STUDY)
@@ -62,3 +62,4 @@ def test_a_job_that_outlives_snakemake_is_not_computed_again(checkout):
     assert "finished before, its tables are those in" in text
     assert len(checkout.table("runs")) == 2
     assert list((checkout.folder / "checkpoints").iterdir()) == []
+    fault("SIGKILL", "Snakemake alone, its jobs live on", "jobs are waited for, nothing is lost")

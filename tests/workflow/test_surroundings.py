@@ -54,7 +54,7 @@ def finished(checkout, tmp_path_factory):
     return text
 
 
-def test_odd_paths_kernels_and_styles_do_no_harm(finished, checkout):
+def test_odd_paths_kernels_and_styles_do_no_harm(finished, checkout, fault):
     assert "Report: results/tiny/report.html" in finished
     assert not list(checkout.root.parent.rglob("owned"))
     figure = checkout.folder / "figures" / "eoc-init.png"
@@ -62,16 +62,19 @@ def test_odd_paths_kernels_and_styles_do_no_harm(finished, checkout):
     import matplotlib.image
 
     assert matplotlib.image.imread(figure)[0, 0, :3].min() > 0.99  # not the user's black
+    for what in ("path with spaces and $( )", "other kernel", "other style", "TMPDIR with spaces"):
+        fault("surroundings", what, "does no harm")
 
 
-def test_braces_in_the_path_are_refused(pytestconfig, tmp_path):
+def test_braces_in_the_path_are_refused(pytestconfig, tmp_path, fault):
     root = tmp_path / "{copy}"
     root.mkdir()
     text = copied(pytestconfig.rootpath, root).snakemake("--dry-run", succeeds=False)
     assert "expected a path without braces; move the checkout" in text
+    fault("surroundings", "path with braces", "one message")
 
 
-def test_settings_that_nobody_reads_are_refused(checkout, tmp_path):
+def test_settings_that_nobody_reads_are_refused(checkout, tmp_path, fault):
     text = checkout.snakemake("--config", "stdy=tiny", succeeds=False)
     assert "settings: expected study, tables, accept_mixed, got 'stdy'" in text
     note = "note=$(touch owned)"
@@ -80,6 +83,7 @@ def test_settings_that_nobody_reads_are_refused(checkout, tmp_path):
     assert not list(checkout.root.rglob("owned"))
     text = checkout.snakemake("--configfile", "config/tiny.yaml", succeeds=False)
     assert "name its file instead: --config study=mine.yaml" in text
+    fault("bad input", "settings of the workflow", "one message, no traceback", 3)
 
 
 def test_a_single_target_leaves_the_rest_alone(finished, checkout):
@@ -92,7 +96,7 @@ def test_a_single_target_leaves_the_rest_alone(finished, checkout):
 
 
 @pytest.mark.parametrize("name", ["claims", "init"])
-def test_what_was_good_stays_where_a_table_is_damaged(finished, checkout, name):
+def test_what_was_good_stays_where_a_table_is_damaged(finished, checkout, name, fault):
     """A damaged table is named; what was made of it before is still there, and made again after."""
     table = checkout.folder / "tables" / f"{name}.parquet"
     pages = {path: path.read_bytes() for path in checkout.folder.glob("notebooks/*.html")}
@@ -105,12 +109,15 @@ def test_what_was_good_stays_where_a_table_is_damaged(finished, checkout, name):
     checkout.snakemake("--config", "study=tiny")
     assert table.read_bytes() == whole
     assert store.read_table(name, table) is not None
+    outcome = "one message, pages stay; made again to the same bytes"
+    fault("file lost or damaged", "collected table, in the workflow", outcome)
 
 
-def test_a_table_that_is_gone_is_made_again(finished, checkout):
+def test_a_table_that_is_gone_is_made_again(finished, checkout, fault):
     """Though all that is made of it is newer."""
     table = checkout.folder / "tables" / "init.parquet"
     whole = table.read_bytes()
     table.unlink()
     checkout.snakemake("--config", "study=tiny")
     assert table.read_bytes() == whole
+    fault("file lost or damaged", "collected table, gone", "made again to the same bytes")

@@ -86,7 +86,7 @@ def test_a_second_call_has_nothing_to_do(checkout):
     assert checkout.results("plan/**/*.json") == plan
 
 
-def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
+def test_edits_rerun_exactly_the_stages_that_import_them(checkout, fault):
     notebooks = {f"notebook_{path.stem}" for path in (checkout.root / "notebooks").glob("*.ipynb")}
     judged = {"claims", "pages", *notebooks}
     # The phase diagrams are drawn from their own table alone.
@@ -110,6 +110,7 @@ def test_edits_rerun_exactly_the_stages_that_import_them(checkout):
         due = checkout.due()
         path.write_text(source)
         assert set(due) == rules, module
+        fault("code or backend changed", "a module", "its stages run again and no others")
     added = checkout.root / "src" / "nup" / "training" / "schedules" / "added.py"
     shutil.copy(added.with_name("warmup.py"), added)
     added.write_text(added.read_text().replace("def warmup", "def added"))
@@ -128,7 +129,7 @@ def test_only_jobs_whose_runs_use_an_edited_entry_are_trained_again(checkout):
     assert due == using < runs["job_id"].nunique()
 
 
-def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout):
+def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout, fault):
     table = "results/ci/tables/runs.parquet"
     path = sorted((checkout.folder / "runs").glob("*/runs.parquet"))[0]
     content, collected = path.read_bytes(), (checkout.root / table).read_bytes()
@@ -137,6 +138,9 @@ def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout):
     text = checkout.snakemake(table, "--force", "--config", "study=ci", succeeds=False)
     assert f"{len(changed)} of " in text
     assert "results are not of one code and the same versions" in text
+    fault(
+        "code or backend changed", "tables that a job left", "one message, tables stay as they were"
+    )
     checkout.snakemake(table, "--force", "--config", "study=ci", "accept_mixed=true")
     assert checkout.table("runs")["mixed"].notna().sum() == len(changed)
     path.write_bytes(content)
@@ -201,7 +205,7 @@ def test_figures_need_only_the_tables(checkout, tmp_path):
     assert executed.read_bytes().replace(b"shipped", b"results/ci/tables") == content
 
 
-def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path):
+def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path, fault):
     study = tmp_path / "mine.yaml"
     study.write_text("study: mine\nexperiments: {depth: {dpth: 2}}\n")
     text = checkout.snakemake("--config", f"study={study}", succeeds=False)
@@ -211,6 +215,7 @@ def test_a_mistake_in_a_study_is_one_clear_message(checkout, tmp_path):
     text = checkout.snakemake("--config", "study=thesis", succeeds=False)
     known = "benchmark, ci, laptop, mnist, paper"
     assert f"study 'thesis': no file config/thesis.yaml; expected one of {known}" in text
+    fault("bad input", "study of the workflow", "one message, no traceback", 2)
 
 
 def test_the_slurm_profile_plans_the_same_jobs(checkout):

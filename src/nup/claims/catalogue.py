@@ -156,8 +156,8 @@ class Claim(Entry):
     select: dict[str, Any] = Field(default_factory=dict)
     under: list[str] = Field(default_factory=list)
     min_seeds: int | None = Field(default=None, ge=2)
-    figure: str
-    notebook: str
+    figure: str = Field(pattern=r"^\w[\w.-]*\.(png|svg)$", max_length=100)
+    notebook: str = Field(pattern=r"^\w[\w.-]*\.ipynb$", max_length=100)
     criteria: list[Criterion] = Field(min_length=1)
     readings: list[ReadClaim] = Field(default_factory=list, exclude=True)
 

@@ -24,12 +24,15 @@ PROVENANCE = {
 def claim_text(claim: Claim) -> str:
     """Markdown: the claim, the quoted words, their provenance, and the criteria set beforehand."""
     criteria = pd.DataFrame(
-        [(each.name, each.what, readable(each.threshold)) for each in claim.criteria],
+        [
+            (markdown.text(each.name), markdown.text(each.what), readable(each.threshold))
+            for each in claim.criteria
+        ],
         columns=["criterion", "what must hold", "range"],
     )
     return (
-        f"### {claim.title}\n\n"
-        f"> {claim.quote}\n\n"
+        f"### {markdown.text(claim.title)}\n\n"
+        f"> {markdown.text(claim.quote)}\n\n"
         f"Claim `{claim.id}`. Provenance of the claim: `{claim.provenance}`, "
         f"{PROVENANCE[claim.provenance]}. How it is judged is `operational`, "
         f"{PROVENANCE['operational']}: it holds if every criterion does."
@@ -41,7 +44,7 @@ def _readings_text(claim: Claim) -> str:
     """The readings under which a claim is judged; empty for a claim with one."""
     if len(claim.readings) == 1:
         return ""
-    labels = ", ".join(reading.label for reading in claim.readings)
+    labels = ", ".join(markdown.text(reading.label) for reading in claim.readings)
     return (
         f" It is judged under {len(claim.readings)} readings and holds if it does under one: "
         f"{labels}. The criteria below are those of the first."
@@ -58,7 +61,7 @@ def readings_text(table: pd.DataFrame, claim_id: str) -> str:
     rows = table[table["claim"] == claim_id]
     overall = rows[rows["criterion"] == OVERALL]
     absent = [
-        str(reading)
+        markdown.text(reading)
         for reading, group in overall.groupby("reading", sort=False)
         if set(group["verdict"]) == {"not run"}
     ]
@@ -73,7 +76,7 @@ def verdict_text(judged: pd.DataFrame, claim_id: str) -> str:
     if rows.empty:
         return "No activation was judged: the tables hold no runs."
     lines = [
-        f"- `{name}`: **{row.verdict}** ({row.reason})"
+        f"- `{name}`: **{row.verdict}** ({markdown.text(row.reason)})"
         for name, row in zip(judged_names(rows), rows.itertuples(index=False), strict=True)
     ]
     return "\n".join(lines)
@@ -87,6 +90,12 @@ def verdict_rows(judged: pd.DataFrame, claim_id: str) -> str:
 def verdict_table(rows: pd.DataFrame) -> str:
     """Markdown: rows of ``claims`` or ``readings`` with estimate, interval and verdict."""
     shown = rows_shown(rows)
+    written = {
+        name: shown[name].map(_written)
+        for name in ("reading", "criterion", "remarks")
+        if name in shown
+    }
+    shown = shown.assign(**written)
     return markdown.table(shown.assign(verdict="**" + shown["verdict"] + "**"))
 
 
@@ -108,6 +117,11 @@ def rows_shown(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
+def _written(value: object) -> object:
+    """What stands in a file of claims, as text; a missing value as it is."""
+    return markdown.text(value) if isinstance(value, str) else value
+
+
 def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
     """Markdown: a table of the claims with their verdicts and links to their notebooks.
 
@@ -127,7 +141,7 @@ def index_text(judged: pd.DataFrame, catalogue: Catalogue) -> str:
             verdicts = {name: found.get((claim.id, regime, name), absent) for name in names}
             lines.append(
                 {
-                    "claim": f"{claim.title}{where}",
+                    "claim": f"{markdown.text(claim.title)}{where}",
                     "provenance": f"`{claim.provenance}`",
                     **verdicts,
                     "shown in": f"[notebook]({stem}.ipynb), [page]({stem}.html)",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.cli.options import add_log, add_plugins
-from nup.cli.paths import check_file
+from nup.cli.paths import check_file, drop_leftovers
 from nup.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def claims(options: Namespace) -> None:
     readings = options.readings or options.out.with_name("readings.parquet")
     check_file(options.out)
     check_file(readings, "--readings")
+    drop_leftovers(options.out, readings)
     judged = evaluate(_frames(options.tables), catalogue(options))
     store.write_table("readings", judged.readings, readings)
     store.write_table("claims", judged.claims, options.out)
@@ -48,6 +49,7 @@ def registrations(options: Namespace) -> None:
     from nup.tables import store
 
     check_file(options.out)
+    drop_leftovers(options.out)
     claims, first = catalogue(options), registrations.read_first(options.first)
     studies = {}
     for folder in options.tables:

@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from nup.cli.paths import check_file
+from nup.cli.paths import check_file, drop_leftovers
 from nup.errors import UserError
 
 
@@ -15,6 +15,7 @@ def tidy_notebook(options: Namespace) -> None:
     from nup.report import notebook
 
     check_file(options.out)
+    drop_leftovers(options.out)
     if options.notebook.is_file():
         _check(options.notebook)
     notebook.tidy(options.notebook, options.out)

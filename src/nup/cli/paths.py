@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from pathlib import Path
 
@@ -59,3 +60,14 @@ def check_tables(folder: Path, names: tuple[str, ...]) -> None:
                 f"--out {folder}: expected no {file.name}, or the table {name!r} of an earlier "
                 f"call, got another file; choose another folder ({error})"
             ) from error
+
+
+def drop_leftovers(*files: Path) -> None:
+    """Delete what calls that were killed left of these files, before they are written again.
+
+    Not of files that another process may be writing: jobs hold a lock for that.
+    """
+    from nup.tables import store
+
+    for file in files:
+        store.drop_temporary(file.parent, glob.escape(file.name))

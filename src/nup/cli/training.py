@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from nup.cli.options import add_log, add_plugins, add_process, megabytes
-from nup.cli.paths import check_file, check_folder, check_tables
+from nup.cli.paths import check_file, check_folder, check_tables, drop_leftovers
 
 log = logging.getLogger("nup")
 
@@ -22,6 +22,7 @@ def train(options: Namespace) -> None:
     runs = quick_run.runs(quick_run.given(vars(options)))
     if options.out is not None:
         check_tables(options.out, TRAINING.tables)
+        drop_leftovers(*(options.out / f"{name}.parquet" for name in TRAINING.tables))
     execute.prepare_torch(options.threads)
     with device(options.device) as name:
         session = execute.Session(device=name, compiled=options.compiled)
@@ -139,6 +140,7 @@ def tables(options: Namespace) -> None:
     else:
         agreement.refuse(mixed, selection, options.jobs)
     check_folder(options.out)
+    drop_leftovers(*(options.out / f"{name}.parquet" for name in kind.tables))
     rows = {}
     for name in kind.tables:
         files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}

@@ -114,10 +114,23 @@ def user_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the folder ``nup`` among the user's caches."""
+    """Where downloads are kept: the folder ``nup`` among the user's caches.
+
+    Raises:
+        UserError: the user has no home, and names no other folder for caches.
+    """
     import pooch
 
-    return Path(pooch.os_cache("nup"))
+    try:
+        folder = Path(pooch.os_cache("nup"))
+    except RuntimeError:  # by versions of platformdirs that do not leave "~" as it is
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise UserError(
+            "expected a home folder to keep downloads in, got a user without one; set HOME or "
+            f"XDG_CACHE_HOME, or put the data set's files into the folder that {VARIABLE} names"
+        )
+    return folder
 
 
 def _mismatch(path: Path, file: File) -> str:

@@ -121,8 +121,12 @@ def prepare_torch(threads: int) -> None:
     Subnormal numbers are flushed to zero: one member of a stack that decays into them would slow
     all of it several times over.
     """
+    import numpy as np
     import torch
 
+    # numpy before 2.4 measures its types when they are first asked for, and warns of flushed ones.
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
 
@@ -154,7 +158,8 @@ def run(job: Job[Any], out: Path, session: Session) -> dict[str, int]:
         return {name: int(table.num_rows) for name, table in tables.items()}
     with _alone(session, session.folder, files.values()):
         session.code = job.code_digest
-        finished = Finished(session.folder, {"job": job.digest, **session.maker(session.code)})
+        of = {"job": job.digest, **session.maker(session.code)}
+        finished = Finished(session.folder, of, job.kind.tables)
         rows = finished.rows()
         if rows is None:
             rows = finished.keep(_compute(job, session))

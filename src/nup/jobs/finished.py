@@ -35,24 +35,27 @@ class Finished:
     Args:
         job: folder of the job's checkpoints.
         of: what the job computes, and by what; in JSON.
+        tables: names of the tables that it leaves.
     """
 
-    def __init__(self, job: Path, of: Mapping[str, Any]) -> None:
+    def __init__(self, job: Path, of: Mapping[str, Any], tables: Iterable[str]) -> None:
         self.folder = job / _FOLDER
         self._of = of
+        self._tables = tuple(tables)
 
     def rows(self) -> dict[str, int] | None:
         """Rows of each table; None unless all are there, undamaged, of this job and this code."""
         try:
             manifest = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
-            known = manifest["of"] == self._of and all(
-                _digest(self._file(name)) == each["sha256"]
-                for name, each in manifest["tables"].items()
-            )
-            if known:
-                return {name: int(each["rows"]) for name, each in manifest["tables"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            known = False
+            found = manifest["tables"]
+            if (
+                manifest["of"] == self._of
+                and set(found) == set(self._tables)
+                and all(_digest(self._file(name)) == found[name]["sha256"] for name in found)
+            ):
+                return {name: _rows(self._file(name)) for name in found}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pass  # a manifest that is missing or damaged: said below
         if self.folder.exists():
             log.info("%s: tables of other code, or damaged: computing them anew", self.folder)
         return None
@@ -73,14 +76,14 @@ class Finished:
                 for name, table in tables.items():
                     file = partial / f"{name}.parquet"
                     store.write_table(name, table, file)
-                    written[name] = {"sha256": _digest(file), "rows": int(table.num_rows)}
+                    written[name] = {"sha256": _digest(file)}
                 text = json.dumps({"of": self._of, "tables": written}, indent=1)
                 store.write_text(text + "\n", partial / _MANIFEST)
                 shutil.rmtree(self.folder, ignore_errors=True)
                 partial.rename(self.folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        return {name: each["rows"] for name, each in written.items()}
+        return {name: int(table.num_rows) for name, table in tables.items()}
 
     def give(self, name: str, path: Path) -> None:
         """Put a table at ``path``: a link, or a copy where the file system has no links."""
@@ -104,3 +107,9 @@ def forget(checkpoints: Path, jobs: Iterable[str]) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rows(path: Path) -> int:
+    import pyarrow.parquet
+
+    return int(pyarrow.parquet.read_metadata(path).num_rows)

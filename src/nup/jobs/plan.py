@@ -19,6 +19,7 @@ from nup.jobs import frozen, locks, memory
 from nup.jobs.kinds import Kind
 from nup.registry import plugin_files
 from nup.specs import RunSpec, Specification, digest
+from nup.tables import store
 from nup.training import costs
 
 S = TypeVar("S", bound=Specification)
@@ -136,6 +137,7 @@ def reconcile(
             damaged.
     """
     with locks.alone(plan_dir / ".lock", "planning"):
+        store.drop_temporary(plan_dir)
         earlier = dict(_planned(of, plan_dir, out_dir, wanted))
         done = {job for job in earlier if _is_done(of, out_dir, job)}
         serving = {

@@ -74,12 +74,12 @@ def markdown(
         first = claims[claims["claim"] == claim].iloc[0]
         cells = [
             _figure_links(str(first["figure"]), claim, studies, Path(page)),
-            f"{titles.get(claim, 'of the first registration')} (`{claim}`)",
+            f"{tables.text(titles.get(claim, 'of the first registration'))} (`{claim}`)",
             f"`{first['notebook']}`",
             *([regime or "-"] if with_setting else []),
             *(verdicts.dropna().get((claim, regime), "-") for verdicts in columns.values()),
         ]
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(f"| {' | '.join(map(tables.cell, cells))} |")
     return "\n".join(rows)
 
 
@@ -102,7 +102,7 @@ def by_reading(paths: Sequence[str | Path], catalogue: Catalogue) -> str:
     for under, claims in groups.items():
         rows = [
             {
-                " and ".join(under): reading.label,
+                " and ".join(under): tables.text(reading.label),
                 **{_heading(claim): _marks(studies, claim.id, reading.label) for claim in claims},
             }
             for reading in claims[0].readings
@@ -133,7 +133,7 @@ def summary(
     folders = {Path(path).parent.parent: _overall(path).assign(reading="") for path in paths}
     rows = []
     for claim in catalogue.claims:
-        row = {"claim": claim.title}
+        row = {"claim": tables.text(claim.title)}
         for folder, overall in folders.items():
             figure = folder / "figures" / claim.figure
             marks = _joined(identification.by_activation(overall, claim.id, ""))
@@ -145,7 +145,7 @@ def summary(
 
 
 def _heading(claim: Claim) -> str:
-    return f"{claim.title} (`{claim.id}`)"
+    return f"{tables.text(claim.title)} (`{claim.id}`)"
 
 
 def _marks(studies: Sequence[pd.DataFrame], claim: str, reading: str) -> str:
