@@ -74,8 +74,8 @@ rule pages:
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=30,
     params:
-        folder=RESULTS,
-        tables=TABLES,
+        folder=lambda wildcards, output: Path(output.index).parent,
+        tables=lambda wildcards, input: Path(input.tables[0]).parent,
         config=lambda wildcards, input: [f"--config={file}" for file in input.config],
         plugins=PLUGINS,
         code=provenance.code_digest("nup.report.notebook_page", "nup.report.study_page"),
