@@ -12,6 +12,9 @@ from pathlib import Path
 _REMEDIES = {
     errno.ENOSPC: "free space on its disk, then give the same command again",
     errno.EDQUOT: "free space within your quota, then give the same command again",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f), then give the same command again",
+    errno.EIO: "check its disk, or work in another folder",
+    errno.ESTALE: "mount its file system anew, then give the same command again",
     errno.EROFS: "mount its file system for writing, or work in another folder",
     errno.EACCES: "make its folder writable for you, or work in another folder",
     errno.EPERM: "make its folder writable for you, or work in another folder",

@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser(name).parse_args(arguments)
         _configure_log(getattr(options, "log", None))
+        _check_surroundings(arguments)
         for path in getattr(options, "plugin", None) or []:
             _load_plugin(path)
         return _function(options.name)(options) or 0
@@ -74,6 +75,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif not isinstance(error, BrokenPipeError):
             log.exception("nup %s: unexpected error", name)
         return status
+
+
+def _check_surroundings(arguments: Sequence[str]) -> None:
+    """Refuse what libraries fail on later, in words of their own.
+
+    Raises:
+        UserError: an argument is not UTF-8, or the current folder is gone.
+    """
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            raise UserError(
+                f"expected arguments in UTF-8, got {argument!a}; rename this file or folder"
+            )
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "expected a current folder, got one that was deleted; change to another folder (cd)"
+        ) from None
 
 
 def _explained(error: Exception) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nup.cli.options import add_log, add_plugins
+from nup.cli.options import add_log, add_plugins, at_least_zero, count, threads
 
 if TYPE_CHECKING:
     from nup.jobs.verification import Wanted
@@ -115,15 +115,15 @@ def rerun_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=at_least_zero,
         default=1e-6,
         help="largest difference that counts as equal, relative to the largest value of the column "
         "in this run (default: 1e-6)",
     )
     parser.add_argument(
-        "--show", type=int, default=10, help="how many differences to print (default: 10)"
+        "--show", type=count, default=10, help="how many differences to print (default: 10)"
     )
     parser.add_argument("--device", help="auto, cpu or cuda (default: that of the stored run)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument("--threads", type=threads, default=1, help="threads of torch (default: 1)")
     add_plugins(parser)
     add_log(parser)

@@ -51,6 +51,32 @@ def threads(text: str) -> int:
     return int(text)
 
 
+def at_least_zero(text: str) -> float:
+    """The value of an option that is a number from 0 on; infinity is one.
+
+    Raises:
+        ArgumentTypeError: it is no such number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise ArgumentTypeError(f"expected a number ≥ 0; got {text[:80]!r}")
+    return value
+
+
+def count(text: str) -> int:
+    """The value of an option that says how many.
+
+    Raises:
+        ArgumentTypeError: it is no whole number from 0 on.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ArgumentTypeError(f"expected a whole number ≥ 0; got {text[:80]!r}")
+    return int(text)
+
+
 def megabytes(text: str) -> float:
     """The value of ``--memory``.
 

@@ -6,7 +6,7 @@ import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from nup.cli.options import add_log, add_plugins, add_process, megabytes
+from nup.cli.options import add_log, add_plugins, add_process, at_least_zero, megabytes
 from nup.cli.paths import check_file, check_folder, check_tables, drop_leftovers
 
 log = logging.getLogger("nup")
@@ -108,7 +108,7 @@ def job_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint-every",
-        type=float,
+        type=at_least_zero,
         default=EVERY,
         metavar="SECONDS",
         help=f"time between two checkpoints (default: {EVERY:g})",
