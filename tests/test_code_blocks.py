@@ -31,7 +31,7 @@ BLOCKS = [
 #: What the text around a block has said that the reader has.
 GIVEN = {
     # The shipped tables, as a study of today would write them.
-    ("README.md", "read_parquet"): f"""
+    ("docs/results.md", "read_parquet"): f"""
 from nup.tables import store
 runs = store.read_table("runs", {str(ROOT / "results/reference/laptop/tables/runs.parquet")!r})
 store.write_table("runs", runs, "results/laptop/tables/runs.parquet")

@@ -11,7 +11,7 @@ from nup.study import documentation
 from nup.tables import schema
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "docs/results.md", "docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")
 PROSE = [ROOT / name for name in PAGES]
 
 
@@ -71,9 +71,9 @@ def test_every_key_of_a_study_says_what_it_means():
         assert not missing, model
 
 
-def test_readme_shows_the_shipped_verdicts(monkeypatch, capsys):
+def test_results_show_the_shipped_verdicts(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "results.md").read_text()
     pattern = r"<!-- verdicts: nup (verdicts .*) -->\n\n(.*?)\n\n<!-- /verdicts -->"
     shown = re.search(pattern, text, re.DOTALL)
     assert shown is not None
@@ -82,3 +82,8 @@ def test_readme_shows_the_shipped_verdicts(monkeypatch, capsys):
     assert {str(path) for path in shipped} <= set(command)
     assert cli.main(command) == 0
     assert f"{shown[2]}\n" == capsys.readouterr().out
+
+
+def test_the_front_page_is_short():
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(text.split()) < 900
