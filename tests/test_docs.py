@@ -11,7 +11,13 @@ from nup.study import documentation
 from nup.tables import schema
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/notation.md", "docs/provenance.md", "CONTRIBUTING.md")
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/notation.md",
+    "docs/provenance.md",
+    "CONTRIBUTING.md",
+)
 PROSE = [ROOT / name for name in PAGES]
 
 

@@ -36,7 +36,8 @@ shell.prefix(
 )
 
 # A submission waits while the controller of a cluster is away.
-os.environ["PATH"] = f"{(ROOT / 'workflow' / 'slurm').absolute()}{os.pathsep}{os.environ['PATH']}"
+SUBMISSION = str((ROOT / "workflow" / "slurm").absolute())
+os.environ.update(PATH=os.pathsep.join([SUBMISSION, *os.get_exec_path()]))
 
 
 def check_settings():
