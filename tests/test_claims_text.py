@@ -3,10 +3,13 @@
 import nbformat
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from nup.claims import load_catalogue, markdown, report
 from nup.errors import UserError
-from nup.report import notebook, scorecard
+from nup.figures import style
+from nup.report import notebook_page, scorecard
 from nup.tables import store
 
 CLAIMS = r"""
@@ -35,13 +38,13 @@ def catalogue(tmp_path):
 
 
 def rendered(text, folder):
-    """The body of the page of an executed notebook that shows Markdown."""
+    """The cells on the page of an executed notebook that shows Markdown."""
     output = nbformat.v4.new_output("display_data", {"text/markdown": text})
     cells = [nbformat.v4.new_code_cell("x", outputs=[output])]
     path = folder / "executed.ipynb"
     path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
-    notebook.render(path, path.with_suffix(".html"))
-    return path.with_suffix(".html").read_text().partition("<body")[2]
+    notebook_page.write_pages([path])
+    return path.with_suffix(".html").read_text().partition("<main")[2].partition("</main")[0]
 
 
 def check_text(page):
@@ -105,3 +108,13 @@ def test_a_figure_is_a_name_in_the_folder_of_figures(tmp_path, name, fault):
     with pytest.raises(UserError, match=r"claims\.0\.figure: String should match pattern"):
         load_catalogue(path)
     fault("bad input", "name of a figure in a file of claims", "one message that names the key")
+
+
+def test_dollars_of_a_title_are_no_mathematics():
+    figure = Figure()
+    title = figure.suptitle("a $x^$ b")
+    with pytest.raises(ValueError, match="x"):
+        FigureCanvasAgg(figure).draw()
+    title.set_text(style.plain("a $x^$ b"))
+    FigureCanvasAgg(figure).draw()
+    assert title.get_text() == r"a \$x^\$ b"

@@ -158,16 +158,25 @@ def test_judging_killed_anywhere_leaves_the_same_verdicts(computed, server, tmp_
     )
 
 
-def test_pages_of_notebooks_killed_anywhere_are_the_same(server, tmp_path, fault):
-    template = tmp_path / "template"
-    template.mkdir()
+def test_pages_killed_anywhere_are_the_same(computed, server, tmp_path, fault):
+    template = shutil.copytree(computed, tmp_path / "template")
+    (template / "claims.yaml").write_text(CLAIMS)
+    claims = ["claims", "--tables", "tables", "--catalogue", "claims.yaml"]
+    for arguments in (*collecting(template), [*claims, "--out", "tables/claims.parquet"]):
+        assert server.run(arguments, template)[0] == 0
+    shutil.move(template / "tables", template / "small" / "tables")
     cell = nbformat.v4.new_markdown_cell("# A *title*", id="a")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     (template / "executed.ipynb").write_text(nbformat.writes(notebook))
-    arguments = ["tidy-notebook", "executed.ipynb", "--out", "book.ipynb", "--page", "book.html"]
+    (template / "small" / "notebooks").mkdir()
+    for name in ("01_one", "02_two"):
+        tidied = ["tidy-notebook", "executed.ipynb", "--out", f"small/notebooks/{name}.ipynb"]
+        assert server.run(tidied, template)[0] == 0
     fault(
         "SIGKILL",
-        "pages of notebooks",
+        "pages of a study",
         OUTCOME,
-        killed_anywhere(server, arguments, template, tmp_path),
+        killed_anywhere(
+            server, ["pages", "small", "--catalogue", "claims.yaml"], template, tmp_path
+        ),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nup.cli.claims import add_catalogue, catalogue
 from nup.cli.options import add_log, add_plugins
-from nup.cli.paths import check_file
+from nup.cli.paths import check_file, drop_leftovers
 
 log = logging.getLogger("nup")
 
@@ -22,6 +22,7 @@ def pages(options: Namespace) -> None:
     notebooks = options.notebooks
     if notebooks is None:
         notebooks = sorted((folder / "notebooks").glob("*.ipynb"))
+    drop_leftovers(folder / study_page.NAME, *(path.with_suffix(".html") for path in notebooks))
     notebook_page.write_pages(notebooks)
     tables = options.tables or folder / "tables"
     page = study_page.write(folder, tables, catalogue(options), notebooks, options.config)

@@ -16,7 +16,7 @@ from nup.claims.nets import ordered
 from nup.claims.regimes import Regime, regimes_of
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures.nets import net_style
-from nup.figures.style import VERDICTS, theme
+from nup.figures.style import VERDICTS, plain, theme
 
 
 def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str) -> list[str]:
@@ -61,7 +61,7 @@ def panels(
     with theme():
         figure = Figure(figsize=(size[0] * len(names), size[1] * count + 0.5))
         axes = figure.subplots(count, len(names), squeeze=False)
-        figure.suptitle(title or claim.title, fontweight="bold")
+        figure.suptitle(title or plain(claim.title), fontweight="bold")
         for number, regime in enumerate(regimes):
             block = axes[number * len(rows) : (number + 1) * len(rows)]
             _draw_rows(

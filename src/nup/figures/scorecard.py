@@ -58,7 +58,7 @@ def _line_title(claim: Claim, regime: str, overall: pd.DataFrame) -> str:
     """Id and title of the claim, with the regime if it was judged in several."""
     several = len(claim_regimes(overall, claim.id)) > 1
     head = f"{claim.id}: {regime}" if several else claim.id
-    return f"{head}\n{textwrap.fill(claim.title, 46)}"
+    return f"{head}\n{style.plain(textwrap.fill(claim.title, 46))}"
 
 
 def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
@@ -99,7 +99,7 @@ def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
         axes = figure.subplots(
             len(groups), 1, squeeze=False, height_ratios=[spread * s + 0.2 for s in sizes]
         )
-        figure.suptitle(claim.title, fontweight="bold")
+        figure.suptitle(style.plain(claim.title), fontweight="bold")
         for axis, ((estimator, threshold), (ends, group)) in zip(
             axes[:, 0], groups.items(), strict=True
         ):
@@ -149,7 +149,7 @@ def _draw_group(
     )
     axis.set_xlim(left, right)
     axis.set_ylim(max(1, len(criteria)) - 0.5, -0.5)
-    axis.set_yticks(range(len(criteria)), criteria)
+    axis.set_yticks(range(len(criteria)), [style.plain(name) for name in criteria])
 
 
 def _widened(axis: Axes, ends: list[float]) -> tuple[float, float]:

@@ -64,6 +64,11 @@ def colored(runs: pd.DataFrame, column: str) -> list[tuple[Any, tuple[Any, pd.Se
     return list(zip(palette, runs.iterrows(), strict=True))
 
 
+def plain(text: str) -> str:
+    """What a file of claims says, as text: what is between dollars is no mathematics."""
+    return text.replace("$", r"\$")
+
+
 def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | None]:
     """Ends of the threshold of the claim's first criterion with this estimator."""
     for criterion in claim.criteria:

@@ -23,6 +23,7 @@ _KINDS = ("image/png", "image/svg+xml", "text/markdown", "text/html", "text/plai
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_ENTITY = re.compile(r"&amp;(#?\w+;)")
 #: Depth to which headings are in the contents.
 _LISTED = 3
 
@@ -178,6 +179,8 @@ def _markdown(source: str, headings: list[Heading], *, tags: bool = False) -> Ma
         escape=not tags, allow_harmful_protocols=False, exclude_anchor_links=True
     )
     html = MarkdownWithMath(renderer=renderer).render(source)
+    # An entity in Markdown is a character, also where tags are text.
+    html = _ENTITY.sub(r"&\1", html)
 
     def placed(found: re.Match[str]) -> str:
         text = Markup(_TAG.sub("", found[2])).unescape()
