@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 
-def real(name: str) -> str:
-    """Path of the program of SLURM that the search path has without this folder."""
+def find(name: str) -> str | None:
+    """Path of the program of SLURM that the search path has without this folder, if there is one."""
     own = Path(__file__).resolve().parent
     others = [each for each in os.get_exec_path() if Path(each).resolve() != own]
-    found = shutil.which(name, path=os.pathsep.join(others))
+    return shutil.which(name, path=os.pathsep.join(others))
+
+
+def real(name: str) -> str:
+    """The same, which must be there."""
+    found = find(name)
     if found is None:
         sys.exit(f"{name}: expected a program of SLURM on PATH, got none; is this a login node?")
     return found
