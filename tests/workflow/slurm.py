@@ -142,10 +142,11 @@ class Slurm:
         return done.stdout
 
     def jobs(self, *states):
-        """Ids of the jobs in these states (``RUNNING``); of all that are known without any."""
+        """Ids of the jobs in these states (``RUNNING``), the first submitted first; without any of
+        all that are known."""
         lines = self.command("squeue", "--noheader", "--states=all", "--format=%i %T").split("\n")
         pairs = [line.split() for line in lines if line]
-        return [job for job, state in pairs if not states or state in states]
+        return sorted((job for job, state in pairs if not states or state in states), key=int)
 
     def details(self, job):
         """What `scontrol` says of a job, by key."""

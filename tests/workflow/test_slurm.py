@@ -181,7 +181,7 @@ def test_a_job_that_runs_out_of_memory_gets_more_at_its_second_try(cluster, head
 
 def test_gpus_that_are_asked_for_are_used_or_the_job_fails(cluster, head):
     """The nodes' GPUs are fake: SLURM hands them out, and torch sees none."""
-    process = head.study(300, ", gpus: 1").start()
+    process = head.study(300, ", gpus: 1").start(more=["--retries", "0"])
     assert process.wait() == 1
     text = head.log.read_text()
     logs = "\n".join(path.read_text() for path in head.folder.glob("logs/train/*.log"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def find(name: str) -> str | None:
-    """Path of the program of SLURM that the search path has without this folder, if there is one."""
+    """Path of the program of SLURM that the search path has without this folder; None if none."""
     own = Path(__file__).resolve().parent
     others = [each for each in os.get_exec_path() if Path(each).resolve() != own]
     return shutil.which(name, path=os.pathsep.join(others))
