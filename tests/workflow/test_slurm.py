@@ -133,19 +133,6 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, head, undisturb
     assert states.count("COMPLETED") == 2
 
 
-def test_jobs_of_a_node_that_is_lost_go_elsewhere(cluster, head, undisturbed):
-    before = cluster.jobs()
-    process = head.study(LONG).start()
-    job = head.train_job(cluster, before)
-    node = cluster.details(job)["NodeList"]
-    cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    try:
-        assert process.wait() == 0, head.log.read_text()
-    finally:
-        cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
-    assert_equal(trained(head), undisturbed)
-
-
 def test_a_controller_that_is_away_is_waited_for(cluster, head, undisturbed):
     """While it is away jobs run, queries fail, and a submission waits."""
     before = cluster.jobs()
