@@ -231,12 +231,16 @@ def test_the_distributions_hold_the_package_and_its_types(archive, wheel):
     modules = {
         path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "nup").rglob("*.py")
     }
+    templates = {
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src" / "nup" / "report" / "templates").iterdir()
+    }
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
         (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
         text = packed.read(metadata).decode()
     assert {name for name in names if not name.split("/")[0].endswith(".dist-info")} == (
-        modules | {"nup/py.typed"}
+        modules | templates | {"nup/py.typed"}
     )
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     for extra in PROJECT["optional-dependencies"]:

@@ -5,18 +5,18 @@ import pytest
 
 from fake_training import FakeTraining, run_spec
 from nup.errors import UserError
-from nup.jobs import execute, snapshot_files
-from nup.jobs.agreement import read_codes, write_codes
+from nup.jobs import execute, head, snapshot_files
 from nup.jobs.checkpoints import Checkpoint
 from nup.jobs.finished import Finished
 from nup.jobs.frozen import read_selection, write_selection
 from nup.jobs.kinds import TRAINING
-from nup.jobs.plan import Job
+from nup.jobs.plan import Job, Limits, reconcile
 from nup.jobs.stopping import Stop
 from nup.training.snapshots import Snapshot
 
 #: Flips in each file.
 FLIPS = 300
+LIMITS = Limits()
 JOB = Job(TRAINING, (run_spec(), run_spec(seed=1)))
 
 
@@ -50,19 +50,25 @@ def test_every_flipped_bit_of_a_plan_is_refused(tmp_path, make, fault):
     fault("bit flipped", f"plan: {make.__name__}", "one message that names the file", FLIPS)
 
 
-def test_a_flipped_bit_of_planned_code_lets_no_other_code_pass(tmp_path, fault):
-    """The file of digests has none of its own: a job finds other code than its own, and stops."""
-    path = tmp_path / "code.json"
-    write_codes([JOB], path)
+def test_every_flipped_bit_of_what_the_head_tells_its_jobs_is_noticed(tmp_path, fault):
+    planned = reconcile(TRAINING, {spec.id: spec for spec in JOB.specs}, tmp_path, tmp_path, LIMITS)
+    path = tmp_path / "head.json"
+    head.write({"train": head.outline(planned, LIMITS, tmp_path)}, {"tables": "tables"}, path)
+    whole = contents(path)
     for _ in flips(path):
         try:
-            found = read_codes(path)
+            assert contents(path) == whole  # of space between values
         except UserError as error:
             assert str(path) in str(error)
-        else:
-            # Another digest is refused as other code; without one, the job's own is taken.
-            assert found.get(JOB.id) != JOB.code_digest
-    fault("bit flipped", "plan: digests of code", "one message, or the job refuses", FLIPS)
+    fault("bit flipped", "plan: what the head tells its jobs", "one message, or the same", FLIPS)
+
+
+def contents(path):
+    outlines, told = head.read(path)
+    return told, {
+        kind: (each.selection, [(job, each.needs(job)) for job in each.jobs])
+        for kind, each in outlines.items()
+    }
 
 
 def test_every_flipped_bit_of_a_checkpoint_sets_it_aside(tmp_path, caplog, fault):

@@ -205,7 +205,7 @@ def test_initializations(study_file):
         ),
         ({"parameterization": {"r": 1}}, r"parameterization\.0: expected a name, or a mapping"),
         ({"activation": "gelu"}, r"experiments\.depth: unknown activation 'gelu'"),
-        ({"data": "mnist9"}, r"unknown data set 'mnist9': expected one of cifar10, "),
+        ({"data": "mnist9"}, r"unknown data set 'mnist9': expected one of arrays, cifar10, "),
         ({"data": {"nme": "digits"}}, r"depth\.data: got unknown key 'nme'; expected one of name"),
         ({"batch_size": 65}, r"batch_size: expected at most n_train = 64 .* got 65"),
         ({"seeds": 0}, r"experiments\.depth\.seeds: .* \(at least 1\); got 0"),

@@ -53,7 +53,12 @@ def test_a_job_that_the_head_does_not_know_is_named(outlined, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "expected JSON"), ("{}", "a file without 'kinds'"), ("[]", "told its jobs")],
+    [
+        ("{", "expected JSON"),
+        ("{}", "a file without 'digest'"),
+        ("[]", "told its jobs"),
+        ('{"digest": "0", "kinds": {}, "told": {}}', "changed since the head"),
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, message):
     path = tmp_path / "head.json"

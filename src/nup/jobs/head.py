@@ -16,6 +16,7 @@ from typing import Any
 from nup.errors import UserError
 from nup.jobs import frozen
 from nup.jobs.plan import Job, Limits, Plan
+from nup.specs import digest
 from nup.tables import store
 
 
@@ -79,7 +80,8 @@ def write(outlines: Mapping[str, Outline], told: Mapping[str, Any], path: Path) 
         }
         for kind, each in outlines.items()
     }
-    store.write_text(json.dumps({"told": dict(told), "kinds": kinds}, indent=0) + "\n", path)
+    values = {"told": dict(told), "kinds": kinds}
+    store.write_text(json.dumps({"digest": digest(values), **values}, indent=0) + "\n", path)
 
 
 def read(path: Path) -> tuple[dict[str, Outline], dict[str, Any]]:
@@ -90,6 +92,11 @@ def read(path: Path) -> tuple[dict[str, Outline], dict[str, Any]]:
     """
     values = frozen.read_json(path)
     try:
+        if values.pop("digest") != digest(values):
+            raise UserError(
+                f"{path}: changed since the head of the workflow wrote it: expected the content of "
+                f"its digest, got another; start the workflow again, which writes it anew"
+            )
         return {
             kind: Outline(tuple(each["jobs"]), each["selection"], _listed(each["jobs"], path))
             for kind, each in values["kinds"].items()
