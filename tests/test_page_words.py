@@ -13,7 +13,7 @@ from nup.claims.catalogue import Threshold
 from nup.figures import style
 from nup.figures.description import describe, described
 from nup.figures.scorecard import verdict_table
-from nup.report import sentences
+from nup.report import readings as by_reading
 from nup.report.cards import cards
 from nup.report.run_summary import summary
 from nup.report.strip import strip
@@ -172,7 +172,7 @@ def test_a_figure_of_rows_names_them(tmp_path):
 def test_readings_against_claims():
     readings = store.read_table("readings", SHIPPED / "readings.parquet")
     catalogue = load_catalogue(CATALOGUE)
-    found = {matrix.under: matrix for matrix in sentences.matrices(readings, catalogue)}
+    found = {matrix.under: matrix for matrix in by_reading.matrices(readings, catalogue)}
     schedules = found["schedule"]
     assert schedules.claims == [("catapult-prolonged", catalogue["catapult-prolonged"].title)]
     # As `nup verdicts --by-reading` prints it of the same table: ?? and ✓✗.
@@ -180,7 +180,7 @@ def test_readings_against_claims():
         ("sharpness", [{"abs": "inconclusive", "relu": "inconclusive"}]),
         ("taylor", [{"abs": "supported", "relu": "contradicted"}]),
     ]
-    ideas, conclusions = sentences.ideas(readings, catalogue)
+    ideas, conclusions = by_reading.ideas(readings, catalogue)
     assert [idea.sentence for idea in ideas] == [idea.sentence for idea in catalogue.ideas]
     assert ("taylor", {"abs": "supported", "relu": "contradicted"}) in ideas[2].lines
     assert set(conclusions) == {"abs", "relu"}

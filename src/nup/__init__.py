@@ -2,17 +2,12 @@
 
 Importing the package is cheap: torch, pandas and pyarrow are only imported by the modules that
 need them.
-
-``nup.parameterization`` is the function, which hides the submodule that it comes from: import the
-other names of that module as ``from nup.parameterization import …``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-# Importing the submodule sets the package's attribute to the module, once; the function replaces it
-# here, before anyone can see it. Later imports find the module in sys.modules and leave this alone.
 from nup.networks.parameterization import parameterization
 
 if TYPE_CHECKING:

@@ -71,6 +71,16 @@ def load_study():
         raise WorkflowError(str(error)) from None
 
 
+def told_by_head():
+    """The outlines of all work and what else the head has found out; nothing yet in the head itself."""
+    if workflow.is_main_process:
+        return {}, {}
+    try:
+        return head.read(HEAD)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def caption(figure):
     """The figure's caption in the report, or the one for figures without their own."""
     folder = (ROOT / "workflow" / "report").absolute()
@@ -167,7 +177,7 @@ CLAIMS = [str(ROOT / "config" / "claims.yaml"), *map(str, plugin.claims_files())
 # Jobs on a cluster are workflows of their own, on another command line: they read what this one,
 # the head, has found out, and plan nothing.
 HEAD = Path(RESULTS) / "plan" / "head.json"
-OUTLINES, TOLD = ({}, {}) if workflow.is_main_process else head.read(HEAD)
+OUTLINES, TOLD = told_by_head()
 # Tables that came without the runs behind them are enough to draw the figures again.
 FROM_TABLES = "tables" in config or TOLD.get("from_tables", "figures" in sys.argv)
 TABLES = tables_folder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 KEY = "Description"
 #: Panels, axes or lines that are named.
 _NAMED = 8
+#: A dollar that is not escaped, as ``style.plain`` escapes those of texts.
+_MATHEMATICS = re.compile(r"(?<!\\)\$")
 
 
 def describe(figure: Figure) -> str:
@@ -58,13 +61,13 @@ def _legend_texts(figure: Figure, axes: Iterable[Axes]) -> list[str]:
 def _names(ticks: Iterable[Text]) -> list[str]:
     """The labels of ticks that are words or pairs; numbers and formulas are none."""
     texts = [tick.get_text() for tick in ticks]
-    words = [text for text in texts if "$" not in text]
+    words = [text for text in texts if not _MATHEMATICS.search(text)]
     return [_plain(text) for text in words if "(" in text or any(map(str.isalpha, text))]
 
 
 def _plain(text: str) -> str:
-    """The text in one line, without the dollars of mathematical text."""
-    return " ".join(text.replace("$", "").split())
+    """The text in one line, without the dollars that begin and end mathematics."""
+    return " ".join(_MATHEMATICS.sub("", text).replace(r"\$", "$").split())
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from nup.networks.mlp import Network, initial_weights
 from nup.networks.parameterization import Parameterization, net_of
 from nup.specs import InitSpec, canonical_json
 from nup.training import snapshots
-from nup.training.snapshots import Keeper
+from nup.training.snapshots import Follower
 
 #: Columns of each layer, and of the net's NTK; null in rows that do not measure them.
 _MEASURED = (
@@ -41,7 +41,7 @@ _MEASURED = (
 
 
 def measure(
-    specs: Sequence[InitSpec], dataset: Dataset, keeper: Keeper | None = None
+    specs: Sequence[InitSpec], dataset: Dataset, keeper: Follower | None = None
 ) -> dict[str, list[Any]]:
     """Columns of the init table, one row per spec and layer, in float64 on the probe set.
 

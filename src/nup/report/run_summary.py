@@ -68,8 +68,6 @@ def _origins(runs: pd.DataFrame) -> list[tuple[str, str]]:
     """Commit, versions and devices, each with the number of runs where there are several."""
     facts = []
     for column, name in _ORIGINS.items():
-        if column not in runs:
-            continue
         counts = runs[column].fillna("").astype(str).value_counts()
         several = len(counts) > 1
         values = [
@@ -90,7 +88,7 @@ def _experiment(name: str, runs: pd.DataFrame) -> list[str]:
         name,
         f"{len(runs):,}",
         f"{int((runs['status'] == 'diverged').sum()):,}",
-        str(runs["net"].nunique() if "net" in runs else runs["parameterization"].nunique()),
+        str(runs["net"].nunique()),
         str(runs["seed"].nunique()),
         *(_values(runs[column]) for column in _VARIED),
         f"{runs['wall_time_s'].sum() / 60:,.1f}",

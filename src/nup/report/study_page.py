@@ -12,7 +12,8 @@ from nup.claims import Catalogue, verdicts
 from nup.claims.evaluation import OVERALL
 from nup.errors import UserError
 from nup.inputs import read_text
-from nup.report import contents, notebook_page, rendering, sentences
+from nup.report import contents, notebook_page, rendering
+from nup.report import readings as by_reading
 from nup.report.cards import cards
 from nup.report.notebook_page import Link
 from nup.report.run_summary import summary
@@ -54,14 +55,14 @@ def write(
     """
     judged = store.read_table("claims", tables / "claims.parquet")
     readings = store.read_table("readings", tables / "readings.parquet")
-    ideas, conclusions = sentences.ideas(readings, catalogue)
+    ideas, conclusions = by_reading.ideas(readings, catalogue)
     page = rendering.render(
         "study.html",
         study=folder.resolve().name,
         counts=_counts(judged["verdict"][judged["criterion"] == OVERALL]),
         ideas=ideas,
         conclusions=conclusions,
-        matrices=sentences.matrices(readings, catalogue),
+        matrices=by_reading.matrices(readings, catalogue),
         cards=cards(judged, readings, catalogue, folder),
         runs=summary(tables),
         accepted=contents.accepted(tables).replace("`", ""),

@@ -143,7 +143,7 @@ def _frame(table: pyarrow.Table, given: Collection[str]) -> pd.DataFrame:
 
 
 class _Last:
-    """Takes down the weights after the last step: a keeper that goes on from nothing."""
+    """Takes down the weights after the last step, and goes on from nothing."""
 
     def __init__(
         self,
@@ -171,12 +171,6 @@ class _Last:
         layers = layer_views(state["parameters"], self._widths)
         for place, member in enumerate(state["members"].tolist()):
             self._found[self._specs[member].id] = [each[place].clone() for each in layers]
-
-    def put(self, snapshot: Snapshot) -> None:
-        raise NotImplementedError
-
-    def part(self, name: str) -> _Last:
-        raise NotImplementedError
 
 
 def _value(key: str, value: Any) -> Any:

@@ -38,7 +38,7 @@ from nup.training.observables import (
 )
 from nup.training.observables.accuracy import held_out
 from nup.training.recorder import Recorder, Records
-from nup.training.snapshots import Keeper, Snapshot
+from nup.training.snapshots import Follower, Snapshot
 from nup.training.stack import Stack
 from nup.training.state import State, keep
 
@@ -53,7 +53,7 @@ def train(
     progress: Progress | None = None,
     compiled: bool = True,
     known: MutableMapping[str, float] | None = None,
-    keeper: Keeper | None = None,
+    keeper: Follower | None = None,
 ) -> Records:
     """Train runs of one ``stack_key`` together and return their records.
 
@@ -96,7 +96,7 @@ class _Training:
         backend: Backend,
         specs: Sequence[RunSpec],
         known: MutableMapping[str, float],
-        keeper: Keeper | None,
+        keeper: Follower | None,
     ) -> None:
         self._stack, self._backend, self._steps = made, backend, specs[0].steps
         self._specs, self._known, self._keeper = specs, known, keeper

@@ -32,8 +32,8 @@ class Snapshot:
     arrays: Mapping[str, Array]
 
 
-class Keeper(Protocol):
-    """Keeps snapshots of one piece of work. When and where is its own affair."""
+class Follower(Protocol):
+    """Is offered snapshots of one piece of work, and says where to go on from."""
 
     def load(self) -> Snapshot | None:
         """What was kept last; None if there is nothing to go on from."""
@@ -44,6 +44,10 @@ class Keeper(Protocol):
         Raises:
             Interrupted: the process is to stop; what was computed is kept.
         """
+
+
+class Keeper(Follower, Protocol):
+    """Keeps snapshots. When and where is its own affair."""
 
     def put(self, snapshot: Snapshot) -> None:
         """A snapshot to be kept in any case."""
