@@ -56,6 +56,7 @@ SlurmctldTimeout=20
 SlurmdTimeout=10
 MinJobAge=300
 KillWait=5
+JobRequeue=0
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 """
@@ -118,6 +119,16 @@ class Slurm:
         process = self.processes.pop(name)
         process.send_signal(how)
         process.wait()
+
+    def lose_node(self, name):
+        """Take a node away with all that runs on it, as if its power had failed."""
+        jobs = self.command("squeue", "--noheader", "--format=%A", f"--nodelist={name}").split()
+        self.processes.pop(name).kill()
+        # Those first that would tell the controller how the others ended.
+        steps = tuple(f"slurmstepd: [{job}.".encode() for job in jobs)
+        _kill("cmdline", lambda text: bool(steps) and text.startswith(steps))
+        mark = f"SLURMD_NODENAME={name}".encode()
+        _kill("environ", lambda text: mark in text.split(b"\0"))
 
     def stop(self):
         """End all jobs, then all daemons."""
@@ -228,6 +239,16 @@ def cluster(nodes=2):
         os.umask(before)
         slurm.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(file, meant):
+    """Kill the processes of whose file under /proc this is true."""
+    for path in Path("/proc").glob(f"[0-9]*/{file}"):
+        try:
+            if meant(path.read_bytes()):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+        except OSError:  # it ended by itself
+            continue
 
 
 def _free_ports(count):

@@ -133,6 +133,20 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, head, undisturb
     assert states.count("COMPLETED") == 2
 
 
+def test_jobs_of_a_node_that_is_lost_go_elsewhere(cluster, head, undisturbed):
+    before = cluster.jobs()
+    process = head.study(LONG).start()
+    node = cluster.details(head.train_job(cluster, before))["NodeList"]
+    cluster.lose_node(node)
+    assert process.wait() == 0, head.log.read_text()
+    assert_equal(trained(head), undisturbed)
+    jobs = [cluster.details(job) for job in cluster.jobs() if job not in before]
+    assert [job["JobState"] for job in jobs] == ["NODE_FAIL", "COMPLETED", "COMPLETED"]
+    assert jobs[0]["NodeList"] == node != jobs[1]["NodeList"]
+    cluster.start_node(int(node.removeprefix("n")))
+    cluster.wait_for("idle", cluster.nodes)
+
+
 def test_a_controller_that_is_away_is_waited_for(cluster, head, undisturbed):
     """While it is away jobs run, queries fail, and a submission waits."""
     before = cluster.jobs()

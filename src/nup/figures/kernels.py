@@ -21,6 +21,9 @@ from nup.figures.panels import Draw, activations, panels
 #: Experiments on λ_0 against depth: of nets, and of infinite width.
 _EDGES = ("edge-nets", "edge-limit")
 
+#: Octaves of depth between the marks of two nets.
+_ASIDE = 0.12
+
 _GEOMETRIC = {"estimator": lambda values: np.exp(np.log(values).mean()), "errorbar": ("ci", 95)}
 
 
@@ -120,12 +123,15 @@ def _draw_edges(axis: Axes, selection: RunSelection) -> None:
     nets = nets[nets["ntk_top"] > 0]  # narrow ReLU nets may be dead
     if nets.empty and limits.empty:
         raise NotRun("no experiment `edge-nets` or `edge-limit` with kernels")
-    for net in dict.fromkeys([*nets["net"], *limits["net"]]):
+    names = sorted({*nets["net"], *limits["net"]})
+    for place, net in enumerate(names):
         look = net_style(selection, str(net))
+        aside = 2 ** (_ASIDE * (place - (len(names) - 1) / 2))  # or bars would hide each other
         by_depth = nets[nets["net"] == net].groupby("depth")["ntk_top"]
         mean = by_depth.agg(lambda values: np.exp(np.log(values).mean()))
-        axis.vlines(mean.index, by_depth.min(), by_depth.max(), color=look.color)
-        axis.plot(mean.index, mean, look.marker, color=look.color, mfc=look.face, label=look.label)
+        depths = mean.index * aside
+        axis.vlines(depths, by_depth.min(), by_depth.max(), color=look.color)
+        axis.plot(depths, mean, look.marker, color=look.color, mfc=look.face, label=look.label)
         limit = limits[limits["net"] == net].groupby("depth")["ntk_top_limit"].mean()
         axis.plot(limit.index, limit, color=look.color, linestyle=":", linewidth=2)
     axis.plot([], [], color="0.3", linestyle=":", linewidth=2, label="infinite width")
@@ -134,7 +140,7 @@ def _draw_edges(axis: Axes, selection: RunSelection) -> None:
     for line in (axis.xaxis, axis.yaxis):
         line.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_xlabel("depth l")
-    axis.set_ylabel("λ₀: top eigenvalue of K/n")
+    axis.set_ylabel("λ₀: top eigenvalue of K/n\ngeometric mean and range over seeds")
     axis.legend(fontsize="x-small")
 
 
