@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the sections asked for and write the page from all there are."""
     # Imported here, since every worker imports this module and needs neither.
-    from benchmarks import figures, machine, report
+    from benchmarks import figures, goals, history, machine, report
 
     options = parser().parse_args()
     logging.basicConfig(
@@ -58,6 +58,11 @@ def main() -> None:
     if options.sections:
         measured = {section: sections[section] for section in options.sections}
         sys.stdout.write(report.body(measured, {}) + "\n")
+    if "training" in options.sections:
+        reached = goals.outcomes(sections["training"]["records"])
+        new = history.record(sections["training"]["environment"], reached)
+        sys.stdout.write(history.change(history.read(results), new) + "\n")
+        history.append(results, new)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""Where numbers come from: the machine, the versions, the commit, and the machine's peak rate."""
+"""Where numbers come from: the machine, its BLAS, the versions and the commit."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks.workers import cores
@@ -38,21 +36,3 @@ def _processor() -> str:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def peak(threads: int, size: int = 2048, calls: int = 5) -> float:
-    """Float32 GFLOP/s of the product of two square matrices, the median of ``calls``."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    left, right = torch.rand(size, size), torch.rand(size, size)
-    out = torch.empty(size, size)
-    torch.mm(left, right, out=out)
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        torch.mm(left, right, out=out)
-        seconds.append(time.perf_counter() - start)
-    torch.set_num_threads(before)
-    return 2.0 * size**3 / median(seconds) / 1e9

@@ -59,7 +59,9 @@ def _environment(values: Records) -> str:
 def _training(records: Records) -> list[str]:
     names = [shape["name"] for shape in records["shapes"]]
     return [
-        "Steps of runs per second, and in parentheses the share of the machine's peak:",
+        "Steps of runs per second, and in parentheses the share of the machine's peak: the "
+        "best of these ways to multiply in float32, in GFLOP/s on all cores:",
+        _table(["", *names], _peak_rows(records)),
         _table(["", *names], [[_row_name(*key), *cells] for key, cells in _rates(records).items()]),
         "Ours in its fastest way, against:",
         _table(["against", *names], _goal_rows(records)),
@@ -78,7 +80,7 @@ def _rates(records: Records) -> dict[tuple[str, int], list[str]]:
     for timing in records["timings"]:
         if timing["rates"]:
             rate = median(timing["rates"])
-            peak = median(goals.peak_rates(records, timing["shape"]))
+            peak = median(goals.peak(records, timing["shape"])[1])
             cell = f"{rate:.0f} ({flops[timing['shape']] * rate / 1e9 / peak:.2f})"
         elif timing["status"] == "absent":
             cell = f"absent: {timing['remark']}"
@@ -86,6 +88,14 @@ def _rates(records: Records) -> dict[tuple[str, int], list[str]]:
             cell = f"{timing['status']} by {timing['deviation']:.1g}"
         rows.setdefault((timing["peer"], timing["processes"]), []).append(cell)
     return rows
+
+
+def _peak_rows(records: Records) -> list[list[str]]:
+    rows: dict[str, list[str]] = {}
+    for shape in records["shapes"]:
+        for way, rates in goals.peaks(records, shape["name"]).items():
+            rows.setdefault(way, []).append(f"{median(rates):.0f}")
+    return [[way, *cells] for way, cells in rows.items()]
 
 
 def _goal_rows(records: Records) -> list[list[str]]:

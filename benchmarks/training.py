@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine, workers
+from benchmarks import peak, workers
 from benchmarks.effort import Effort
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import COLUMNS
@@ -101,7 +101,10 @@ def measure(effort: Effort) -> dict[str, Any]:
         for shape in effort.shapes:
             found, rates = _compare(shape, lanes, effort)
             timings += [asdict(timing) for timing in found]
-            peaks += [{"shape": shape.name, "threads": n, "gflops": rates[n]} for n in rates]
+            peaks += [
+                {"shape": shape.name, "threads": n, "way": way, "gflops": gflops}
+                for (n, way), gflops in rates.items()
+            ]
     finally:
         for lane in lanes:
             lane.close()
@@ -114,8 +117,8 @@ def measure(effort: Effort) -> dict[str, Any]:
 
 def _compare(
     shape: Shape, lanes: list[Lane], effort: Effort
-) -> tuple[list[Timing], dict[int, list[float]]]:
-    """Timings of all lanes and, by threads, the peak rates of our process, one a round."""
+) -> tuple[list[Timing], dict[tuple[int, str], list[float]]]:
+    """Timings of all lanes and, by threads and way, the peak rates of our process, one a round."""
     ours = lanes[0].load(shape, effort.horizon)[0]
     timings = []
     for lane in lanes:
@@ -124,11 +127,13 @@ def _compare(
             timing.threads, timing.steps = lane.settle(shape, effort)
         timings.append(timing)
         log.info("%s  %s ×%d: %s", shape.name, lane.peer, timing.processes, _said(timing))
-    peaks: dict[int, list[float]] = {n: [] for n in sorted({1, len(workers.cores())})}
+    peaks: dict[tuple[int, str], list[float]] = {}
     for repetition in range(effort.repetitions):
         log.info("%s  round %d of %d", shape.name, repetition + 1, effort.repetitions)
-        for threads, rates in peaks.items():
-            rates.append(lanes[0].workers[0].call(machine.peak, threads).result())
+        for threads in sorted({1, len(workers.cores())}):
+            found = lanes[0].workers[0].call(peak.rates, threads).result()
+            for way, rate in found.items():
+                peaks.setdefault((threads, way), []).append(rate)
         for lane, timing in zip(lanes, timings, strict=True):
             if timing.status == AGREES:
                 seconds = lane.clock(timing.steps)

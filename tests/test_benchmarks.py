@@ -14,8 +14,10 @@ import pytest
 from benchmarks import (
     goals,
     growth,
+    history,
     measurements,
     memory,
+    peak,
     pipeline,
     raw,
     report,
@@ -159,14 +161,15 @@ def records():
             timing("ours", [80.0, 90.0, 100.0]),
             timing("ours", [40.0, 50.0, 60.0], processes=2),
             timing("naive", [10.0, 10.0, 10.0]),
-            timing("naive", [1000.0] * 3, processes=2),
+            timing("naive", [5.0] * 3, processes=2),
             timing("JAX vmap + scan", [90.0] * 3),
             timing("JAX lax.map", [], status="absent", remark="No module named 'jax'"),
             timing("torch.func", [], status="disagrees", deviation=0.5),
         ],
         "peaks": [
-            {"shape": "A", "threads": 1, "gflops": [100.0] * 3},
-            {"shape": "A", "threads": 2, "gflops": [160.0, 180.0, 200.0]},
+            {"shape": "A", "threads": 1, "way": "torch.mm", "gflops": [300.0] * 3},
+            {"shape": "A", "threads": 2, "way": "torch.mm", "gflops": [160.0, 180.0, 200.0]},
+            {"shape": "A", "threads": 2, "way": "numpy.dot", "gflops": [90.0, 300.0, 100.0]},
         ],
     }
 
@@ -174,9 +177,10 @@ def records():
 def test_goals_are_judged_by_medians_of_rounds(records):
     naive, jax, peak = goals.outcomes(records)
     assert (naive.ratios, naive.verdict) == ([8.0, 9.0, 10.0], "met")
-    assert (jax.verdict, jax.least) == ("missed", 1.1)
+    assert (jax.verdict, jax.least) == ("missed", 1.5)
     assert jax.ratios == pytest.approx([80 / 90, 1, 100 / 90])
     assert (peak.ratios, peak.verdict) == ([0.5, 0.5, 0.5], "missed")
+    assert peak.peer == "torch.mm, 180 GFLOP/s"
     records["timings"] = [row for row in records["timings"] if "JAX" not in row["peer"]]
     assert goals.outcomes(records)[1].verdict == "not measured"
 
@@ -197,10 +201,42 @@ def test_the_page_says_who_is_absent_and_who_disagrees(tmp_path, records):
     assert "| JAX lax.map, 1 process | absent: No module named 'jax' |" in text
     assert "| torch.func, 1 process | disagrees by 0.5 |" in text
     assert "| ours, 1 process | 90 (0.50) |" in text
-    assert "| naive loop | 9.00 (8.00–10.00), goal 8: **met** (naive, 1 thread) |" in text
+    assert "| naive loop | 9.00 (8.00–10.00), goal 6: **met** (naive, 1 thread) |" in text
     again = tmp_path / "again.md"
     report.write(tmp_path / "page.md", again, sections, {})
     assert again.read_text() == text
+
+
+def test_the_machines_peak_is_the_best_of_several_ways(monkeypatch):
+    monkeypatch.setattr(peak, "SIZE", 128)
+    monkeypatch.setattr(peak, "ROUNDS", 1000)
+    found = peak.rates(1)
+    assert set(found) == {*peak.PRODUCTS, "fused multiply–adds"}
+    assert all(math.isfinite(rate) and rate > 0 for rate in found.values())
+
+
+def test_the_loop_of_the_peak_does_what_its_operations_count():
+    """The compiler has not left out rounds: s ← f s + b, n times."""
+    start, factor, summand, rounds = np.array([1, 2], np.float32), 0.5, 0.25, 5
+    expected = [value * factor**rounds + summand * (2 - 2 * factor**rounds) for value in start]
+    found = peak._loop(2)(start, np.float32(factor), np.float32(summand), rounds)
+    assert found == pytest.approx(sum(expected), rel=1e-6)
+
+
+def test_a_record_is_held_against_the_last_of_the_same_machine(tmp_path, records):
+    environment = {"date": "2000-01-01", "commit": "a" * 40, "dirty": False, "processor": "P",
+                   "cores": 2, "load": 0.1, "effort": "full"}  # fmt: skip
+    old = history.record(environment, goals.outcomes(records))
+    assert old["ratios"] == {"naive loop, A": 9.0, "best JAX, A": 1.0, "peak, A": 0.5}
+    assert history.change([], old) == "No earlier record of this machine (P, 2 cores)."
+    history.append(tmp_path, old)
+    history.append(tmp_path, old | {"processor": "Q", "ratios": {"peak, A": 9.0}})
+    new = old | {"commit": "b" * 40, "ratios": {"peak, A": 0.6, "peak, B": 0.7}}
+    assert history.change(history.read(tmp_path), new).splitlines() == [
+        "Against aaaaaaaaaaaa of 2000-01-01 on this machine (P, 2 cores):",
+        "- peak, A: 0.60, was 0.50 (+20%)",
+        "- peak, B: 0.70, not measured then",
+    ]
 
 
 def test_a_template_without_markers_is_refused(tmp_path):
@@ -230,7 +266,8 @@ def test_end_to_end_on_one_core(tmp_path):
         assert row["status"] == "agrees" or re.search("jax", row["remark"])
     assert sections["growth"]["environment"]["versions"]["torch"]
     (job,) = sections["memory"]["records"]["jobs"]
-    assert job["predicted"] == pytest.approx(job["measured"], rel=memory.TOLERANCE)
+    # How near they are is for tests/test_memory.py: this job is little more than its start.
+    assert min(job["predicted"], job["measured"]) > memory.memory.START_BYTES / 2e6
     rules = {job["rule"] for job in sections["pipeline"]["records"]["jobs"]}
     assert rules == {"train", "tables"}
     (measured,) = sections["measurements"]["records"]["shapes"]
@@ -238,6 +275,8 @@ def test_end_to_end_on_one_core(tmp_path):
     assert set(measured["seconds"]) == set(measurements.RECORDS)
     assert 1 <= measured["products"] <= 24
     page = (tmp_path / "benchmarks.md").read_text()
+    assert "No earlier record of this machine" in done.stdout
+    assert len(history.read(tmp_path / "results")) == 1
     for title, _ in report.BODIES.values():
         assert f"## {title}" in page
         assert f"## {title}" in done.stdout
