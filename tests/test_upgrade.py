@@ -22,6 +22,7 @@ LATER = (
     "optimizer_options",
     "data_options",
     "backend",
+    "blas",
 )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CIRCUMSTANCES = {
     *("job_id", "stack_size", "wall_time_s", "config_digest", "specification", "mixed"),
     *("code_digest", "commit", "dirty", "nup_version", "python_version", *VERSIONS.values()),
-    *("device", "backend"),
+    *("device", "backend", "blas"),
 }
 
 
@@ -99,8 +99,8 @@ def train(spec: RunSpec, backend: str | None, device: str) -> Tables:
 
 
 def circumstances(row: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    """What is not now as it was when the run was stored: code, versions, device, backend."""
-    columns = ("code_digest", *VERSIONS.values(), "python_version", "device", "backend")
+    """What is not now as it was when the run was stored: code, versions, device, backend, BLAS."""
+    columns = ("code_digest", *VERSIONS.values(), "python_version", "device", "backend", "blas")
     return [
         f"{name}: stored {row[name]}, now {again[name]}"
         for name in columns

@@ -7,6 +7,7 @@ checkpoint: its runs, their code, the versions of what computes, and the kind of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from nup.jobs.checkpoints import Checkpoint
     from nup.training.recorder import Records
 
+log = logging.getLogger("nup")
+
 #: The tables that training leaves.
 TABLES = ("runs", "steps", "layers")
 
@@ -38,7 +41,11 @@ def execute(runs: Sequence[RunSpec], session: Session) -> Tables:
 
     Rows are sorted by run, step and layer, whatever the blocks were.
     """
+    from nup.training.backends import blas
+
     blocks = cut(runs, session)
+    if blas.shortfall():
+        log.warning("%s", blas.shortfall())
     # Arrow and pandas now: with the first tables they would come on top of what training has held.
     store.as_table("runs", {name: [] for name in RUNS})
     progress = Progress(session.job, blocks)
@@ -99,6 +106,8 @@ def _unpacked(array: Array) -> pyarrow.Table:
 def _train(
     block: Sequence[RunSpec], session: Session, progress: Progress, keeper: Checkpoint
 ) -> Tables:
+    from nup.training.backends import blas
+
     train = session.train or _default_train()
     records = train(
         block,
@@ -113,9 +122,11 @@ def _train(
     specs = {spec.id: spec for spec in block}
     trained = [specs[run] for run in map(str, records.runs["run_id"])]
     by_kernels = session.compiled and can_compile(block[0], session.device)
+    backend = "numba" if by_kernels else "torch"
     constant = {
         **session.provenance,
-        "backend": "numba" if by_kernels else "torch",
+        "backend": backend,
+        "blas": None if session.device.startswith("cuda") else blas.label(backend),
         "stack_size": len(block),
         "wall_time_s": elapsed / len(block),
         "mixed": None,

@@ -18,6 +18,7 @@ _ORIGINS = {
     "numba_version": "numba",
     "device": "Device",
     "backend": "Backend",
+    "blas": "BLAS",
     "dtype": "Number format",
 }
 #: Columns of ``runs`` that tell an experiment's size, and what they are called.

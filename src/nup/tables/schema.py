@@ -100,6 +100,7 @@ RUNS: dict[str, Column] = {
     "wall_time_s": _number("wall time of the run's stack divided by its runs", "s"),
     "device": _label("torch device"),
     "backend": _label("what took the steps: numba (compiled kernels) or torch"),
+    "blas": _label("library that multiplied matrices, and its choice of kernels; null on a GPU"),
     "config_digest": _label("digest of the job's frozen specification"),
     "specification": _label("JSON: all that the run's numbers depend on; `run_id` is its digest"),
     "commit": _label("git commit; empty outside a repository"),

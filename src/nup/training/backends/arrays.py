@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg.cython_blas  # noqa: F401 (loads the BLAS that the kernels call)
-from threadpoolctl import ThreadpoolController
 
 from nup.curvature.lanczos import MOST_PRODUCTS
 from nup.kernels.blas import rows_per_call
@@ -18,21 +15,10 @@ from nup.kernels.lanczos import Krylov
 from nup.kernels.network import Memory, Shape
 from nup.kernels.steps import Sums, Workspace
 from nup.networks.mlp import Network
+from nup.training.backends.blas import architecture
 from nup.training.stack import Stack
 
 Array = npt.NDArray[Any]
-
-
-@cache
-def blas() -> ThreadpoolController:
-    """The BLAS libraries of this process: a run's products are too small to share out."""
-    return ThreadpoolController()
-
-
-def architecture() -> str:
-    """The processor for which OpenBLAS has chosen its kernels; empty with another BLAS."""
-    found = (library.info() for library in blas().lib_controllers)
-    return next((str(each["architecture"]) for each in found if "architecture" in each), "")
 
 
 def shape_of(network: Network, dtype: Any) -> Shape:

@@ -17,7 +17,8 @@ from nup.kernels import network, scalings, steps
 from nup.kernels.schedules import BY_SHARPNESS, BY_SLOPE, BY_TAYLOR, GIVEN
 from nup.kernels.steps import Problem, Run, Workspace
 from nup.training.backends import Segment, Sums
-from nup.training.backends.arrays import blas, empty_sums, shape_of, workspace_of
+from nup.training.backends.arrays import empty_sums, shape_of, workspace_of
+from nup.training.backends.blas import libraries
 from nup.training.backends.scope import LOSSES
 from nup.training.edge import SPACES
 from nup.training.scalings import LIMIT
@@ -222,7 +223,8 @@ class NumbaBackend:
             finally:
                 self._workspaces.put(workspace)
 
-        with blas().limit(limits=1, user_api="blas"):
+        # A run's products are too small to share out.
+        with libraries().limit(limits=1, user_api="blas"):
             if self._threads == 1:
                 return [with_workspace(member) for member in range(members)]
             # Threads inherit how subnormal numbers are treated.
