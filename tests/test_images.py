@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import image_files
+from nup.cli import main
 from nup.data import datasets, downloads, images, sources
 from nup.data.downloads import File
 from nup.data.sources import SOURCES, Samples, Shape
@@ -222,3 +223,16 @@ if images.FASHION_MNIST.package.folder.is_dir():
         dataset = datasets.load(DataSpec("fashion-mnist", n_train=100, n_validation=50))
         assert rows(dataset.inputs["test"]) <= rows(pool[60000:])
         assert not rows(dataset.inputs["train"]) & rows(pool[60000:])
+
+
+def test_files_are_fetched_before_they_are_needed(own, monkeypatch, capsys):
+    image_set = image_files.idx_set(own)
+    monkeypatch.setattr(images, "IMAGE_SETS", (image_set,))
+    assert main(["download", image_set.name]) == 0
+    printed = capsys.readouterr().out.split("\n")
+    assert printed == [*(str(own / image_set.name / file.name) for file in image_set.files), ""]
+
+
+def test_data_without_files_are_not_fetched(caplog):
+    assert main(["download", "mnist", "digits"]) == 2
+    assert "expected one with files, fashion-mnist, mnist, cifar10, got 'digits'" in caplog.text

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "mknod")
+#: What accounting needs beside these.
+DATABASE = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb", "mariadb-install-db")
 #: Where daemons are, which the path of a user leaves out.
 SBIN = "/usr/sbin"
 
@@ -57,8 +59,26 @@ SlurmdTimeout=10
 MinJobAge=300
 KillWait=5
 JobRequeue=0
-AccountingStorageType=accounting_storage/none
+{accounting}
 GresTypes=gpu
+"""
+ACCOUNTING = """AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={port}
+AccountingStoragePass={folder}/munge/socket"""
+DATABASE_DAEMON = """AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort={port}
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={storage}
+StorageUser=slurm
+StorageLoc=slurm
+PidFile={folder}/slurmdbd.pid
+LogFile={folder}/slurmdbd.log
 """
 NODE = (
     "NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 "
@@ -66,15 +86,16 @@ NODE = (
 )
 
 
-def missing():
-    """Why no SLURM can be started here; empty where one can."""
+def missing(accounting=False):
+    """Why no SLURM can be started here, or none with accounting; empty where one can."""
     if os.getuid() != 0:
         return "SLURM's daemons need root"
     path = f"{os.environ['PATH']}:{SBIN}"
-    absent = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    programs = [*PROGRAMS, *(DATABASE if accounting else ())]
+    absent = [name for name in programs if shutil.which(name, path=path) is None]
     return (
         f"no {', '.join(absent)} here (Debian: apt-get install munge slurmctld slurmd slurm-client "
-        "slurm-wlm-basic-plugins)"
+        f"slurm-wlm-basic-plugins{' slurmdbd mariadb-server' if accounting else ''})"
         if absent
         else ""
     )
@@ -83,10 +104,10 @@ def missing():
 class Slurm:
     """The cluster: its daemons, and commands of SLURM for them."""
 
-    def __init__(self, folder, nodes):
-        self.folder, self.nodes = Path(folder), nodes
+    def __init__(self, folder, nodes, accounting):
+        self.folder, self.nodes, self.accounting = Path(folder), nodes, accounting
         self.host = subprocess.check_output(["hostname", "-s"], text=True).strip()
-        self.ports = _free_ports(1 + nodes)
+        self.ports = _free_ports(3 + nodes)
         self.processes = {}
         self.environment = {
             "SLURM_CONF": str(self.folder / "etc" / "slurm.conf"),
@@ -101,6 +122,8 @@ class Slurm:
         files = ["--pid-file", munge / "pid", "--log-file", munge / "log"]
         self._daemon("munged", "--foreground", *key, *files, "--seed-file", munge / "seed")
         self._wait(lambda: (munge / "socket").exists(), "munged")
+        if self.accounting:
+            self._start_accounting()
         self.start_controller()
         for number in range(1, self.nodes + 1):
             self.start_node(number)
@@ -109,6 +132,27 @@ class Slurm:
     def start_controller(self):
         """Start the controller, with what it knew if it ran before."""
         self._daemon("slurmctld", "-D", "-i")
+
+    def _start_accounting(self):
+        """Start a database of our own, and SLURM's daemon for it, which is to know the cluster."""
+        data, port = self.folder / "data", self.ports[-1]
+        make = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root"]
+        self.command(*make, "--auth-root-authentication-method=normal", "--skip-test-db")
+        there = self.folder / "mariadb"
+        options = [f"--datadir={data}", f"--socket={there}", "--user=root"]
+        options += ["--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"]
+        self._daemon("mariadbd", "--no-defaults", *options)
+        self._wait(there.exists, "database")
+        user = "slurm@'127.0.0.1'"
+        words = f"create database slurm; create user {user}; grant all on slurm.* to {user}"
+        self.command("mariadb", "--no-defaults", f"--socket={there}", "--execute", words)
+        file = self.folder / "etc" / "slurmdbd.conf"
+        ports = {"port": self.ports[-2], "storage": port}
+        file.write_text(DATABASE_DAEMON.format(folder=self.folder, **ports))
+        file.chmod(0o600)
+        self._daemon("slurmdbd", "-D")
+        known = ("sacctmgr", "--immediate", "add", "cluster", "test")
+        self._wait(lambda: "test" in self.command(*known, check=False), "accounting")
 
     def start_node(self, number):
         """Start the daemon of a node."""
@@ -126,19 +170,19 @@ class Slurm:
         self.processes.pop(name).kill()
         # Those first that would tell the controller how the others ended.
         steps = tuple(f"slurmstepd: [{job}.".encode() for job in jobs)
-        _kill("cmdline", lambda text: bool(steps) and text.startswith(steps))
+        _signal("cmdline", lambda text: bool(steps) and text.startswith(steps))
         mark = f"SLURMD_NODENAME={name}".encode()
-        _kill("environ", lambda text: mark in text.split(b"\0"))
+        _signal("environ", lambda text: mark in text.split(b"\0"))
 
     def stop(self):
         """End all jobs, then all daemons."""
         if "slurmctld" in self.processes:
             self.command("scancel", "--user=root", "--full", check=False)
         for name in [*reversed(self.processes)]:
-            if name != "munged":
+            if name not in ("munged", "mariadbd"):
                 self.kill(name, signal.SIGTERM)
-        if "munged" in self.processes:
-            self.kill("munged", signal.SIGTERM)
+        for name in [*reversed(self.processes)]:
+            self.kill(name, signal.SIGTERM)
 
     def command(self, *arguments, check=True):
         """Standard output of a command of SLURM."""
@@ -203,7 +247,11 @@ class Slurm:
         key.chmod(0o600)
         for index in range(2):
             os.mknod(self.folder / "dev" / f"nvidia{index}", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-        text = CONFIGURATION.format(host=self.host, port=self.ports[0], folder=self.folder)
+        accounting = "AccountingStorageType=accounting_storage/none"
+        if self.accounting:
+            accounting = ACCOUNTING.format(port=self.ports[-2], folder=self.folder)
+        names = {"host": self.host, "folder": self.folder, "accounting": accounting}
+        text = CONFIGURATION.format(port=self.ports[0], **names)
         numbers = range(1, self.nodes + 1)
         lines = [NODE.format(number=n, host=self.host, port=self.ports[n]) for n in numbers]
         names = f"n[1-{self.nodes}]"
@@ -225,13 +273,13 @@ class Slurm:
 
 
 @contextmanager
-def cluster(nodes=2):
-    """A SLURM that runs within the block."""
+def cluster(nodes=2, accounting=False):
+    """A SLURM that runs within the block, with accounting if asked for."""
     before = os.umask(0o022)
     # Sockets have short names, so not in the folder of the test.
     folder = tempfile.mkdtemp(prefix="slurm-", dir="/tmp")
     Path(folder).chmod(0o755)
-    slurm = Slurm(folder, nodes)
+    slurm = Slurm(folder, nodes, accounting)
     try:
         slurm.start()
         yield slurm
@@ -241,14 +289,25 @@ def cluster(nodes=2):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _kill(file, meant):
-    """Kill the processes of whose file under /proc this is true."""
+def stop_processes(folder, command):
+    """Stop the processes of such a command line in this folder, as if they hung."""
+    words = command.replace(" ", "\0").encode()
+    stopped = _signal("cmdline", lambda text: words in text, signal.SIGSTOP, folder)
+    assert stopped, f"no process {command} in {folder}"
+
+
+def _signal(file, meant, how=signal.SIGKILL, folder=None):
+    """Signal the processes of whose file under /proc this is true, those of a folder if given."""
+    found = []
     for path in Path("/proc").glob(f"[0-9]*/{file}"):
         try:
-            if meant(path.read_bytes()):
-                os.kill(int(path.parent.name), signal.SIGKILL)
+            here = folder is None or (path.parent / "cwd").readlink() == folder
+            if here and meant(path.read_bytes()):
+                os.kill(int(path.parent.name), how)
+                found.append(path.parent.name)
         except OSError:  # it ended by itself
             continue
+    return found
 
 
 def _free_ports(count):

@@ -1,12 +1,14 @@
-"""`snakemake --profile slurm` on a real SLURM: equal tables, and what fails on clusters."""
+"""`snakemake --profile slurm` on a real SLURM: equal tables, what fails there, and the docs."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -28,6 +30,13 @@ experiments:
     seeds: 2
 jobs: {{compiled: false{jobs}}}
 """
+#: What the page on clusters calls `paper`, at the size of a test.
+PAPER = """
+study: paper
+defaults: {data: {name: digits, n_train: 32, n_test: 32}, seeds: 1, activation: abs, width: 4}
+initialization:
+  eoc: {parameterization: mup, depth: 3, weight_variance: [0.8, 1.0, 1.25]}
+"""
 RUNS = "results/small/tables/runs.parquet"
 LONG = 5_000
 
@@ -40,12 +49,31 @@ def cluster():
         yield found
 
 
+@pytest.fixture(scope="module")
+def accounted():
+    """A cluster with accounting."""
+    if slurm.missing(accounting=True):
+        pytest.skip(slurm.missing(accounting=True))
+    with slurm.cluster(accounting=True) as found:
+        yield found
+
+
 @pytest.fixture
 def head(cluster, tmp_path, pytestconfig):
-    """A checkout whose Snakemake submits to the cluster."""
-    checkout = copied(pytestconfig.rootpath, tmp_path, study="small")
+    return head_of(cluster, tmp_path, pytestconfig.rootpath)
+
+
+def environment_of(cluster):
+    """What commands for the cluster run among: the programs of this Python lead."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= cluster.environment
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    return environment | cluster.environment | {"PATH": path}
+
+
+def head_of(cluster, tmp_path, project):
+    """A checkout whose Snakemake submits to the cluster."""
+    checkout = copied(project, tmp_path, study="small")
+    environment = environment_of(cluster)
 
     class Head:
         folder = checkout.folder
@@ -178,6 +206,55 @@ def test_a_job_that_runs_out_of_memory_gets_more_at_its_second_try(cluster, head
     assert [memory for _, memory in tried] == ["100M", "1600M"]
     assert tried[1][0] == "COMPLETED"
     assert tried[0][0] in ("OUT_OF_MEMORY", "CANCELLED", "FAILED")
+
+
+def test_a_job_at_its_time_limit_goes_on_with_a_longer_one(cluster, head, undisturbed):
+    before = cluster.jobs()
+    process = head.study(LONG).start(more=["--set-resources", "train:runtime=attempt"])
+    stuck = head.train_job(cluster, before)
+    slurm.stop_processes(head.folder.parents[1], "nup job")
+    assert process.wait() == 0, head.log.read_text()
+    assert_equal(trained(head), undisturbed)
+    jobs = [cluster.details(job) for job in cluster.jobs() if job not in before]
+    assert (jobs[0]["JobId"], jobs[0]["JobState"], jobs[0]["TimeLimit"]) == (
+        stuck,
+        "TIMEOUT",
+        "00:01:00",
+    )
+    assert [job["JobState"] for job in jobs[1:]] == ["COMPLETED"] * 2
+    assert jobs[1]["TimeLimit"] == "00:02:00"
+
+
+def test_where_there_is_accounting_it_may_be_asked(accounted, undisturbed, tmp_path, pytestconfig):
+    head = head_of(accounted, tmp_path, pytestconfig.rootpath)
+    head.study(LONG).run(more=["--slurm-status-command", "sacct"])
+    assert_equal(trained(head), undisturbed)
+    said = accounted.command("sacct", "--noheader", "--allocations", "--format=State")
+    assert said.split() == ["COMPLETED"] * 2
+
+
+def test_the_commands_of_the_page_do_what_it_says(cluster, tmp_path, pytestconfig):
+    """From the first check to the last, in their order, on a study of that name."""
+    page = (pytestconfig.rootpath / "docs" / "cluster.md").read_text()
+    commands = re.findall(r"^```bash\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert len(commands) >= 6
+    checkout = copied(pytestconfig.rootpath, tmp_path, study="paper")
+    (tmp_path / "config" / "paper.yaml").write_text(PAPER)
+    said = []
+    for lines in commands:
+        done = subprocess.run(
+            ["bash", "-e", "-c", lines],
+            cwd=tmp_path,
+            env=environment_of(cluster),
+            capture_output=True,
+            text=True,
+        )
+        said.append(done.stdout + done.stderr)
+        assert done.returncode == 0, said[-1]
+    assert "Job stats" in said[0]
+    assert "Open: results/paper/index.html" in said[1]
+    assert "Nothing to be done" in said[2]
+    assert (checkout.folder / "index.html").is_file()
 
 
 def test_gpus_that_are_asked_for_are_used_or_the_job_fails(cluster, head):

@@ -23,6 +23,7 @@ COMMANDS = {
     "check-config": ("studies", "check a study configuration"),
     "plan": ("studies", "print the runs, jobs and estimated cost of a study"),
     "schema": ("studies", "print the documentation of the tables, or of the configuration"),
+    "download": ("downloads", "fetch the files of data sets, for machines without a network"),
     "train": ("training", "train one configuration and print a summary"),
     "job": ("training", "compute a planned job"),
     "tables": ("training", "collect the tables of jobs into those of the study"),
