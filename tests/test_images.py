@@ -233,6 +233,6 @@ def test_files_are_fetched_before_they_are_needed(own, monkeypatch, capsys):
     assert printed == [*(str(own / image_set.name / file.name) for file in image_set.files), ""]
 
 
-def test_data_without_files_are_not_fetched(caplog):
+def test_data_without_files_are_not_fetched(capsys):
     assert main(["download", "mnist", "digits"]) == 2
-    assert "expected one with files, fashion-mnist, mnist, cifar10, got 'digits'" in caplog.text
+    assert "expected one with files, fashion-mnist, mnist, cifar10, got 'digits'" in capsys.readouterr().err
