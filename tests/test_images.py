@@ -235,4 +235,7 @@ def test_files_are_fetched_before_they_are_needed(own, monkeypatch, capsys):
 
 def test_data_without_files_are_not_fetched(capsys):
     assert main(["download", "mnist", "digits"]) == 2
-    assert "expected one with files, fashion-mnist, mnist, cifar10, got 'digits'" in capsys.readouterr().err
+    assert (
+        "expected one with files, fashion-mnist, mnist, cifar10, got 'digits'"
+        in capsys.readouterr().err
+    )
