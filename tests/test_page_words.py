@@ -67,8 +67,39 @@ def judged_rows(
 
 
 @pytest.mark.parametrize(
-    ("rows", "sentence"),
+    ("rows", "sentence", "margin"),
     [
+        (
+            judged_rows(
+                "supported",
+                [("a", 0.1, -0.2, 0.25, "[-0.5, 0.35]", 8, "supported", "")],
+                "1 of 1 criteria supported",
+            ),
+            "“a” is 0.1 [−0.2, 0.25] over 8 seeds, within the range −0.5 … 0.35; "
+            "1 of 1 criteria supported.",
+            "Its interval lies 0.1 inside: so much nearer to the end it would be open.",
+        ),
+        (
+            judged_rows(
+                "inconclusive",
+                [("a", 0.1, -0.2, 0.4, "(-inf, 0)", 8, "inconclusive", "the interval crosses 0")],
+                "1 of 1 criteria not supported: a",
+            ),
+            "“a” is 0.1 [−0.2, 0.4] over 8 seeds, across an end of the range < 0; "
+            "1 of 1 criteria not supported: a.",
+            "Were its estimate and spread to stay, about 72 seeds would put it outside the range.",
+        ),
+        (
+            judged_rows(
+                "inconclusive",
+                [("a", 0.3, -0.2, 0.8, "[0.29, inf)", 8, "inconclusive", "the interval crosses 0")],
+                "1 of 1 criteria not supported: a",
+            ),
+            "“a” is 0.3 [−0.2, 0.8] over 8 seeds, across an end of the range ≥ 0.29; "
+            "1 of 1 criteria not supported: a.",
+            "Were its estimate and spread to stay, more than 1,000 seeds would put it within "
+            "the range.",
+        ),
         (
             judged_rows(
                 "contradicted",
@@ -80,6 +111,7 @@ def judged_rows(
             ),
             "“b” is −0.6 [−0.7, −0.5] over 8 seeds, outside the range −0.3 … 0.3; "
             "1 of 2 criteria contradicted: b.",
+            "Its interval lies 0.2 outside: so much nearer to the range it would be open.",
         ),
         (
             judged_rows(
@@ -90,6 +122,7 @@ def judged_rows(
             ),
             "Under x: “a” is 0.1 [−0.2, 0.4] over 5 seeds, across an end of the range < 0; "
             "5 seeds, 8 needed; of 2 readings, 1 supported, 1 contradicted.",
+            "",
         ),
         (
             judged_rows(
@@ -98,6 +131,7 @@ def judged_rows(
                 "1 of 1 criteria supported",
             ),
             "“never” is 3 at the worst of 8 seeds, ≤ 10 was asked for; 1 of 1 criteria supported.",
+            "",
         ),
         (
             judged_rows(
@@ -106,16 +140,17 @@ def judged_rows(
                 "1 of 1 criteria not run: a",
             ),
             "Not run: 1 of 1 criteria not run: a.",
+            "",
         ),
     ],
 )
-def test_a_finding_is_a_sentence_of_its_numbers(tmp_path, rows, sentence):
+def test_a_finding_is_a_sentence_of_its_numbers(tmp_path, rows, sentence, margin):
     readings = pd.concat([rows.assign(verdict=each) for each in ("contradicted", "supported")])
     empty = readings.iloc[:0]
     several = bool(rows["reading"].iloc[0])
     found = cards(rows, readings if several else empty, load_catalogue(CATALOGUE), tmp_path)
     (card,) = found
-    assert [each.sentence for each in card.findings] == [sentence]
+    assert [(each.sentence, each.margin) for each in card.findings] == [(sentence, margin)]
     assert card.figure == card.section == ""
     assert len(card.rows) == len(rows)
 

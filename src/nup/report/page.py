@@ -11,13 +11,14 @@ import pandas as pd
 from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 
-from nup.claims import Catalogue, load_catalogue, report
+from nup.claims import Catalogue, load_catalogue, markdown, report
 from nup.claims.catalogue import Claim
 from nup.figures import FIGURES
 from nup.figures.description import describe
 from nup.figures.phase_diagrams import phase_diagram
 from nup.figures.style import save
 from nup.registry import plugin_files
+from nup.report import findings
 from nup.report.contents import Contents, accepted, of_tables, place_of
 from nup.tables import store
 
@@ -102,6 +103,18 @@ class Page:
             return
         function = FIGURES[figure].draw if isinstance(figure, str) else figure
         self.show(function(self.data, self.judged, claim, **options), file or claim.figure)
+        if not file:
+            self.found(claim_id)
+
+    def found(self, claim_id: str) -> None:
+        """Say what decided the verdicts on a claim, and how far they are from another."""
+        rows = self.judged[self.judged["claim"] == claim_id]
+        lines = [
+            f"- `{each.name}`: **{each.verdict}**. {markdown.text(each.sentence)} {each.margin}"
+            for each in findings.findings(rows, rows.iloc[:0])
+        ]
+        if lines:
+            self.write("\n".join(["**What decided it**", "", *lines]))
 
     def diagram(self, name: str, file: str, **options: Any) -> None:
         """Draw a phase diagram of the study by its name, or say that the study has no such one."""
