@@ -31,10 +31,10 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
 
     rows: dict[str, Draw] = {
         f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": lambda axis, selection: (
-            _draw_losses(axis, selection, one_seed(_with_edge(selected(selection))), "edge_0")
+            _draw_losses(axis, selection, one_seed(with_edge(selected(selection))), "edge_0")
         ),
         r"$\eta_t\lambda_t$, the same runs": lambda axis, selection: _draw_edges(
-            axis, selection, one_seed(_with_edge(selected(selection)))
+            axis, selection, one_seed(with_edge(selected(selection)))
         ),
         "rise of the loss by quarter, every run": lambda axis, selection: _draw_quarters(
             axis, selection, selected(selection)
@@ -44,7 +44,7 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
     return panels(tables, judged, claim, rows, size=(5.6, 2.6), note=note)
 
 
-def _with_edge(runs: pd.DataFrame) -> pd.DataFrame:
+def with_edge(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with ηλ_0 as ``edge_0``; where the study asked for it, what it asked for."""
     measured = runs["learning_rate"] * runs["initial_sharpness"]
     return runs.assign(edge_0=runs["edge"].astype("float64").fillna(measured.astype("float64")))

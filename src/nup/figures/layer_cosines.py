@@ -14,16 +14,16 @@ from nup.analysis.cosine.motion import Floats
 from nup.analysis.cosine.nulls import valley_cosines
 from nup.analysis.cosine.trajectories import (
     EDGE,
-    KINDS,
     edges_of,
     first_run,
     recorded_every,
     run_label,
 )
 from nup.claims.catalogue import Claim
-from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
-from nup.figures.panels import Draw, activations, panels
+from nup.figures.kinds import kinds_run
+from nup.figures.panels import Draw, panels
 
 #: A diverging map that color-blind readers can tell apart: orange below 0, purple above.
 _DIVERGING = "PuOr"
@@ -34,9 +34,10 @@ _VALLEY = "mean along one direction of a quadratic"
 @register
 def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Maps of the cosine over step and layer, one run per panel."""
-    rows = {kind: _map_panel(kind) for kind in KINDS}
+    shown, note = kinds_run(tables, claim)
+    rows = {kind: _map_panel(kind) for kind in shown}
     title = "Cosine of every layer"
-    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
+    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title, note=note)
 
 
 def _map_panel(kind: str) -> Draw:
@@ -87,12 +88,7 @@ def phase_portraits(
 
     Kinds of run that no activation has are left out; the note names them.
     """
-    names = activations(tables, "runs", claim.experiment)
-    selections = [RunSelection(tables, claim.experiment, name, claim.select) for name in names]
-    absent = [kind for kind in KINDS if not any(_has(each, kind) for each in selections)]
-    shown = [kind for kind in KINDS if kind not in absent] or list(KINDS)
-    note = "One run a panel, at the lowest seed; a mark is a recorded step. "
-    note += f"Not run: {', '.join(absent)}." if absent and shown != list(KINDS) else ""
+    shown, note = kinds_run(tables, claim)
     rows = {kind: _portrait_panel(kind) for kind in shown}
     title = "Where training goes in the plane of the edge of stability and the cosine"
     figure = panels(tables, judged, claim, rows, size=(5.4, 2.6), title=title, note=note)
@@ -104,14 +100,6 @@ def phase_portraits(
             bar = figure.colorbar(marks[0], ax=figure.axes, aspect=60, pad=0.01)
             bar.set_label("fraction of the run")
     return figure
-
-
-def _has(selection: RunSelection, kind: str) -> bool:
-    try:
-        first_run(selection, kind)
-    except (NotRun, Undecided):
-        return False
-    return True
 
 
 def _portrait_panel(kind: str) -> Draw:
