@@ -52,7 +52,7 @@ def place_legend(figure: Figure, handles: list[Any], labels: list[str], note: st
     figure.set_figheight(figure.get_figheight() + _LINE * lines + 0.1)
     figure.legend(
         handles=handles,
-        labels=labels,
+        labels=labels or None,  # no entries at all: the note alone
         loc="outside lower center",
         ncols=columns,
         title=note,
