@@ -136,7 +136,7 @@ def powers(depth: int = 6, width: int = 64, gain: float = 1.3, seed: int = 0) ->
         F_{k−1}, B_k (relative to the last layer) and ξ_k = 1/(F_{k−1}B_k), ``[3, l]``.
     """
     draw = np.random.default_rng(seed)
-    weights = [draw.normal(0, (gain * 2 / width) ** 0.5, (width, width)) for _ in range(depth)]
+    weights = [draw.normal(0, (gain / width) ** 0.5, (width, width)) for _ in range(depth)]
     features, slopes = [draw.normal(size=(256, width))], []
     for weight in weights:
         h = features[-1] @ weight.T
