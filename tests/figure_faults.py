@@ -88,7 +88,7 @@ def _has_data(axis: Axes) -> bool:
         return True
     lines = any(len(line.get_xdata()) for line in axis.lines)  # type: ignore[arg-type]
     return lines or any(
-        len(each.get_paths()) and (len(each.get_offsets()) or each.get_paths()[0].vertices.size)
+        len(each.get_offsets()) and any(path.vertices.size for path in each.get_paths())
         for each in axis.collections
     )
 

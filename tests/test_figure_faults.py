@@ -87,8 +87,8 @@ def test_the_gradient_scaling_cancels_both_powers():
     np.testing.assert_allclose(forward * backward * xi, 1)
     assert backward[-1] == 1
     # Off the Edge of Chaos both grow by the gain a layer, the one upwards, the other downwards.
-    assert (forward[-1] / forward[0]) ** (1 / 5) == pytest.approx(1.3, rel=0.1)
-    assert (backward[0] / backward[-1]) ** (1 / 5) == pytest.approx(1.3, rel=0.1)
+    assert (forward[-1] / forward[0]) ** (1 / 5) == pytest.approx(1.3, rel=0.15)
+    assert (backward[0] / backward[-1]) ** (1 / 5) == pytest.approx(1.3, rel=0.15)
 
 
 @pytest.mark.parametrize(

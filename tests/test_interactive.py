@@ -21,12 +21,12 @@ from synthetic_base import together
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "results" / "reference" / "laptop" / "tables"
-HOSTILE = "</script><b>mup"
+HOSTILE = "</script><b>relu"
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """A study with synthetic runs, a net of an odd name, and shipped verdicts."""
+    """A study with synthetic runs, an activation of an odd name, and shipped verdicts."""
     folder = tmp_path_factory.mktemp("results") / "study"
     (folder / "tables").mkdir(parents=True)
     tables = together(
@@ -34,7 +34,7 @@ def study(tmp_path_factory) -> Path:
         synthetic.catapult_tables(("abs",), seeds=(0, 1)),
     )
     runs = tables["runs"]
-    tables["runs"] = runs.assign(net=runs["net"].replace("mup_residual", HOSTILE))
+    tables["runs"] = runs.assign(activation=runs["activation"].replace("relu", HOSTILE))
     for name in ("runs", "steps", "layers"):
         store.write_table(name, tables[name], folder / "tables" / f"{name}.parquet")
     for name in ("claims", "readings", "init", "phases"):
@@ -91,9 +91,9 @@ def test_histories_are_those_of_the_steps(study):
 
 
 def test_names_do_not_end_the_script(study):
-    assert HOSTILE in {each["net"].split(" matched")[0] for each in held(study)["groups"]}
+    assert HOSTILE in {each["activation"] for each in held(study)["groups"]}
     text = (study / interactive.NAME).read_text(encoding="utf-8")
-    assert "<b>mup" not in text
+    assert "<b>relu" not in text
 
 
 def test_a_study_without_histories_has_no_page(tmp_path, study):

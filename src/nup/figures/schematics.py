@@ -123,7 +123,7 @@ def catapult_schematic() -> Figure:
     return figure
 
 
-def powers(depth: int = 6, width: int = 64, gain: float = 1.3, seed: int = 0) -> Floats:
+def powers(depth: int = 6, width: int = 256, gain: float = 1.3, seed: int = 0) -> Floats:
     """Forward and backward powers of the layers of a ReLU net off the Edge of Chaos.
 
     Args:
@@ -173,7 +173,7 @@ def scaling_schematic() -> Figure:
             axis.legend()
         one_legend(
             figure,
-            "A ReLU net of 6 layers of 64 units with 1.3 times the variance of "
+            "A ReLU net of 6 layers of 256 units with 1.3 times the variance of "
             "the Edge of Chaos, 256 inputs.",
         )
     return figure

@@ -88,9 +88,11 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
     )
     looks = net_styles(nets_in(runs))
     keys = ["experiment", "activation", "net", "schedule_name", "gradient_scaling", "base_width"]
-    groups = {key: group for key, group in runs.groupby(keys, sort=False)}
     # The page opens with an experiment of many depths, if there is one.
-    groups = dict(sorted(groups.items(), key=lambda each: -each[1]["depth"].nunique()))
+    found = sorted(
+        runs.groupby(keys, sort=False), key=lambda each: each[1]["depth"].nunique(), reverse=True
+    )
+    groups: dict[Any, pd.DataFrame] = dict(found)
     first = pd.concat([_first(group) for group in groups.values()])
     histories = _histories(steps[steps["run_id"].isin(first["run_id"])], len(first))
     moved = _evolutions(layers[layers["run_id"].isin(first["run_id"])])
