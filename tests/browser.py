@@ -42,18 +42,25 @@ class Visit:
         errors: messages of the console, of scripts and of failed loads.
         measured: overflow in pixels, characters of text, encoding, images.
         picture: a PNG of the whole page; empty unless asked for.
+        answer: what the script that was run on the page came to.
     """
 
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
     picture: bytes = b""
+    answer: Any = None
 
 
 def visits(
-    pages: Sequence[Path], widths: Sequence[int], *, dark: bool = False, pictures: bool = False
+    pages: Sequence[Path],
+    widths: Sequence[int],
+    *,
+    dark: bool = False,
+    pictures: bool = False,
+    script: str = "",
 ) -> dict[tuple[Path, int], Visit]:
-    """Open each page at each width, one after the other in one browser."""
+    """Open each page at each width, one after the other in one browser; run the script on each."""
     with tempfile.TemporaryDirectory() as profile:
         # No sandbox: containers forbid it to root.
         command = [
@@ -68,7 +75,7 @@ def visits(
         ) as browser:  # fmt: skip
             try:
                 address = _address(browser)
-                return asyncio.run(_visit_all(address, pages, widths, dark, pictures))
+                return asyncio.run(_visit_all(address, pages, widths, dark, pictures, script))
             finally:
                 browser.kill()
 
@@ -112,7 +119,12 @@ class _Tab:
 
 
 async def _visit_all(
-    address: str, pages: Sequence[Path], widths: Sequence[int], dark: bool, pictures: bool
+    address: str,
+    pages: Sequence[Path],
+    widths: Sequence[int],
+    dark: bool,
+    pictures: bool,
+    script: str,
 ) -> dict[tuple[Path, int], Visit]:
     connection = await websocket_connect(address, max_message_size=1 << 28)
     tab = _Tab(connection)
@@ -124,13 +136,13 @@ async def _visit_all(
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     await tab.call("Emulation.setEmulatedMedia", features=[scheme])
     return {
-        (page, width): await _visit(tab, page, width, pictures)
+        (page, width): await _visit(tab, page, width, pictures, script)
         for width in widths
         for page in pages
     }
 
 
-async def _visit(tab: _Tab, page: Path, width: int, pictures: bool) -> Visit:
+async def _visit(tab: _Tab, page: Path, width: int, pictures: bool, script: str) -> Visit:
     tab.events.clear()
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 800}
     await tab.call("Emulation.setDeviceMetricsOverride", **screen)
@@ -139,6 +151,10 @@ async def _visit(tab: _Tab, page: Path, width: int, pictures: bool) -> Visit:
     await tab.until("Page.loadEventFired")
     found = await tab.call("Runtime.evaluate", expression=_MEASURED)
     visit = Visit(measured=json.loads(found["result"]["value"]))
+    if script:
+        answer = await tab.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        visit.answer = answer["result"].get("value")
     if pictures:
         shot = await tab.call("Page.captureScreenshot", captureBeyondViewport=True)
         visit.picture = base64.b64decode(shot["data"])

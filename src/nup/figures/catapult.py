@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from nup.claims.catalogue import Claim, Criterion
 from nup.claims.estimators.catapult import catapult_runs, rise_ratio
@@ -19,6 +18,7 @@ from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, one_seed, panels, run_name
+from nup.figures.schedules import schedule_look
 
 
 @register
@@ -29,27 +29,25 @@ def catapult_ends(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, clai
     def selected(selection: RunSelection) -> pd.DataFrame:
         return catapult_runs(selection, "constant", least_initial_edge=bound)
 
-    def losses(axis: Axes, selection: RunSelection) -> None:
-        _draw_losses(axis, selection, one_seed(selected(selection)), "learning_rate", "η")
-
-    def edges(axis: Axes, selection: RunSelection) -> None:
-        axis.axhline(2, color="0.4", linestyle=":", label="edge of stability")
-        runs = one_seed(selected(selection))
-        for color, (_, run) in style.colored(runs, "learning_rate"):
-            steps = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
-            axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
-        axis.set_xlabel(f"step t ({run_name(selection, runs)})")
-        axis.set_ylabel(r"$\eta_t\lambda_t$")
-        axis.legend(loc="upper right")
-
-    rows = {
-        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": losses,
+    rows: dict[str, Draw] = {
+        f"training loss from $\\eta\\lambda_0$ ≥ {bound:g}, one seed": lambda axis, selection: (
+            _draw_losses(axis, selection, one_seed(with_edge(selected(selection))), "edge_0")
+        ),
+        r"$\eta_t\lambda_t$, the same runs": lambda axis, selection: _draw_edges(
+            axis, selection, one_seed(with_edge(selected(selection)))
+        ),
         "rise of the loss by quarter, every run": lambda axis, selection: _draw_quarters(
             axis, selection, selected(selection)
         ),
-        r"$\eta_t\lambda_t$, one seed": edges,
     }
-    return panels(tables, judged, claim, rows)
+    note = "Below: thin lines are runs of {seeds}, the thick one is their median."
+    return panels(tables, judged, claim, rows, size=(5.6, 2.6), note=note)
+
+
+def with_edge(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with ηλ_0 as ``edge_0``; where the study asked for it, what it asked for."""
+    measured = runs["learning_rate"] * runs["initial_sharpness"]
+    return runs.assign(edge_0=runs["edge"].astype("float64").fillna(measured.astype("float64")))
 
 
 @register
@@ -64,21 +62,28 @@ def catapult_prolonged(
         def draw(axis: Axes, selection: RunSelection) -> None:
             runs = catapult_runs(selection, schedule, claim.criteria[0].arguments["net"])
             runs = one_seed(runs.assign(c=option(runs, "schedule", "c")))
-            _draw_losses(axis, selection, runs, "c", "c")
+            _draw_losses(axis, selection, runs, "c")
             bound = (loss_bound or np.nan) * runs["initial_loss"].median()
-            axis.axhline(bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial")
-            axis.set_ylim(top=30 * bound)
-            axis.legend(loc="upper right", ncols=3, fontsize="x-small")
+            axis.axhline(
+                bound, color="black", linestyle=":", label=f"{loss_bound:g} × initial loss"
+            )
+            axis.set_xlim(-0.02 * runs["steps"].max(), 1.02 * runs["steps"].max())
+            axis.set_ylim(top=4 * bound)
+            axis.legend()
 
         return draw
 
     rows: dict[str, Draw] = {
         f"training loss under {schedule}(c), one seed": losses(schedule) for schedule in schedules
     }
-    rows["rise, last quarter over first"] = lambda axis, selection: _draw_ratios(
+    rows["rise of the last quarter over that of the first"] = lambda axis, selection: _draw_ratios(
         axis, selection, claim
     )
-    return panels(tables, judged, claim, rows)
+    note = "Below: mean and range over {seeds}, marks of a schedule from c = 2.25 on the left."
+    least = min(each.arguments["c"] for each in _criteria(claim) if "c" in each.arguments)
+    return panels(
+        tables, judged, claim, rows, size=(5.6, 2.4), note=note.replace("2.25", f"{least:g}")
+    )
 
 
 def _criteria(claim: Claim) -> list[Criterion]:
@@ -86,79 +91,96 @@ def _criteria(claim: Claim) -> list[Criterion]:
     return [criterion for reading in claim.readings for criterion in reading.criteria]
 
 
-def _draw_losses(
-    axis: Axes, selection: RunSelection, runs: pd.DataFrame, column: str, symbol: str
-) -> None:
+def _draw_losses(axis: Axes, selection: RunSelection, runs: pd.DataFrame, column: str) -> None:
+    """Draw the loss of each run; a cross marks where one diverged."""
+    symbol = r"$\eta\lambda_0$" if column == "edge_0" else "c"
     for color, (_, run) in style.colored(runs, column):
         steps = selection.steps_of(run["run_id"])
-        label = f"{symbol} = {run[column]:.3g}" + ("" if run["status"] == "ok" else ", diverged")
-        axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.6, alpha=0.8, label=label)
+        label = f"{symbol} = {run[column]:.3g}"
+        axis.plot(steps["step"], steps["loss"], color=color, linewidth=0.8, label=label)
+        finite = steps[np.isfinite(steps["loss"].astype("float64"))]
+        if run["status"] != "ok" and len(finite):
+            last = finite.iloc[-1]
+            axis.plot(last["step"], last["loss"], "X", color=color, markeredgecolor="black")
+    if (runs["status"] != "ok").any():
+        axis.plot([], [], "X", color="0.6", markeredgecolor="black", label="diverged")
     axis.set_yscale("log")
     axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel("training loss")
-    axis.legend(loc="upper right", ncols=3, fontsize="x-small")
+    axis.legend()
+
+
+def _draw_edges(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> None:
+    axis.axhline(2, color="black", linewidth=1, linestyle=":", label="edge of stability")
+    for color, (_, run) in style.colored(runs, "edge_0"):
+        steps = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
+        axis.plot(steps["step"], steps["edge"], color=color, linewidth=0.8)
+    axis.set_xlabel(f"step t ({run_name(selection, runs)})")
+    axis.set_ylabel(r"$\eta_t\lambda_t$")
+    axis.legend()
 
 
 def _draw_quarters(axis: Axes, selection: RunSelection, runs: pd.DataFrame) -> None:
     quarters = [1, 2, 3, 4]
-    labelled = set()
-    for _, run in runs.iterrows():
-        losses = loss_curve(selection.steps_of(run["run_id"]), int(run["steps"]))
-        look = net_style(selection, run["net"])
-        label = None if run["net"] in labelled else look.label
-        labelled.add(run["net"])
+    for net, own in runs.groupby("net"):
+        look = net_style(selection, str(net))
+        curves = [
+            quarter_rises(loss_curve(selection.steps_of(run["run_id"]), int(run["steps"])))
+            for _, run in own.iterrows()
+        ]
+        axis.plot(quarters, np.transpose(curves), color=look.color, linewidth=0.6, alpha=0.45)
         axis.plot(
             quarters,
-            quarter_rises(losses),
+            np.median(curves, axis=0),
             color=look.color,
             marker=look.marker,
             markerfacecolor=look.face,
             linestyle=look.dashes,
-            linewidth=0.8,
-            alpha=0.6,
-            label=label,
+            linewidth=2.5,
+            label=look.label,
         )
     axis.set_xticks(quarters)
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("quarter of the run")
+    axis.set_xlabel(f"quarter of the run ({len(runs)} runs)")
     axis.set_ylabel("rise over 20 steps")
-    axis.legend(loc="upper right")
+    axis.legend()
 
 
 def _draw_ratios(axis: Axes, selection: RunSelection, claim: Claim) -> None:
+    """Draw the ratio of every schedule and c at every horizon, on a logarithmic scale."""
     criteria = [each for each in _criteria(claim) if each.estimator == "rise_ratio"]
-    rows, silent = [], []
+    horizons = sorted({each.arguments["horizon"] for each in criteria})
+    kinds = list(dict.fromkeys((c.arguments["schedule"], c.arguments["c"]) for c in criteria))
+    silent = []
+    drawn: set[str] = set()
     for criterion in criteria:
+        schedule, c = criterion.arguments["schedule"], criterion.arguments["c"]
         try:
             ratios = rise_ratio(selection, **criterion.arguments).by_seed
         except (NotRun, Undecided) as outcome:
             silent.append(str(outcome))
             continue
-        label = "{schedule}({c:g})".format(**criterion.arguments)
-        horizon = f"{criterion.arguments['horizon']:g}"
-        rows += [{"schedule": label, "horizon": horizon, "ratio": value} for value in ratios]
-    if not rows:
+        if ratios.empty:
+            silent.append(f"no finished run under {schedule}")
+            continue
+        color, marker = schedule_look(schedule)
+        aside = 0.8 * ((kinds.index((schedule, c)) + 0.5) / len(kinds) - 0.5)
+        x = horizons.index(criterion.arguments["horizon"]) + aside
+        axis.vlines(x, ratios.min(), ratios.max(), color=color, linewidth=1.5)
+        label = None if schedule in drawn else schedule
+        axis.plot(x, ratios.mean(), marker, color=color, markersize=5, label=label)
+        drawn.add(schedule)
+    if not drawn:
         raise NotRun(silent[0])
     least, _ = style.threshold_of(claim, "rise_ratio")
-    table = pd.DataFrame(rows)
-    labels = list(dict.fromkeys(table["schedule"]))
-    sns.pointplot(
-        data=table,
-        x="horizon",
-        y="ratio",
-        hue="schedule",
-        palette=sns.color_palette("colorblind", len(labels)),
-        markers=list(itertools.islice(itertools.cycle("os^DvPX*d"), len(labels))),
-        dodge=0.4,
-        errorbar=("pi", 100),
-        linestyle="none",
-        ax=axis,
-    )
-    top = max(1.5, 1.6 * float(table["ratio"].max()))
-    axis.axhspan(
-        least or 0.0, 10 * top, color=style.SHADE, label="threshold of the claim", zorder=0
-    )
-    axis.set_ylim(0, top)
-    axis.set_xlabel("horizon (fraction of the run)")
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    axis.axhspan(least or low, 1e3 * high, color=style.SHADE, label="claim's range", zorder=0)
+    axis.axhline(1, color="0.5", linewidth=0.8)
+    axis.set_ylim(min(low, 0.5 * (least or low)), high)
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_xticks(range(len(horizons)), [f"{horizon:.0%}" for horizon in horizons])
+    axis.set_xlabel("part of the run that is looked at")
     axis.set_ylabel("ratio of rises")
-    axis.legend(ncols=3, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    axis.legend()

@@ -21,11 +21,11 @@ from nup.figures import register, style
 from nup.figures.panels import panels
 
 _LOOKS = {
-    "cosine": (style.BLUE, "o", style.BLUE),
-    BEYOND: (style.BLUE, "o", "white"),
-    "displacement": (style.ORANGE, "s", style.ORANGE),
-    "path_length": (style.GREEN, "^", style.GREEN),
-    "final_loss": (style.PURPLE, "D", style.PURPLE),
+    "cosine": (style.INDIGO, "o", style.INDIGO),
+    BEYOND: (style.INDIGO, "o", "white"),
+    "displacement": (style.ROSE, "s", style.ROSE),
+    "path_length": (style.TEAL, "^", style.TEAL),
+    "final_loss": (style.OLIVE, "D", style.OLIVE),
 }
 _LABELS = {**PREDICTORS, BEYOND: "late cosine, rivals held fixed too"}
 
@@ -58,7 +58,7 @@ def correlation_forest(
 
     rows = {"rank correlation within cells of fixed net, depth and rate": draw}
     title = "Feature learning: the cosine and its rivals (exploratory)"
-    return panels(tables, judged, claim, rows, size=(5.8, 7.4), title=title)
+    return panels(tables, judged, claim, rows, size=(5.8, 6.6), title=title)
 
 
 def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:
@@ -88,4 +88,4 @@ def _draw_forest(axis: Axes, found: pd.DataFrame) -> None:
     axis.set_xticks([-1, -0.5, 0, 0.5, 1])
     seeds = int(found["seeds"].max())
     axis.set_xlabel(f"correlation over {seeds} seeds, 95 % interval")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=2, fontsize="x-small")
+    axis.legend()

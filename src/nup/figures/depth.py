@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,28 +11,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from nup.claims.catalogue import Claim
+from nup.claims.catalogue import Claim, Criterion, Reading, Threshold
 from nup.claims.estimators.depth import LEAST_ERROR, at_found
 from nup.claims.learning_rates import (
     AXIS_NAMES,
-    CUTOFF,
     LEAST_DEPTH,
     Rate,
     constant_rate_runs,
     rate_table,
 )
 from nup.claims.nets import comparable, nets_of_study, ordered
+from nup.claims.ranges import readable
 from nup.claims.run_selection import Axis, NotRun, RunSelection, Undecided
 from nup.claims.statistics import slope
 from nup.figures import register, style
-from nup.figures.nets import NetStyle, net_style, styles_of
-from nup.figures.panels import Draw, drawn_rates, panels
+from nup.figures.legends import end_label
+from nup.figures.nets import NetStyle, net_style
+from nup.figures.panels import Draw, panels
 
 #: Marks of rates at the edge of the grid.
-RING: dict[str, Any] = {"s": 160, "facecolors": "none", "edgecolors": "black"}
+RING: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 0.9}
 
-#: The most nets that share a panel.
-_MANY = 4
+#: What the marks of rates are.
+MARKS = (
+    "Marks: geometric mean; bars: range over {seeds}; lines: least squares in log-log coordinates, "
+    "with their slopes at the right end."
+)
 
 #: Factor in size between the markers of neighbouring nets.
 _DODGE = 1.025
@@ -44,35 +48,49 @@ def rates_against_depth(
     judged: pd.DataFrame,
     claim: Claim,
 ) -> Figure:
-    """Learning rates against depth with fitted slopes, one row per rate.
+    """Learning rates against depth with fitted slopes, a row for each reading that has runs.
 
-    The claim's criteria name the rates and the nets. More than four nets are split into rows: nets
-    of equal base width, and nets with as many parameters. The dotted line has the slope of the
-    lower end of the ``depth_slope`` threshold, or of the upper end if there is no lower one.
+    The claim's criteria name the rates and the nets. The wedge holds the slopes within the range
+    of the ``depth_slope`` criterion, through the middle of the fit of the net that it judges.
     """
-    low, high = style.threshold_of(claim, "depth_slope")
-    reference = (high if low is None else low) or 0.0
-    rates = dict.fromkeys(each.arguments["rate"] for each in claim.criteria)
-    groups = {"": claim.nets}
-    if len(claim.nets) > _MANY:
-        groups = comparable(nets_of_study(tables), claim.nets) or groups
-    rows = {
-        f"{rate} LR" + (f", {equal}" if equal else ""): rate_panel(rate, nets, [reference])
-        for rate in rates
-        for equal, nets in groups.items()
-    }
-    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    present = set(nets_of_study(tables)["net"])
+    rows = {}
+    for reading in with_runs(claim, present):
+        nets = list(dict.fromkeys(net for each in reading.criteria for net in _nets_of(each)))
+        judges = [each for each in reading.criteria if each.estimator == "depth_slope"]
+        wedges = {each.arguments["net"]: each.threshold for each in judges}
+        for rate in dict.fromkeys(each.arguments["rate"] for each in reading.criteria):
+            where = f": {reading.label}" if len(claim.readings) > 1 else ""
+            rows[f"{rate} LR{where}"] = rate_panel(rate, nets, wedges)
+    return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=MARKS)
+
+
+def with_runs(claim: Claim, present: Collection[str]) -> list[Reading]:
+    """The readings of a claim whose nets were run; the first one if there are none."""
+    found = [
+        reading
+        for reading in claim.readings
+        if all(set(_nets_of(each)) <= set(present) for each in reading.criteria)
+    ]
+    return found or list(claim.readings[:1])
+
+
+def _nets_of(criterion: Criterion) -> list[str]:
+    return [criterion.arguments[key] for key in ("net", "against") if key in criterion.arguments]
 
 
 def rate_panel(
-    rate: Rate, nets: Sequence[str], references: Sequence[float] = (), axis_name: Axis = "depth"
+    rate: Rate,
+    nets: Sequence[str],
+    wedges: Mapping[str, Threshold] | None = None,
+    axis_name: Axis = "depth",
 ) -> Draw:
-    """Panel of the rates of ``nets`` against their size, with fitted slopes.
+    """Panel of the rates of ``nets`` against their size, with fitted slopes at their ends.
 
     Args:
         rate: which learning rate of each size and seed.
         nets: labels of the nets.
-        references: slopes of the dotted lines.
+        wedges: net → range of slopes, which is shaded through the middle of the net's fit.
         axis_name: the size on the horizontal axis.
 
     Returns:
@@ -84,48 +102,50 @@ def rate_panel(
         present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
-        empty = True
+        fits = {}
         for index, net in enumerate(present):
             runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
             found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis_name)
             sized = found[found["problem"] != "none"].rename(columns={axis_name: "size"})
-            _draw_net(axis, sized, net_style(selection, net), shift)
-            empty = empty and sized.empty
-        if empty:
+            if not sized.empty:
+                fits[net] = _draw_net(axis, sized, net_style(selection, net), shift)
+        if not fits:
             raise Undecided(f"no net has a {rate} learning rate")
-        axis.scatter([], [], **RING, label="at the edge of the grid of rates")
+        axis.scatter([], [], **RING, label="in some seeds at the edge of the grid of rates")
         runs = selection.runs
         sizes = sorted(runs.loc[runs["depth"] >= LEAST_DEPTH, axis_name].unique())
         if not sizes:
             raise NotRun(f"no runs of depth {LEAST_DEPTH} or more")
         size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
-        for reference in references:
-            _draw_reference(axis, sizes, reference)
-        axis.set_ylabel(f"{rate} learning rate")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
+        axis.margins(y=0.12)
+        for net, threshold in (wedges or {}).items():
+            if (fit := fits.get(net)) is not None:
+                show_range(axis, sizes, fit, threshold, net_style(selection, net).label)
+        axis.set_ylabel(f"{rate} LR η")
+        axis.legend()
 
     return draw
 
 
-def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> None:
-    """Draw geometric means and ranges over seeds; rings mark rates at the edge of the grid.
+class Fit(NamedTuple):
+    """A line in log2-log2 coordinates: its slope, and the middle of its points."""
 
-    Sizes are drawn multiplied by ``shift``, so that nets with equal rates stay apart.
+    slope: float
+    x: float
+    y: float
+
+
+def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> Fit | None:
+    """Draw geometric means and ranges over seeds, and the fitted line with its slope at its end.
+
+    A ring marks a mean over seeds of which one has its rate at the edge of the grid. Sizes are
+    drawn multiplied by ``shift``, so that nets with equal rates stay apart.
     """
-    if chosen.empty:
-        return
     rates = chosen.groupby("size")["learning_rate"]
     mean = np.exp2(np.log2(chosen["learning_rate"]).groupby(chosen["size"]).mean())
     errors = np.array([mean - rates.min(), rates.max() - mean])
-    label = net.label
-    if len(mean) > 1:
-        steepness = slope(np.log2(chosen["size"]), np.log2(chosen["learning_rate"]))
-        middle = np.log2(mean).mean() - steepness * np.log2(mean.index).to_numpy().mean()
-        fit = np.exp2(middle + steepness * np.log2(mean.index.to_numpy(dtype=float)))
-        axis.plot(mean.index, fit, color=net.color, linestyle=net.dashes, linewidth=1.5)
-        label = f"{net.label}: slope {steepness:+.2f}".replace("-", "−")
     axis.errorbar(
         mean.index * shift,
         mean,
@@ -135,18 +155,53 @@ def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> 
         markerfacecolor=net.face,
         linestyle="none",
         capsize=3,
-        label=label,
+        label=net.label,
     )
-    edge = chosen[chosen["problem"] != ""]
-    axis.scatter(edge["size"] * shift, edge["learning_rate"], **RING)
+    edge = sorted(set(chosen.loc[chosen["problem"] != "", "size"]))
+    axis.scatter(np.array(edge) * shift, mean[edge], **RING)
+    if len(mean) < 2:
+        return None
+    steepness = slope(np.log2(chosen["size"]), np.log2(chosen["learning_rate"]))
+    sizes = mean.index.to_numpy(dtype=float)
+    fit = Fit(steepness, float(np.log2(sizes).mean()), float(np.log2(mean).mean()))
+    line = np.exp2(fit.y + steepness * (np.log2(sizes) - fit.x))
+    axis.plot(sizes, line, color=net.color, linestyle=net.dashes, linewidth=1.5)
+    # Right of the marks of all nets, wherever the own one stands.
+    end_label(axis, sizes[-1] * _DODGE**2, line[-1], signed(steepness), net.color)
+    return fit
 
 
-def _draw_reference(axis: Axes, sizes: Sequence[int], reference: float) -> None:
-    """Draw a line of the reference slope below the data; its level has no meaning."""
-    x = np.array([sizes[0], sizes[-1]], dtype=float)
-    level = axis.get_ylim()[0]
-    text = f"slope {reference:g} (threshold)".replace("-", "−")
-    axis.plot(x, level * (x / x[-1]) ** reference, color="0.4", linestyle=":", label=text)
+def signed(value: float) -> str:
+    """A slope with its sign, as ``−0.35``."""
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+
+
+def show_range(axis: Axes, sizes: Sequence[int], fit: Fit, threshold: Threshold, name: str) -> None:
+    """Show the slopes in a range as lines through the middle of a fit.
+
+    A range with two ends is a shaded wedge. One with an open end is the line at its other end:
+    a wedge as steep as the panel is high would say less.
+
+    Args:
+        axis: logarithmic in both directions.
+        sizes: the least and the largest are the ends of the lines.
+        fit: gives the middle.
+        threshold: of the slope.
+        name: of the net that the range is for.
+    """
+    x = np.array([np.log2(sizes[0]), fit.x, np.log2(sizes[-1])])
+    ends = [
+        np.exp2(fit.y + slope * (x - fit.x))
+        for slope in (threshold.low, threshold.high)
+        if slope is not None
+    ]
+    if len(ends) == 2:
+        label = f"slopes in the claim's range {readable(threshold)}"
+        shade: dict[str, Any] = {"color": style.SHADE, "linewidth": 0, "zorder": 0, "label": label}
+        axis.fill_between(np.exp2(x), np.minimum(*ends), np.maximum(*ends), **shade)
+        return
+    label = f"end of the claim's range of slopes, {readable(threshold)}, for {name}"
+    axis.plot(np.exp2(x), ends[0], color=style.INK, linestyle=":", linewidth=1.5, label=label)
 
 
 def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
@@ -168,7 +223,7 @@ def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: 
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     nets = ordered(runs[runs["experiment"] == claim.experiment]) or claim.nets
     groups = comparable(nets_of_study(tables), nets) or {"": nets}
-    quantities = {"late loss over null loss": "loss", "test error": "error"}
+    quantities = {"late loss over null loss": "loss", "test error in %": "error"}
     rows = {
         f"{name} at the best LR" + (f", {equal}" if equal else ""): _reached_panel(
             column, name, own
@@ -176,7 +231,8 @@ def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: 
         for name, column in quantities.items()
         for equal, own in groups.items()
     }
-    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    note = "Lines: geometric mean at the best LR of each seed; bands: range over {seeds}."
+    return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=note)
 
 
 def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
@@ -187,12 +243,13 @@ def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
         sizes: set[int] = set()
         for net in present:
             table = best_reached(selection, net)
+            table["error"] *= 100
             look = net_style(selection, net)
             by_size = table.groupby("depth")[column]
             mean = np.exp(np.log(table[column]).groupby(table["depth"]).mean())
             sizes |= set(mean.index)
             axis.fill_between(
-                mean.index, by_size.min(), by_size.max(), color=look.color, alpha=0.12
+                mean.index, by_size.min(), by_size.max(), color=look.color, alpha=0.1, linewidth=0
             )
             axis.plot(
                 mean.index,
@@ -208,7 +265,7 @@ def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
         size_axis(axis, sorted(sizes))
         axis.set_yscale("log")
         axis.set_ylabel(name)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, fontsize="small")
+        axis.legend()
 
     return draw
 
@@ -230,61 +287,3 @@ def best_reached(selection: RunSelection, net: str) -> pd.DataFrame:
     errors = (1 - runs["test_accuracy"].astype("float64")).clip(lower=LEAST_ERROR)
     found = found.assign(error=at_found(runs, errors, found, "depth"))
     return found.loc[found["problem"] != "none", ["depth", "seed", "loss", "error"]]
-
-
-@register
-def loss_against_rate(
-    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
-) -> Figure:
-    """Transfer curves: late loss against the learning rate, a row per net, a curve per depth.
-
-    Stars mark the interpolated optima (geometric means over seeds). Runs below the dotted line are
-    stable.
-    """
-    runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
-    experiment = runs[runs["experiment"] == claim.experiment]
-    nets = ordered(experiment)
-    styles = styles_of(tables)
-
-    def drawing(net: str) -> Draw:
-        return lambda axis, selection: _draw_losses(
-            axis, constant_rate_runs(selection.runs_of(net))
-        )
-
-    rows = {styles[net].label: drawing(net) for net in nets}
-    title = "Late training loss against the learning rate"
-    return panels(tables, judged, claim, rows or {"": _say_absent}, size=(5.2, 2.7), title=title)
-
-
-def _say_absent(_: Axes, selection: RunSelection) -> None:
-    """Raise ``NotRun``, which names the absent runs."""
-    selection.runs_of()
-
-
-def _draw_losses(axis: Axes, runs: pd.DataFrame) -> None:
-    placed = runs.assign(learning_rate=drawn_rates(runs))
-    finished = placed[runs["late_loss"].notna() & (runs["late_loss"] < runs["null_loss"])]
-    depths = sorted(runs["depth"].unique())
-    style.draw_by_depth(axis, finished, "learning_rate", "late_loss", depths)
-    found = rate_table(runs, "best")
-    inner = found[found["problem"] == ""]
-    logs = inner[["learning_rate", "loss"]].transform("log")
-    optima = logs.groupby(inner["depth"]).mean().transform("exp")
-    null = float(runs["null_loss"].mean())
-    optimum: dict[str, Any] = {
-        "marker": "*",
-        "s": 140,
-        "color": "black",
-        "zorder": 4,
-        "label": "optimum",
-    }
-    axis.scatter(optima["learning_rate"], optima["loss"] * null, **optimum)
-    axis.axhline(CUTOFF * null, color="0.4", linestyle=":", label="stable below")
-    axis.set_xscale("log", base=2)
-    axis.set_yscale("log")
-    # In units of the edge, a net without curvature at initialization has an infinite rate.
-    rates = placed.loc[np.isfinite(placed["learning_rate"]), "learning_rate"]
-    axis.set_xlim(rates.min() / 1.2, rates.max() * 1.2)
-    axis.set_xlabel("learning rate η")
-    axis.set_ylabel("late training loss")
-    axis.legend(title="depth", fontsize="x-small", title_fontsize="x-small")

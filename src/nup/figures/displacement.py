@@ -13,17 +13,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from nup.analysis.cosine.motion import Floats, parts
-from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_label
+from nup.analysis.cosine.trajectories import first_run, motion_of, run_label
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import RunSelection, Undecided
 from nup.figures import register, style
+from nup.figures.kinds import kinds_run
 from nup.figures.panels import Draw, panels
 
-_SQUARES: dict[str, Any] = {"facecolor": style.SKY, "linewidth": 0}
-_ADDED: dict[str, Any] = {"facecolor": style.ORANGE, "linewidth": 0}
+_SQUARES: dict[str, Any] = {"facecolor": "#b8e0da", "linewidth": 0}
+_ADDED: dict[str, Any] = {"facecolor": style.ROSE, "linewidth": 0}
 _TAKEN: dict[str, Any] = {
     "facecolor": "white",
-    "edgecolor": style.VERMILION,
+    "edgecolor": style.WINE,
     "hatch": "////",
     "linewidth": 0,
 }
@@ -37,9 +38,10 @@ def displacement_identity(
 
     The unit is the run's Σ‖Δ‖², so that panels of different runs can share an axis.
     """
-    rows = {kind: _identity_panel(kind) for kind in KINDS}
+    shown, note = kinds_run(tables, claim)
+    rows = {kind: _identity_panel(kind) for kind in shown}
     title = "Terms of the squared displacement"
-    return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.3), title=title, note=note)
 
 
 def _identity_panel(kind: str) -> Draw:
@@ -52,14 +54,13 @@ def _identity_panel(kind: str) -> Draw:
             raise Undecided(f"run {run['run_id']} never moves")
         steps = np.arange(len(diffusive))
         _stack(axis, diffusive / unit, cross / unit)
-        axis.plot(steps, diffusive / unit, color=style.BLUE, linewidth=1.2, linestyle="--")
+        axis.plot(steps, diffusive / unit, color=style.INDIGO, linewidth=1.2, linestyle="--")
         axis.plot(steps, motion.distances**2 / unit, color="black", linewidth=1.5)
         axis.set_xlabel(f"step t ({run_label(run)}, unit {unit:.3g})", fontsize="small")
         axis.set_ylabel("squared length")
         axis.set_xlim(0, steps[-1])
         axis.set_ylim(bottom=0)
-        if kind == KINDS[0]:
-            _legend(axis)
+        _legend(axis)
 
     return draw
 
@@ -77,13 +78,9 @@ def _legend(axis: Axes) -> None:
     axis.legend(
         handles=[
             Line2D([], [], color="black", linewidth=1.5, label="displacement², measured"),
-            Line2D([], [], color=style.BLUE, linestyle="--", label="Σ‖Δ‖², all squares"),
+            Line2D([], [], color=style.INDIGO, linestyle="--", label="Σ‖Δ‖², all squares"),
             Patch(**_SQUARES, label="squares of updates"),
             Patch(**_ADDED, label="cross terms add"),
             Patch(**_TAKEN, label="cross terms take away"),
         ],
-        loc="lower right",
-        fontsize="x-small",
-        frameon=True,
-        framealpha=1,
     )

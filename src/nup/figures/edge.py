@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from nup.claims.catalogue import Claim
 from nup.claims.estimators.catapult import catapult_runs
@@ -16,6 +17,7 @@ from nup.claims.estimators.edge import EDGE, edge_runs, hessian_history
 from nup.claims.learning_rates import is_stable
 from nup.claims.run_selection import RunSelection
 from nup.figures import register, style
+from nup.figures.catapult import with_edge
 from nup.figures.panels import one_seed, panels, run_name
 
 #: The most curves in a panel. More rates are thinned evenly; the lowest and the highest stay.
@@ -41,15 +43,16 @@ def edge_of_stability(
         "η times the top eigenvalue, one seed": histories,
         "median of the last quarter, every stable run below 2/λ₀": ends,
     }
-    return panels(tables, judged, claim, rows)
+    note = "Above: one run a line. Below: a mark for each run, {seeds}."
+    return panels(tables, judged, claim, rows, size=(5.6, 2.8), note=note)
 
 
 def _band(axis: Axes, low: float | None, high: float | None) -> None:
-    axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE, label="threshold of the claim")
+    axis.axhspan(low or 0.0, high or 0.0, color=style.SHADE)
 
 
 def _draw_histories(axis: Axes, selection: RunSelection) -> None:
-    runs = one_seed(_stable(selection)).sort_values("learning_rate")
+    runs = one_seed(with_edge(_stable(selection))).sort_values("learning_rate")
     keep = np.linspace(0, len(runs) - 1, min(len(runs), _CURVES)).round().astype(int)
     runs = runs.iloc[keep]
     handles = []
@@ -59,13 +62,15 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
         other = selection.steps_of(run["run_id"]).dropna(subset=["edge"])
         axis.plot(other["step"], other["edge"], color=color, linewidth=0.8, linestyle=":")
         axis.plot(history["step"], history["hessian_edge"], color=color, linewidth=1.4)
-        handles.append(Line2D([], [], color=color, label=f"η = {run['learning_rate']:.3g}"))
+        label = rf"$\eta\lambda_0$ = {run['edge_0']:.3g}"
+        handles.append(Line2D([], [], color=color, label=label))
     handles.append(Line2D([], [], color="0.3", label="Hessian"))
     handles.append(Line2D([], [], color="0.3", linestyle=":", label="Gauss–Newton"))
     axis.set_xlabel(f"step t ({run_name(selection, runs)})")
     axis.set_ylabel(r"$\eta\lambda_t$")
-    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
-    axis.legend(handles=handles, loc="upper right", ncols=2, fontsize="x-small")
+    axis.set_ylim(bottom=0)
+    handles.append(Patch(color=style.SHADE, label="claim's range"))
+    axis.legend(handles=handles)
 
 
 def _draw_ends(axis: Axes, selection: RunSelection) -> None:
@@ -73,17 +78,16 @@ def _draw_ends(axis: Axes, selection: RunSelection) -> None:
     runs = edge_runs(selection)
     there = runs["highest"] >= EDGE
     for label, face, chosen in (
-        (f"reached {EDGE:g}", style.BLUE, runs[there]),
+        (f"reached {EDGE:g}", style.INK, runs[there]),
         ("did not", "none", runs[~there]),
     ):
         if not chosen.empty:
-            look = {"facecolors": face, "edgecolors": style.BLUE, "s": 24, "label": label}
+            look = {"facecolors": face, "edgecolors": style.INK, "s": 24, "label": label}
             axis.scatter(chosen["learning_rate"], chosen["late"], **look)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late ηλ of the Hessian")
-    axis.margins(y=0.25)  # room for the legend
-    axis.legend(loc="upper left", ncols=3, fontsize="x-small")
+    axis.legend()
 
 
 def _stable(selection: RunSelection) -> pd.DataFrame:

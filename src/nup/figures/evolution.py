@@ -6,24 +6,28 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nup.claims.catalogue import Claim
+from nup.claims.catalogue import Claim, Threshold
 from nup.claims.estimators.evolution import evolutions_at_fixed_rate, final_evolution
 from nup.claims.learning_rates import LEAST_DEPTH, constant_rate_runs, rate_table
 from nup.claims.nets import nets_of_study
 from nup.claims.run_selection import Axis, NotRun, RunSelection
 from nup.claims.statistics import slope
 from nup.figures import register, style
-from nup.figures.depth import size_axis
+from nup.figures.depth import Fit, show_range, signed, size_axis, with_runs
+from nup.figures.legends import end_label
 from nup.figures.nets import NetStyle, net_style, styles_of
 from nup.figures.panels import Draw, panels
 
-#: The estimator whose threshold is drawn as a cone.
+#: The estimator whose threshold is drawn as a line.
 _BY_LAYER = "evolution_layer_slope"
+_NOTE = (
+    "Marks: mean (below: geometric mean); bands: range over {seeds}; numbers: slopes in log-log "
+    "coordinates."
+)
 
 
 @register
@@ -32,19 +36,27 @@ def preactivation_evolution(
 ) -> Figure:
     """e_k against the hidden layer for each net of the claim, and its maximum against depth."""
     _, steepest = style.threshold_of(claim, _BY_LAYER)
-    _, fastest = style.threshold_of(claim, "evolution_depth_slope")
-    cones = {each.arguments["net"] for each in claim.criteria if each.estimator == _BY_LAYER}
+    first = with_runs(claim, set(nets_of_study(tables)["net"]))[0]
+    wedges = {
+        each.arguments["net"]: each.threshold
+        for each in first.criteria
+        if each.estimator == "evolution_depth_slope"
+    }
+    bounded = {
+        each.arguments["net"]
+        for reading in claim.readings
+        for each in reading.criteria
+        if each.estimator == _BY_LAYER
+    }
     styles = styles_of(tables)
     rows = {
         f"{styles[net].label if net in styles else net}: evolution at the best LR": _by_layer(
-            net, steepest if net in cones else None
+            net, steepest if net in bounded else None
         )
         for net in _with_runs(tables, claim)
     }
-    rows["largest evolution over hidden layers"] = largest_evolution_panel(
-        claim.nets, fastest or 0.0
-    )
-    return panels(tables, judged, claim, rows)
+    rows["largest evolution over hidden layers"] = largest_evolution_panel(claim.nets, wedges)
+    return panels(tables, judged, claim, rows, size=(6.0, 2.7), note=_NOTE)
 
 
 def _with_runs(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[str]:
@@ -60,36 +72,38 @@ def _by_layer(net: str, threshold: float | None) -> Draw:
         depths = sorted(table["depth"].unique())
         style.draw_by_depth(axis, table, "layer", "evolution", depths)
         if threshold is not None:
-            _shade(axis, table, threshold)
+            _show_bound(axis, table, threshold)
         axis.set_yscale("log")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel("hidden layer k")
         axis.set_ylabel("$e_k$ = ‖Δ$h_k$‖ / ‖$h_k$(0)‖")
-        axis.legend(title="depth", ncols=2, fontsize="x-small", title_fontsize="x-small")
+        axis.legend()
 
     return draw
 
 
-def _shade(axis: Axes, table: pd.DataFrame, threshold: float) -> None:
-    """Shade the slopes within the threshold, from the deepest net's mean at k = 2 on."""
+def _show_bound(axis: Axes, table: pd.DataFrame, steepest: float) -> None:
+    """Draw the steepest growth in log k that is allowed, from the deepest net's mean at k = 2."""
     deepest = table[table["depth"] == table["depth"].max()]
     means = deepest.groupby("layer")["evolution"].mean()
-    past = means.index[means.index >= 2]
+    past = means.index[means.index >= 2].to_numpy(dtype=float)
     if len(past) < 2:
         return
-    widening = np.exp(threshold * (past.to_numpy() - past[0]))
-    start = float(means[past[0]])
-    axis.fill_between(past, start / widening, start * widening, color=style.SHADE, zorder=0)
+    line = float(means[past[0]]) * (past / past[0]) ** steepest
+    label = f"end of the claim's range of slopes in log k, ≤ {steepest:g}, from k = 2 on"
+    axis.plot(past, line, color=style.INK, linestyle=":", linewidth=1.5, label=label)
 
 
 def largest_evolution_panel(
-    nets: Sequence[str], threshold: float | None = None, axis_name: Axis = "depth"
+    nets: Sequence[str],
+    wedges: Mapping[str, Threshold] | None = None,
+    axis_name: Axis = "depth",
 ) -> Draw:
     """Panel of max_k e_k of ``nets`` against their size.
 
     Args:
         nets: labels of the nets.
-        threshold: slope of a dotted line; none if None.
+        wedges: net → range of slopes, which is shaded through the middle of the net's fit.
         axis_name: the size on the horizontal axis. Over depth, e_k is that at the best LR of each
             depth; over width, that at one LR for all widths, the best of the least width.
 
@@ -101,47 +115,47 @@ def largest_evolution_panel(
         present = [net for net in nets if net in set(selection.runs["net"])]
         if not present:
             raise NotRun(f"no runs of {', '.join(nets)}")
+        fits = {}
         for net in present:
             by_depth = axis_name == "depth"
             found = (best_evolutions if by_depth else _fixed_rate_evolutions)(selection, net)
-            _draw_maxima(axis, found, net_style(selection, net))
+            fits[net] = _draw_maxima(axis, found, net_style(selection, net))
         deep = selection.runs[selection.runs["depth"] >= LEAST_DEPTH]
-        sizes = np.array(sorted(deep[axis_name].unique()), dtype=float)
+        sizes = [int(size) for size in sorted(deep[axis_name].unique())]
+        size_axis(axis, sizes, axis_name)
         axis.set_yscale("log", base=2)
-        if threshold is not None:
-            axis.plot(
-                sizes,
-                axis.get_ylim()[0] * (sizes / sizes[0]) ** threshold,
-                color="0.4",
-                linestyle=":",
-                label=f"slope {threshold:g} (threshold)",
-            )
-        size_axis(axis, [int(size) for size in sizes], axis_name)
+        for net, threshold in (wedges or {}).items():
+            if (fit := fits.get(net)) is not None:
+                show_range(axis, sizes, fit, threshold, net_style(selection, net).label)
         axis.set_ylabel("max over k of $e_k$")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18))
+        axis.legend()
 
     return draw
 
 
-def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> None:
+def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> Fit | None:
     maxima = table.groupby(["size", "seed"], as_index=False)["evolution"].max()
-    label = net.label
-    if len(set(maxima["size"])) > 1:
-        steepness = slope(np.log2(maxima["size"]), np.log2(maxima["evolution"]))
-        label = f"{net.label}: slope {steepness:+.2f}".replace("-", "−")
-    sns.lineplot(
-        data=maxima,
-        x="size",
-        y="evolution",
+    by_size = maxima.groupby("size")["evolution"]
+    mean = np.exp2(np.log2(maxima["evolution"]).groupby(maxima["size"]).mean())
+    axis.fill_between(
+        mean.index, by_size.min(), by_size.max(), color=net.color, alpha=0.1, linewidth=0
+    )
+    axis.plot(
+        mean.index,
+        mean,
         color=net.color,
         marker=net.marker,
         markerfacecolor=net.face,
-        markeredgecolor=net.color,
         linestyle=net.dashes,
-        errorbar=("pi", 100),
-        label=label,
-        ax=axis,
+        label=net.label,
     )
+    if len(mean) < 2:
+        return None
+    logs = np.log2(maxima[["size", "evolution"]])
+    steepness = slope(logs["size"], logs["evolution"])
+    end_label(axis, mean.index[-1], mean.iloc[-1], signed(steepness), net.color)
+    x, y = (float(np.log2(each.to_numpy(dtype=float)).mean()) for each in (mean.index, mean))
+    return Fit(steepness, x, y)
 
 
 def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:

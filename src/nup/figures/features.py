@@ -50,7 +50,8 @@ def cosine_features(
     rows = {
         f"gain in {_QUANTITIES[name]}": _residual_panel(name) for name in (*recorded, "alignment")
     }
-    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    note = "A mark for each stable run, {seeds}; ranks within cells of one net, depth and rate."
+    return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=note)
 
 
 def _recorded(tables: Mapping[str, pd.DataFrame], column: str) -> bool:
@@ -71,7 +72,9 @@ def _residual_panel(feature: str) -> Draw:
             x="x",
             y="y",
             hue="rate",
-            palette=dict(zip(rates, sns.color_palette("viridis", len(rates)), strict=True)),
+            palette=dict(
+                zip(rates, sns.color_palette("viridis", len(rates) + 1)[: len(rates)], strict=True)
+            ),
             s=10,
             alpha=0.5,
             linewidth=0,
@@ -86,9 +89,15 @@ def _residual_panel(feature: str) -> Draw:
         axis.set_ylim(-0.6, 0.6)
         axis.set_xlabel("late cosine: rank within its cell")
         axis.set_ylabel("gain: rank within its cell")
-        axis.legend(title="rate", fontsize="x-small", title_fontsize="x-small", loc="lower right")
+        _name_rates(axis)
 
     return draw
+
+
+def _name_rates(axis: Axes) -> None:
+    """A legend whose entries say that they are rates."""
+    handles, labels = axis.get_legend_handles_labels()
+    axis.legend(handles, [f"rate {label}" for label in labels])
 
 
 def _write_mean(axis: Axes, measured: Measurement, what: str) -> None:
@@ -121,7 +130,8 @@ def quantity_against_rate(
         )
         for quantity, scaling in pairs
     }
-    return panels(tables, judged, claim, rows, size=(6.0, 4.2))
+    note = "Marks: mean, larger in deeper nets; bands: range over {seeds}."
+    return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=note)
 
 
 @register
@@ -148,10 +158,10 @@ def rank_predictions(
         axis.set_ylim(len(RANKS) - 0.5, -0.5)
         axis.set_xlim(-1, 1)
         axis.set_xlabel("rank correlation with T₂/T₁², mean over seeds, 95 % interval")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize="x-small")
+        axis.legend()
 
     title = "Which soft rank predicts T₂/T₁²? (exploratory)"
-    return panels(tables, judged, claim, {"": draw}, size=(5.8, 4.4), title=title)
+    return panels(tables, judged, claim, {"": draw}, size=(5.8, 2.6), title=title)
 
 
 def quantity_panel(quantity: str, scaling: str) -> Draw:
@@ -191,6 +201,6 @@ def quantity_panel(quantity: str, scaling: str) -> Draw:
         axis.set_yscale("log")
         axis.set_xlabel("learning rate η (stable runs)")
         axis.set_ylabel("final λ, with ξ" if doubt else _QUANTITIES.get(quantity, quantity))
-        axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axis.legend()
 
     return draw

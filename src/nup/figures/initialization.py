@@ -43,6 +43,7 @@ def norms_at_initialization(
             "backward": lambda axis, selection: draw(axis, selection, "backward"),
         },
         table="init",
+        note="Solid: mean; bands: range over {seeds}.",
     )
 
 
@@ -55,10 +56,10 @@ def _draw(axis: Axes, rows: pd.DataFrame, direction: str, half_width: float) -> 
         -half_width * distance,
         half_width * distance,
         color=style.SHADE,
-        label=f"|slope| < {half_width:g}",
+        label=f"slopes in the claim's range at σ² = 1, ±{half_width:g}",
     )
     variances = sorted(rows["weight_variance"].unique())
-    colors = dict(zip(variances, [style.BLUE, "black", style.VERMILION], strict=False))
+    colors = dict(zip(variances, [style.INDIGO, "black", style.ROSE], strict=False))
     for variance, group in rows.groupby("weight_variance"):
         color = colors.get(variance, style.GRAY)
         sns.lineplot(
@@ -75,4 +76,4 @@ def _draw(axis: Axes, rows: pd.DataFrame, direction: str, half_width: float) -> 
     axis.plot([], [], color="0.3", linestyle=":", linewidth=2, label="infinite width")
     axis.set_xlabel("layer k")
     axis.set_ylabel(_LABELS[direction])
-    axis.legend(loc="lower left" if direction == "forward" else "lower right", fontsize="x-small")
+    axis.legend()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from nup.claims.catalogue import Claim
 from nup.claims.estimators.kernels import kernel_rows
 from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
+from nup.figures.depth import Fit, show_range
 from nup.figures.nets import net_style
 from nup.figures.panels import Draw, activations, panels
 
@@ -39,23 +41,24 @@ def kernel_concentration(
     nets = (growth.arguments["against"], growth.arguments["net"])
 
     def width(axis: Axes, selection: RunSelection) -> None:
-        _draw_errors(axis, selection.within(slope.arguments["experiment"]), "base_width", nets)
-        points = np.array(
-            sorted(selection.within(slope.arguments["experiment"]).init["base_width"])
-        )
-        middle = float(np.sqrt(axis.get_ylim()[0] * axis.get_ylim()[1]))
-        center = float(np.sqrt(points[0] * points[-1]))
-        line = middle * (points / center) ** -0.5
-        axis.plot(points, line, color="0.5", linestyle=":", label="slope −½")
+        there = selection.within(slope.arguments["experiment"])
+        _draw_errors(axis, there, "base_width", nets)
+        judging = slope.arguments["net"]
+        rows = _of_deepest(kernel_rows(there, judging, "ntk_error"))
+        x, y = (np.log2(rows[name].to_numpy(dtype=float)) for name in ("base_width", "ntk_error"))
+        fit = Fit(math.nan, float(x.mean()), float(y.mean()))
+        widths = sorted(rows["base_width"].unique())
+        show_range(axis, widths, fit, slope.threshold, net_style(there, judging).label)
         axis.set_xlabel("base width m")
-        axis.legend(fontsize="x-small")
+        axis.legend()
 
     def depth(axis: Axes, selection: RunSelection) -> None:
         _draw_errors(axis, selection, "depth", nets)
         axis.set_xlabel("depth l")
 
     rows: dict[str, Draw] = {"against the width": width, "against the depth": depth}
-    return panels(tables, judged, claim, rows, table="init")
+    note = "Marks: geometric mean over {seeds}; bands: 95 % interval."
+    return panels(tables, judged, claim, rows, table="init", size=(5.0, 2.8), note=note)
 
 
 @register
@@ -98,7 +101,8 @@ def kernel_spectrum(
             axis, selection, "condition_gap", r"$\kappa/(1+n/3) - 1$"
         ),
     }
-    return panels(tables, judged, claim, rows, table="init")
+    note = "Marks: mean; bands: range over {seeds}."
+    return panels(tables, judged, claim, rows, table="init", size=(5.0, 2.8), note=note)
 
 
 @register
@@ -112,7 +116,10 @@ def edge_against_depth(
         tables = {**tables, "init": tables["init"][rows_of]} if rows_of.any() else tables
         claim = claim.model_copy(update={"experiment": _EDGES[0]}) if rows_of.any() else claim
     rows: dict[str, Draw] = {"top eigenvalue of K/n at initialization": _draw_edges}
-    return panels(tables, judged, claim, rows, table="init", size=(5.2, 4.4), title=title)
+    note = "Marks: geometric mean; bars: range over {seeds}."
+    return panels(
+        tables, judged, claim, rows, table="init", size=(5.2, 3.4), title=title, note=note
+    )
 
 
 def _draw_edges(axis: Axes, selection: RunSelection) -> None:
@@ -137,11 +144,10 @@ def _draw_edges(axis: Axes, selection: RunSelection) -> None:
     axis.plot([], [], color="0.3", linestyle=":", linewidth=2, label="infinite width")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
-    for line in (axis.xaxis, axis.yaxis):
-        line.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_xlabel("depth l")
-    axis.set_ylabel("λ₀: top eigenvalue of K/n\ngeometric mean and range over seeds")
-    axis.legend(fontsize="x-small")
+    axis.set_ylabel("λ₀: top eigenvalue of K/n")
+    axis.legend()
 
 
 def _measured(selection: RunSelection, experiment: str, column: str) -> pd.DataFrame:
@@ -156,7 +162,7 @@ def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[s
         look = net_style(selection, net)
         rows = kernel_rows(selection, net, "ntk_error")
         if column == "base_width":
-            rows = rows[rows["depth"] == rows["depth"].max()]
+            rows = _of_deepest(rows)
         sns.lineplot(
             data=rows,
             x=column,
@@ -171,11 +177,16 @@ def _draw_errors(axis: Axes, selection: RunSelection, column: str, nets: tuple[s
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_ylabel(r"$\|K - K_\infty\| / \|K_\infty\|$")
-    axis.legend(fontsize="x-small")
+    axis.legend()
+
+
+def _of_deepest(rows: pd.DataFrame) -> pd.DataFrame:
+    deepest: pd.DataFrame = rows[rows["depth"] == rows["depth"].max()]
+    return deepest
 
 
 def _once(axis: Axes) -> None:
     """One entry of the legend for each label."""
     handles, labels = axis.get_legend_handles_labels()
     by_label = dict(zip(labels, handles, strict=True))
-    axis.legend(by_label.values(), by_label.keys(), fontsize="x-small")
+    axis.legend(by_label.values(), by_label.keys())

@@ -14,7 +14,6 @@ from nup.analysis.cosine.motion import Floats
 from nup.analysis.cosine.nulls import valley_cosines
 from nup.analysis.cosine.trajectories import (
     EDGE,
-    KINDS,
     edges_of,
     first_run,
     recorded_every,
@@ -23,19 +22,22 @@ from nup.analysis.cosine.trajectories import (
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import NotRun, RunSelection
 from nup.figures import register, style
+from nup.figures.kinds import kinds_run
 from nup.figures.panels import Draw, panels
 
 #: A diverging map that color-blind readers can tell apart: orange below 0, purple above.
 _DIVERGING = "PuOr"
 _RIGHT = 4.0
+_VALLEY = "mean along one direction of a quadratic"
 
 
 @register
 def layer_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
     """Maps of the cosine over step and layer, one run per panel."""
-    rows = {kind: _map_panel(kind) for kind in KINDS}
+    shown, note = kinds_run(tables, claim)
+    rows = {kind: _map_panel(kind) for kind in shown}
     title = "Cosine of every layer"
-    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title)
+    return panels(tables, judged, claim, rows, size=(6.0, 1.7), title=title, note=note)
 
 
 def _map_panel(kind: str) -> Draw:
@@ -82,10 +84,22 @@ def _square(color: Floats) -> Floats:
 def phase_portraits(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Cosine against η_{t−1}λ_t, colored by time, one run per panel."""
-    rows = {kind: _portrait_panel(kind) for kind in KINDS}
-    title = "Phase portraits: cosine and edge of stability"
-    return panels(tables, judged, claim, rows, size=(5.6, 2.9), title=title)
+    """Cosine against η_{t−1}λ_t, colored by time, one run per panel.
+
+    Kinds of run that no activation has are left out; the note names them.
+    """
+    shown, note = kinds_run(tables, claim)
+    rows = {kind: _portrait_panel(kind) for kind in shown}
+    title = "Where training goes in the plane of the edge of stability and the cosine"
+    figure = panels(tables, judged, claim, rows, size=(5.4, 2.6), title=title, note=note)
+    marks = [
+        each for axis in figure.axes for each in axis.collections if each.get_array() is not None
+    ]
+    if marks:
+        with style.theme():
+            bar = figure.colorbar(marks[0], ax=figure.axes, aspect=60, pad=0.01)
+            bar.set_label("fraction of the run")
+    return figure
 
 
 def _portrait_panel(kind: str) -> Draw:
@@ -93,38 +107,40 @@ def _portrait_panel(kind: str) -> Draw:
         run = first_run(selection, kind)
         found = edges_of(selection, run)
         constant = run["schedule_name"] == "constant"
-        axis.axvline(EDGE, color="black", linewidth=0.8, linestyle=":")
+        axis.axvline(EDGE, color="black", linewidth=0.8, linestyle=":", label="edge of stability")
         axis.axhline(0, color="0.6", linewidth=0.8)
         _draw_valley(axis)
-        axis.plot(found["edge"], found["cosine"], color="0.75", linewidth=0.3, zorder=1)
-        points = axis.scatter(
+        axis.scatter(
             found["edge"],
             found["cosine"],
-            c=found["step"],
+            c=found["step"] / int(run["steps"]),
             cmap="viridis",
             vmin=0,
-            vmax=int(run["steps"]),
-            s=5,
+            vmax=1,
+            s=7,
             linewidth=0,
             zorder=2,
+            rasterized=True,
         )
-        bar = axis.figure.colorbar(points, ax=axis, pad=0.01)
-        bar.set_label("step t", fontsize="x-small")
         axis.set_xlim(0, _RIGHT)
-        axis.set_yscale("symlog", linthresh=0.1, linscale=1)
+        axis.set_yscale("symlog", linthresh=0.1, linscale=1.6)
         axis.set_ylim(-1.3, 1.3)
-        axis.set_yticks([-1, -0.1, 0, 0.1, 1], labels=["−1", "−0.1", "0", "0.1", "1"])
-        cadence = recorded_every(found["step"])
+        axis.set_yticks(
+            [-1, -0.1, -0.05, 0, 0.05, 0.1, 1],
+            labels=["−1", "−0.1", "−0.05", "0", "0.05", "0.1", "1"],
+            fontsize="small",
+        )
+        beyond = int((found["edge"] > _RIGHT).sum())
+        told = [
+            f"recorded every {recorded_every(found['step']):g}",
+            f"{beyond} of {len(found)} marks beyond {_RIGHT:g}" if beyond else "",
+        ]
         symbol = r"$\eta_t\lambda_t$" if constant else r"$\eta_{t-1}\lambda_t$"
         axis.set_xlabel(
-            f"{symbol}, recorded every {cadence:g} ({run_label(run)})", fontsize="small"
+            f"{symbol} ({run_label(run)})\n{'; '.join(filter(None, told))}", fontsize="small"
         )
         axis.set_ylabel(r"$\cos_t$")
-        beyond = int((found["edge"] > _RIGHT).sum())
-        note = f"points beyond {_RIGHT:g}: {beyond}" if beyond else ""
-        axis.text(
-            0.99, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize="x-small"
-        )
+        axis.legend()
 
     return draw
 
@@ -133,4 +149,4 @@ def _draw_valley(axis: Axes) -> None:
     """Draw the mean cosine of gradient descent along one direction of a quadratic, ηλ constant."""
     edges = np.arange(0.0125, _RIGHT, 0.025)
     means = [np.nanmean(valley_cosines(np.full(101, edge))[1:]) for edge in edges]
-    axis.plot(edges, means, color="black", linewidth=1, linestyle="--", zorder=0)
+    axis.plot(edges, means, color="black", linewidth=1, linestyle="--", zorder=0, label=_VALLEY)

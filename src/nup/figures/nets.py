@@ -47,23 +47,29 @@ def _nup(r: int, scale: str = "base", normalize: str = "input") -> _Key:
     return ("nup", canonical_json(options), "sgd")
 
 
+#: Nets that a panel compares differ in color, whatever the reading: blue for r = 2, green for
+#: r = 1, purple for constant widths of νP. A reading has its shade, and its marker for r = 2.
 _KNOWN: dict[_Key, tuple[str, Any, str]] = {
     _nup(2): ("νP (r = 2)", BLUE, "o"),
-    _nup(1): ("νP (r = 1)", SKY, "P"),
-    _nup(3): ("νP (r = 3)", "0.15", "h"),
-    _nup(0): ("constant width, base scale", PINK, "p"),
-    _nup(2, "last"): ("νP (r = 2), last width", ORANGE, "<"),
-    _nup(2, "kernel"): ("νP (r = 2), kernel scale", BROWN, ">"),
-    _nup(1, "kernel"): ("νP (r = 1), kernel scale", BROWN, "P"),
-    _nup(0, "kernel"): ("constant width, kernel scale", BROWN, "p"),
-    _nup(2, normalize="both"): ("νP (r = 2), both norms", GREEN, "o"),
-    _nup(2, "kernel", "both"): ("νP (r = 2), both norms, kernel scale", GREEN, ">"),
+    _nup(2, "kernel"): ("νP (r = 2), kernel scale", "#12306b", ">"),
+    _nup(2, normalize="both"): ("νP (r = 2), both norms", SKY, "D"),
+    _nup(2, "kernel", "both"): ("νP (r = 2), both norms, kernel scale", "#7a86e8", "<"),
+    _nup(2, "last"): ("νP (r = 2), last width", "#0097a7", "h"),
+    _nup(1): ("νP (r = 1)", GREEN, "P"),
+    _nup(1, "kernel"): ("νP (r = 1), kernel scale", "#0b5d3b", "X"),
+    _nup(1, normalize="both"): ("νP (r = 1), both norms", "#66c2a5", "P"),
+    _nup(1, "kernel", "both"): ("νP (r = 1), both norms, kernel scale", "#8fb36a", "X"),
+    _nup(1, "last"): ("νP (r = 1), last width", "#3f8f5f", "v"),
+    _nup(0): ("constant width, base scale", PURPLE, "p"),
+    _nup(0, "kernel"): ("constant width, kernel scale", "#7a2f6c", "p"),
+    _nup(0, "last"): ("constant width, last width's scale", "#e59ad6", "p"),
+    _nup(3): ("νP (r = 3)", "0.15", "o"),
     ("mup", "{}", "sgd"): ("μP", VERMILION, "s"),
-    ("mup_inverse_depth", "{}", "sgd"): ("μP, LR/depth", GREEN, "^"),
-    ("mup_residual", "{}", "sgd"): ("μP, residual", PURPLE, "D"),
-    ("sp", "{}", "sgd"): ("standard", BROWN, "v"),
-    ("sp", "{}", "adamw"): ("standard, AdamW", "0.2", "<"),
-    ("ntp", "{}", "sgd"): ("neural tangent", ORANGE, "X"),
+    ("mup_residual", "{}", "sgd"): ("μP, residual", ORANGE, "^"),
+    ("mup_inverse_depth", "{}", "sgd"): ("μP, LR/depth", BROWN, "<"),
+    ("sp", "{}", "sgd"): ("standard", "#6b4a1e", "v"),
+    ("sp", "{}", "adamw"): ("standard, AdamW", "0.2", "X"),
+    ("ntp", "{}", "sgd"): ("neural tangent", "#8a7d00", ">"),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from nup.analysis.cosine.motion import autocorrelation, parts
@@ -16,11 +17,13 @@ from nup.analysis.cosine.trajectories import KINDS, first_run, motion_of, run_la
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
+from nup.figures.kinds import kinds_run
 from nup.figures.panels import Draw, panels
 
 _LAGS = 16
 #: Half width of a 95 % band in standard deviations.
 _NORMAL = 1.96
+_COLORS = (style.INDIGO, style.ROSE, style.TEAL, style.OLIVE, style.WINE)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v")
 
@@ -33,9 +36,10 @@ def null_displacements(
 
     The unit is the root mean square displacement of a random walk with these step lengths.
     """
-    rows = {kind: _displacement_panel(kind) for kind in KINDS}
+    shown, note = kinds_run(tables, claim)
+    rows = {kind: _displacement_panel(kind) for kind in shown}
     title = "Displacement against null models"
-    return panels(tables, judged, claim, rows, size=(5.6, 2.5), title=title)
+    return panels(tables, judged, claim, rows, size=(5.6, 2.3), title=title, note=note)
 
 
 def _displacement_panel(kind: str) -> Draw:
@@ -47,14 +51,14 @@ def _displacement_panel(kind: str) -> Draw:
         unit = np.sqrt(parts(motion).diffusive[1:])
         if unit[0] == 0:
             raise Undecided(f"run {run['run_id']} does not move at its first step")
-        looks = (("random walk", style.BLUE, ""), ("shuffled cosines", style.ORANGE, "////"))
+        looks = (("random walk", style.INDIGO, ""), ("shuffled cosines", style.ROSE, "////"))
         for squares, (label, color, hatch) in zip(simulated, looks, strict=True):
             low, high = band(np.sqrt(squares[:, 1:]) / unit)
             axis.fill_between(
                 steps,
                 low,
                 high,
-                facecolor=(*color, 0.35),
+                facecolor=to_rgba(color, 0.35),
                 edgecolor=color,
                 hatch=hatch,
                 linewidth=0.6,
@@ -67,8 +71,7 @@ def _displacement_panel(kind: str) -> Draw:
         axis.set_yscale("log")
         axis.set_xlabel(f"step t ({run_label(run)})", fontsize="small")
         axis.set_ylabel("displacement /\nroot of Σ‖Δ‖²")
-        if kind == KINDS[0]:
-            axis.legend(loc="upper left", fontsize="x-small")
+        axis.legend()
 
     return draw
 
@@ -81,7 +84,9 @@ def null_cosines(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim
         "order of the cosines": _draw_order,
     }
     title = "Cosines against null models"
-    return panels(tables, judged, claim, rows, size=(5.8, 3.6), title=title)
+    _, note = kinds_run(tables, claim)
+    note = note.replace("One run a panel", "One run of each kind")
+    return panels(tables, judged, claim, rows, size=(5.8, 2.8), title=title, note=note)
 
 
 def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
@@ -100,11 +105,11 @@ def _runs(selection: RunSelection) -> list[tuple[int, str, pd.Series]]:
 def _draw_spread(axis: Axes, selection: RunSelection) -> None:
     """Draw the share of steps with a cosine below each value."""
     dimensions = []
-    for number, kind, run in _runs(selection):
+    for number, _, run in _runs(selection):
         values = np.sort(_cosines(selection, run))
         share = (np.arange(len(values)) + 0.5) / len(values)
-        look = {"color": style.COLORS[number], "linestyle": _DASHES[number]}
-        axis.plot(values, share, linewidth=1.4, label=kind, **look)
+        look = {"color": _COLORS[number], "linestyle": _DASHES[number]}
+        axis.plot(values, share, linewidth=1.4, **look)
         dimensions.append(float(run["n_parameters"]))
     width = _NORMAL / np.sqrt(min(dimensions))
     axis.axvspan(-width, width, color="0.8", zorder=0, label="random walk, 95 % of steps")
@@ -113,7 +118,7 @@ def _draw_spread(axis: Axes, selection: RunSelection) -> None:
     axis.set_ylim(0, 1)
     axis.set_xlabel(r"$\cos_t$")
     axis.set_ylabel("share of steps below")
-    axis.legend(loc="upper left", fontsize="x-small")
+    axis.legend()
 
 
 def _draw_order(axis: Axes, selection: RunSelection) -> None:
@@ -125,7 +130,7 @@ def _draw_order(axis: Axes, selection: RunSelection) -> None:
         axis.plot(
             lags,
             autocorrelation(values, _LAGS),
-            color=style.COLORS[number],
+            color=_COLORS[number],
             marker=_MARKERS[number],
             linestyle=_DASHES[number],
             linewidth=1,
@@ -138,7 +143,7 @@ def _draw_order(axis: Axes, selection: RunSelection) -> None:
     axis.set_ylim(-1.05, 1.05)
     axis.set_xlabel("lag in steps")
     axis.set_ylabel("autocorrelation of the cosine")
-    axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    axis.legend()
 
 
 def _cosines(selection: RunSelection, run: pd.Series) -> np.ndarray:

@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from nup.claims import verdicts
 from nup.claims.catalogue import Claim
 from nup.claims.nets import ordered
 from nup.claims.regimes import Regime, regimes_of
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
+from nup.figures.legends import one_legend, spread_end_labels
 from nup.figures.nets import net_style
 from nup.figures.style import VERDICTS, plain, theme
 
@@ -39,6 +41,7 @@ def panels(
     table: str = "runs",
     size: tuple[float, float] = (5.2, 3.4),
     title: str = "",
+    note: str = "",
 ) -> Figure:
     """A grid of panels: one column per activation, one row per function of ``rows``.
 
@@ -53,6 +56,7 @@ def panels(
         size: width and height of a panel in inches.
         title: title of a figure without verdicts; if empty, the figure has the claim's title
             and verdicts.
+        note: what marks and bars are, over the legend; ``{seeds}`` is their number, ``8 seeds``.
     """
     names = activations(tables, table, claim.experiment) or ["no runs"]
     found = regimes_of(tables, claim.experiment, claim.select) if table == "runs" else []
@@ -61,22 +65,50 @@ def panels(
     with theme():
         figure = Figure(figsize=(size[0] * len(names), size[1] * count + 0.5))
         axes = figure.subplots(count, len(names), squeeze=False)
-        figure.suptitle(title or plain(claim.title), fontweight="bold")
+        figure.suptitle(
+            wrapped(title or titled(judged, claim), size[0] * len(names)), fontweight="bold"
+        )
+        selections = []
         for number, regime in enumerate(regimes):
             block = axes[number * len(rows) : (number + 1) * len(rows)]
-            _draw_rows(
-                block,
-                rows,
-                [
-                    RunSelection(tables, claim.experiment, name, claim.select, regime)
-                    for name in names
-                ],
-            )
+            found_runs = [
+                RunSelection(tables, claim.experiment, name, claim.select, regime) for name in names
+            ]
+            selections += found_runs
+            _draw_rows(block, rows, found_runs)
             where = f", {regime.label}" if regime and len(regimes) > 1 else ""
             for axis, name in zip(block[0], names, strict=True):
                 verdict = "" if title else _verdict(judged, claim.id, name, regime)
                 axis.set_title(f"{name}{where}{verdict}\n{axis.get_title()}", fontsize="medium")
+        seeds = _seeds(selections, table)
+        one_legend(figure, (note or "{seeds}.").replace("{seeds}", seeds) if seeds else "")
+        spread_end_labels(figure)
     return figure
+
+
+def titled(judged: pd.DataFrame, claim: Claim) -> str:
+    """Title of a claim with its verdict over all activations and settings."""
+    overall = judged[(judged["claim"] == claim.id) & (judged["criterion"] == "overall")]
+    if overall.empty:
+        return plain(claim.title)
+    verdict = verdicts.all_of(overall["verdict"])
+    return f"{plain(claim.title)}\n{VERDICTS[verdict].symbol} {verdict}"
+
+
+def wrapped(title: str, width: float) -> str:
+    """The title in lines that fit a figure of this width in inches."""
+    letters = max(24, int(8.5 * width))
+    return "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
+
+
+def _seeds(selections: Sequence[RunSelection], table: str) -> str:
+    """How many seeds the panels show: ``8 seeds``; empty if there are no runs."""
+    rows = [each.runs if table == "runs" else each.init for each in selections]
+    counts = sorted({int(each["seed"].nunique()) for each in rows if not each.empty})
+    if not counts:
+        return ""
+    few = "1 seed" if counts[-1] == 1 else f"{counts[-1]} seeds"
+    return few if len(counts) == 1 else f"{counts[0]} to {few}"
 
 
 def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSelection]) -> None:
@@ -93,13 +125,17 @@ def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
     try:
         draw(axis, selection)
     except (NotRun, Undecided) as outcome:
-        axis.clear()
-        axis.set_axis_off()
         why = "not run" if isinstance(outcome, NotRun) else "nothing to draw"
-        text = textwrap.fill(f"{why}: {outcome}", 40)
-        axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+        say_absent(axis, f"{why}: {outcome}")
         return False
     return True
+
+
+def say_absent(axis: Axes, text: str) -> None:
+    """Write into an empty panel why there is nothing in it."""
+    axis.clear()
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, textwrap.fill(text, 34), ha="center", va="center", transform=axis.transAxes)
 
 
 def _share_vertical(line: Sequence[Axes]) -> None:
@@ -143,7 +179,7 @@ def _verdict(judged: pd.DataFrame, claim_id: str, activation: str, regime: Regim
     if row.empty:
         return ": not judged"
     label = str(row["verdict"].iloc[0])
-    return f": {claim_id} {VERDICTS[label].symbol} {label}"
+    return f": {VERDICTS[label].symbol} {label}"
 
 
 def drawn_rates(runs: pd.DataFrame) -> pd.Series[float]:

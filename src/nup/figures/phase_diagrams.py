@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -13,12 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from nup.analysis.phase_lines import of_experiment
+from nup.analysis.phase_lines import of_experiment, slopes
 from nup.claims.nets import ordered
 from nup.claims.run_selection import Axis
 from nup.figures import style
-from nup.figures.depth import size_axis
+from nup.figures.depth import signed, size_axis
+from nup.figures.legends import place_legend
 from nup.figures.nets import styles_of
+from nup.figures.panels import say_absent, wrapped
 from nup.phases.threshold_search import LINES
 
 #: Quantity in which a line is drawn.
@@ -35,12 +38,14 @@ class LineStyle(NamedTuple):
 
 
 STYLES = {
-    "loss": LineStyle("loss first rises", style.BLUE, "o", "-"),
-    "sharpness": LineStyle("sharpness first rises", style.VERMILION, "^", "--"),
-    "catapult": LineStyle("catapult", style.GREEN, "s", ":"),
-    "divergence": LineStyle("divergence", "black", "X", "-."),
+    "loss": LineStyle("loss first rises", style.INDIGO, "o", "-"),
+    "sharpness": LineStyle("sharpness first rises", style.ROSE, "^", "--"),
+    "catapult": LineStyle("catapult", style.FOREST, "s", ":"),
+    "divergence": LineStyle("run is lost", "black", "X", "-."),
 }
-_RISEN, _LOST = "#faedc8", "0.82"
+_RISEN, _LOST = "#faedc8", "0.88"
+_COLUMNS = 3
+_NOTE = "Marks: median; bars: range over seeds."
 _LABELS = {"c": "c = ηλ₀", "learning_rate": "learning rate η"}
 #: Factor between the sizes at which neighbouring lines are drawn; it keeps their marks apart.
 _DODGE = 1.03
@@ -52,7 +57,7 @@ def phase_diagram(
     axis_name: Axis = "depth",
     quantity: Quantity = "c",
 ) -> Figure:
-    """The four lines against depth or base width: a row of panels per net, a column per activation.
+    """The four lines against depth or base width: small panels for each activation and net.
 
     Args:
         tables: the tidy tables, of which ``phases`` is read.
@@ -62,34 +67,55 @@ def phase_diagram(
     """
     rows = of_experiment(tables, experiment)
     nets = ordered(rows) or [""]
-    styles = styles_of(tables)
-    activations = sorted(set(rows["activation"])) or [""]
+    names = sorted(set(rows["activation"])) or [""]
+    columns = min(_COLUMNS, len(nets))
+    lines = -(-len(nets) // columns)
+    found = slopes(tables, experiment, axis_name)
     with style.theme():
-        size = (4.9 * len(activations) + 0.3, 2.5 * len(nets) + 1.3)
+        size = (max(6.4, 3.7 * columns + 0.3), 2.4 * lines * len(names) + 0.8)
         figure = Figure(figsize=size)
-        axes = figure.subplots(len(nets), len(activations), squeeze=False, sharex=True)
+        grid = figure.subplots(lines * len(names), columns, squeeze=False)
         against = "depth" if axis_name == "depth" else "width"
-        figure.suptitle(f"Phases of early training against {against}", fontweight="bold")
-        for line, net in zip(axes, nets, strict=True):
-            for axis, activation in zip(line, activations, strict=True):
-                panel = rows[(rows["net"] == net) & (rows["activation"] == activation)]
-                if panel.empty:
-                    _say_absent(axis, experiment)
+        title = f"At which learning rates early training changes its phase, against {against}"
+        figure.suptitle(wrapped(title, size[0]), fontweight="bold")
+        drawn = []
+        for number, name in enumerate(names):
+            block = grid[number * lines : (number + 1) * lines].ravel()
+            for place, axis in enumerate(block):
+                if place >= len(nets):
+                    axis.set_axis_off()
                     continue
-                axis.set_title(f"{activation}: {styles[net].label}", fontsize="medium")
+                panel = rows[(rows["net"] == nets[place]) & (rows["activation"] == name)]
+                if panel.empty:
+                    say_absent(axis, f"not run: no phase diagram `{experiment}`")
+                    continue
+                label = styles_of(tables)[nets[place]].label
+                axis.set_title(
+                    textwrap.fill(f"{name}: {label}", 40) + _exponent(found, panel, quantity),
+                    fontsize="small",
+                )
                 _draw(axis, panel.rename(columns={axis_name: "size"}), quantity)
                 size_axis(axis, sorted(rows[axis_name].unique()), axis_name)
-                axis.label_outer()
-            _align(line, rows[rows["net"] == net], quantity)
-        if not rows.empty:
-            figure.legend(handles=_legend(quantity), loc="outside lower center", ncols=3)
+                drawn.append(axis)
+                if place % columns:
+                    axis.set_ylabel("")
+        _align(drawn, rows, quantity)
+        if drawn:
+            handles = _legend(quantity)
+            note = f"{_NOTE} {rows['seed'].nunique()} seeds."
+            place_legend(figure, handles, [each.get_label() for each in handles], note)
     return figure
 
 
-def _say_absent(axis: Axes, experiment: str) -> None:
-    axis.set_axis_off()
-    text = f"not run: no phase diagram `{experiment}`"
-    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+def _exponent(found: pd.DataFrame, panel: pd.DataFrame, quantity: Quantity) -> str:
+    """How the line at which runs are lost moves with the size, as a second line of a title."""
+    row = panel.iloc[0]
+    same = (found["net"] == row["net"]) & (found["activation"] == row["activation"])
+    line = found[same & (found["line"] == "divergence")]
+    if line.empty or not np.isfinite(line[quantity].iloc[0]):
+        return ""
+    symbol = "c" if quantity == "c" else "η"
+    return f"\nruns are lost at {symbol} ∝ size$^{{{signed(line[quantity].iloc[0])}}}$"
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, quantity: Quantity) -> None:
@@ -118,8 +144,11 @@ def _shade(axis: Axes, medians: Mapping[str, pd.Series]) -> None:
     ends = pd.DataFrame({"risen": medians["loss"], "lost": medians["divergence"]})
     ends = ends.replace(np.inf, 1e6)
     low = ends.min(axis=1)
-    axis.fill_between(ends.index, low, ends["lost"], color=_RISEN, linewidth=0, zorder=0)
-    axis.fill_between(ends.index, ends["lost"], 1e6, color=_LOST, linewidth=0, zorder=0)
+    # As far as the marks that stand aside of the first and the last size.
+    sizes = ends.index.to_numpy(dtype=float)
+    sizes[[0, -1]] *= [_DODGE**-2.5, _DODGE**2.5]
+    axis.fill_between(sizes, low, ends["lost"], color=_RISEN, linewidth=0, zorder=0)
+    axis.fill_between(sizes, ends["lost"], 1e6, color=_LOST, linewidth=0, zorder=0)
 
 
 def _draw_line(
@@ -128,7 +157,8 @@ def _draw_line(
     """Draw medians and ranges over seeds; marks are hollow where some seeds have no such line."""
     look = STYLES[name]
     finite = median[np.isfinite(median)]
-    axis.plot(finite.index * shift, finite, color=look.color, linestyle=look.dashes, linewidth=1.5)
+    joined = {"color": look.color, "linestyle": look.dashes, "linewidth": 1.3}
+    axis.plot(finite.index * shift, finite, **joined)
     edges = axis.get_xaxis_transform()
     for size in sorted(rows["size"].unique()):
         seeds = rows[rows["size"] == size]
@@ -142,7 +172,7 @@ def _draw_line(
                 yerr=[[middle - found.min()], [max(found.max() - middle, 0)]],
                 color=look.color,
                 marker=look.marker,
-                markersize=6,
+                markersize=5,
                 markerfacecolor=look.color if len(found) == len(seeds) else "white",
                 linewidth=1,
             )
@@ -151,16 +181,11 @@ def _draw_line(
                 axis.plot(x, y, marker=marker, color=look.color, transform=edges, clip_on=False)
 
 
-def _align(line: Sequence[Axes], rows: pd.DataFrame, quantity: Quantity) -> None:
-    """Give the panels of a net the same limits: all values of c tried, or all rates found."""
-    drawn = [axis for axis in line if axis.axison]
+def _align(drawn: Sequence[Axes], rows: pd.DataFrame, quantity: Quantity) -> None:
+    """Give all panels the same limits, those of all values found."""
     if not drawn:
         return
-    low, high = (
-        (rows["lowest_c"].min(), rows["highest_c"].max())
-        if quantity == "c"
-        else (rows[quantity].min(), rows[quantity].max())
-    )
+    low, high = rows[quantity].min(), rows[quantity].max()
     for axis in drawn:
         axis.set_ylim(low / 1.6, high * 1.6)
         axis.yaxis.set_major_locator(LogLocator(base=2, numticks=6))

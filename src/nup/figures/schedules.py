@@ -21,18 +21,23 @@ from nup.figures.panels import panels
 
 #: Colors and markers of the known schedules; those of other schedules follow.
 _SCHEDULES: dict[str, tuple[Any, str]] = {
-    "constant": (style.VERMILION, "s"),
-    "sharpness": (style.BLUE, "o"),
-    "taylor": (style.GREEN, "^"),
-    "polyak": (style.ORANGE, "D"),
+    "constant": (style.INK, "s"),
+    "sharpness": (style.INDIGO, "o"),
+    "taylor": (style.ROSE, "^"),
+    "polyak": (style.OLIVE, "D"),
 }
 _FURTHER = list(
-    zip((style.BROWN, style.PURPLE, style.PINK, style.SKY, style.GRAY), "pvPX*", strict=True)
+    zip((style.WINE, style.TEAL, style.FOREST, style.GRAY, "black"), "vpPX*", strict=True)
 )
 #: Segments of the run over which rises are averaged.
 _SEGMENTS = 20
 #: Least ηλ_0 of the constant rates shown, as in the claims.
 _LEAST_EDGE = 1.5
+
+
+def schedule_look(name: str) -> tuple[Any, str]:
+    """Color and marker of a schedule; those of other schedules are told apart by ``_FURTHER``."""
+    return _SCHEDULES.get(name, _FURTHER[0])
 
 
 @register
@@ -60,11 +65,11 @@ def rises_by_schedule(
         axis.set_xlim(0, 1)
         axis.set_xlabel("fraction of the run")
         axis.set_ylabel("rise over 20 steps")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+        axis.legend()
 
     rows = {f"mean over seeds, and over c or rates with $\\eta\\lambda_0$ ≥ {_LEAST_EDGE:g}": draw}
     return panels(
-        tables, judged, claim, rows, size=(6.0, 4.2), title="Rises of the loss under every schedule"
+        tables, judged, claim, rows, size=(6.0, 3.4), title="Rises of the loss under every schedule"
     )
 
 

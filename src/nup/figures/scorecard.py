@@ -11,11 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from nup.claims.catalogue import Catalogue, Claim, Threshold
 from nup.claims.ranges import readable
 from nup.claims.regimes import claim_regimes, judged_names
 from nup.figures import style
+from nup.figures.legends import place_legend
+from nup.figures.panels import titled, wrapped
 
 
 def verdict_table(judged: pd.DataFrame, catalogue: Catalogue) -> Figure:
@@ -86,32 +89,39 @@ def _draw_cell(axis: Axes, column: int, line: int, row: pd.DataFrame) -> None:
 def forest(judged: pd.DataFrame, claim: Claim) -> Figure:
     """Estimate and interval of every criterion of a claim, one axis per kind of estimate.
 
-    If the claim has several readings, the reading that decides is shown.
+    If the claim has several readings, the reading that decides is shown. Where all activations
+    have the same numbers, as in a comparison of two of them, they share one mark.
     """
     rows = judged[(judged["claim"] == claim.id) & (judged["criterion"] != "overall")]
     rows = rows.assign(name=judged_names(rows))
     names = list(dict.fromkeys(rows["name"]))
     groups = _groups(rows, claim) or {("nothing was judged", ""): (Threshold(low=0), [])}
-    sizes = [max(1, len(group)) for _, group in groups.values()]
-    spread = 0.3 * max(1, len(names))
+    heights = [
+        0.05 + sum(_ROW + _MARK * _marks(rows, criterion, names) for criterion in group or [""])
+        for _, group in groups.values()
+    ]
     with style.theme():
-        figure = Figure(figsize=(10, 1.0 + sum(spread * size + 0.85 for size in sizes)))
-        axes = figure.subplots(
-            len(groups), 1, squeeze=False, height_ratios=[spread * s + 0.2 for s in sizes]
-        )
-        figure.suptitle(style.plain(claim.title), fontweight="bold")
+        figure = Figure(figsize=(10, 0.9 + sum(height + 0.6 for height in heights)))
+        axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)
+        figure.suptitle(wrapped(titled(judged, claim), 10), fontweight="bold")
         for axis, ((estimator, threshold), (ends, group)) in zip(
             axes[:, 0], groups.items(), strict=True
         ):
             if estimator == "largest_loss":
                 axis.set_xscale("log")
             _draw_group(axis, rows, ends, group, names)
+            if estimator == "diverged_runs":
+                axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel(f"{estimator.replace('_', ' ')}; shaded: {readable(threshold)}")
-        _legend(figure, names)
+        _legend(figure, rows, names)
     return figure
 
 
+#: Inches of a criterion, and of each mark in it.
+_ROW, _MARK = 0.1, 0.17
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+#: Mark of what is the same for all activations.
+_ALL = "*"
 
 
 def _groups(rows: pd.DataFrame, claim: Claim) -> dict[tuple[str, str], tuple[Threshold, list[str]]]:
@@ -131,25 +141,42 @@ def _groups(rows: pd.DataFrame, claim: Claim) -> dict[tuple[str, str], tuple[Thr
     return groups
 
 
+def _alike(rows: pd.DataFrame, criterion: str, names: list[str]) -> bool:
+    """Whether a criterion has the same numbers for all of several names."""
+    found = rows.loc[rows["criterion"] == criterion, ["estimate", "low", "high", "verdict"]]
+    return len(names) > 1 and len(found) == len(names) and len(found.drop_duplicates()) == 1
+
+
+def _marks(rows: pd.DataFrame, criterion: str, names: list[str]) -> int:
+    return 1 if _alike(rows, criterion, names) else max(1, len(names))
+
+
 def _draw_group(
     axis: Axes, rows: pd.DataFrame, threshold: Threshold, criteria: list[str], names: list[str]
 ) -> None:
+    """Draw a line for each criterion, as high as its marks need."""
     low, high = threshold.low, threshold.high
-    for line, criterion in enumerate(criteria):
-        for index, name in enumerate(names):
+    top, middles = 0.0, []
+    for criterion in criteria:
+        count = _marks(rows, criterion, names)
+        height = _ROW + _MARK * count
+        middles.append(top + height / 2)
+        for index, name in enumerate(names[:1] if _alike(rows, criterion, names) else names):
             found = rows[(rows["criterion"] == criterion) & (rows["name"] == name)]
-            offset = (index - (len(names) - 1) / 2) * 0.6 / max(1, len(names))
+            place = top + _ROW / 2 + _MARK * (index + 0.5)
             if not found.empty:
-                marker = _MARKERS[index % len(_MARKERS)]
-                _draw_estimate(axis, line + offset, found.iloc[0], marker)
+                alike = _alike(rows, criterion, names)
+                marker = _ALL if alike else _MARKERS[index % len(_MARKERS)]
+                _draw_estimate(axis, place, found.iloc[0], marker)
+        top += height
     ends = [end for end in (low, high) if end is not None]
     left, right = _widened(axis, ends)
     axis.axvspan(
         left if low is None else low, right if high is None else high, color=style.SHADE, zorder=0
     )
     axis.set_xlim(left, right)
-    axis.set_ylim(max(1, len(criteria)) - 0.5, -0.5)
-    axis.set_yticks(range(len(criteria)), [style.plain(name) for name in criteria])
+    axis.set_ylim(top or 1, 0)
+    axis.set_yticks(middles, [textwrap.fill(style.plain(name), 44) for name in criteria])
 
 
 def _widened(axis: Axes, ends: list[float]) -> tuple[float, float]:
@@ -176,14 +203,14 @@ def _draw_estimate(axis: Axes, height: float, row: pd.Series, marker: str) -> No
         )
         return
     if math.isfinite(row["low"]):
-        axis.plot([row["low"], row["high"]], [height, height], color=look.color, linewidth=3)
+        axis.plot([row["low"], row["high"]], [height, height], color=look.color, linewidth=2.5)
     axis.plot(
         row["estimate"],
         height,
         marker=marker,
         color=look.color,
         markeredgecolor="black",
-        markersize=7,
+        markersize=11 if marker == _ALL else 6,
     )
     axis.annotate(
         look.symbol,
@@ -195,17 +222,24 @@ def _draw_estimate(axis: Axes, height: float, row: pd.Series, marker: str) -> No
     )
 
 
-def _legend(figure: Figure, names: list[str]) -> None:
-    shapes = [
-        Line2D(
-            [], [], marker=_MARKERS[i % len(_MARKERS)], color="0.4", linestyle="none", label=name
-        )
-        for i, name in enumerate(names)
+def _legend(figure: Figure, rows: pd.DataFrame, names: list[str]) -> None:
+    looks = {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(names)}
+    if any(_alike(rows, criterion, names) for criterion in set(rows["criterion"])):
+        looks["same for all"] = _ALL
+    handles = [
+        Line2D([], [], marker=marker, color="0.4", linestyle="none", label=name)
+        for name, marker in looks.items()
     ]
-    colors = [
+    handles += [
         Line2D([], [], color=look.color, linewidth=4, label=f"{look.symbol} {label}")
         for label, look in style.VERDICTS.items()
     ]
-    columns = 6 if all(len(name) < 12 for name in names) else 4  # the most that fit the width
-    handles = shapes + colors
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")
+    counts = [int(count) for count in rows["n_seeds"].dropna() if count > 0]
+    seeds = "" if not counts else f" over {min(counts)}"
+    seeds += f" to {max(counts)}" if counts and max(counts) > min(counts) else ""
+    note = (
+        f"Marks: mean{seeds} seeds; bars: 95 % interval; without a bar: the worst seed."
+        if counts
+        else ""
+    )
+    place_legend(figure, handles, [str(handle.get_label()) for handle in handles], note)

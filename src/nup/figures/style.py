@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -20,10 +21,18 @@ from nup.figures.description import describe, information
 
 COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
+#: Colors of what is no net: phase lines, schedules, gradient scalings, parts of a motion. Nets have
+#: the colors above and shades of them, so a color never stands for a net and for something else.
+INDIGO, WINE, OLIVE, FOREST, ROSE, TEAL = (
+    "#332288", "#882255", "#857a1f", "#117733", "#cc6677", "#44aa99"
+)  # fmt: skip
+INK = "0.25"
 SHADE = "0.88"
 RESOLUTION = 150
 #: Colors of a saved figure.
 _PALETTE = 128
+#: Letters with a subscript of one letter or digit: m_k, Δ_φ, η_tλ_t, but not soft_rank.
+_SYMBOLS = re.compile(r"(?<![\w\\])(?:[^\W\d_]_[^\W_])+(?![\w(])")
 
 
 class VerdictStyle(NamedTuple):
@@ -36,7 +45,7 @@ class VerdictStyle(NamedTuple):
 VERDICTS = {
     verdicts.SUPPORTED: VerdictStyle(GREEN, verdicts.MARKS[verdicts.SUPPORTED]),
     verdicts.CONTRADICTED: VerdictStyle(VERMILION, verdicts.MARKS[verdicts.CONTRADICTED]),
-    verdicts.INCONCLUSIVE: VerdictStyle(YELLOW, verdicts.MARKS[verdicts.INCONCLUSIVE]),
+    verdicts.INCONCLUSIVE: VerdictStyle("#c79a00", verdicts.MARKS[verdicts.INCONCLUSIVE]),
     verdicts.NOT_RUN: VerdictStyle(GRAY, verdicts.MARKS[verdicts.NOT_RUN]),
 }
 
@@ -65,8 +74,11 @@ def colored(runs: pd.DataFrame, column: str) -> list[tuple[Any, tuple[Any, pd.Se
 
 
 def plain(text: str) -> str:
-    """What a file of claims says, as text: what is between dollars is no mathematics."""
-    return text.replace("$", r"\$")
+    """What a file of claims says, as text: what is between dollars is no mathematics.
+
+    Symbols with a subscript, as m_k and η_tλ_t, are set as such.
+    """
+    return _SYMBOLS.sub(lambda found: f"${found[0]}$", text.replace("$", r"\$"))
 
 
 def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | None]:
@@ -78,10 +90,11 @@ def threshold_of(claim: Claim, estimator: str) -> tuple[float | None, float | No
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as PNG, without a time stamp, and return its path.
+    """Write the figure as PNG, and as PDF for print beside it; return the path of the PNG.
 
     The PNG has a palette, which makes it about three times smaller: clones carry figures for ever.
-    It carries a description of the figure in words (``nup.figures.description``).
+    It carries a description of the figure in words (``nup.figures.description``). Neither file has
+    a time stamp.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +103,9 @@ def save(figure: Figure, path: str | Path) -> Path:
     with Image.open(drawn) as image:
         colors = image.convert("RGB").quantize(_PALETTE, dither=Image.Dither.NONE)
     colors.save(path, optimize=True, pnginfo=information(describe(figure)))
+    # Letters of Type 42 stay text, which journals ask for.
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(path.with_suffix(".pdf"), dpi=RESOLUTION, metadata={"CreationDate": None})
     return path
 
 
@@ -98,16 +114,23 @@ def draw_by_depth(axis: Axes, table: pd.DataFrame, x: str, y: str, depths: Seque
 
     ``depths`` are all that the figure has, so that a depth has the same color on every axis.
     """
-    sns.lineplot(
-        data=table,
-        x=x,
-        y=y,
-        hue="depth",
-        style="depth",
-        palette=dict(zip(depths, sns.color_palette("viridis", len(depths)), strict=True)),
-        markers=True,
-        dashes=False,
-        errorbar=("pi", 100),
-        legend="full",
-        ax=axis,
-    )
+    for depth, (color, marker) in depth_looks(depths).items():
+        found = table[table["depth"] == depth].groupby(x)[y]
+        mean = found.mean()
+        if mean.empty:
+            continue
+        axis.fill_between(
+            mean.index, found.min(), found.max(), color=color, alpha=0.15, linewidth=0
+        )
+        axis.plot(
+            mean.index, mean, color=color, marker=marker, markersize=5, label=f"depth {depth}"
+        )
+
+
+def depth_looks(depths: Sequence[int]) -> dict[int, tuple[Any, str]]:
+    """Color and marker of each depth, from dark to light."""
+    palette = sns.color_palette("viridis", len(depths) + 1)  # the last one is too light
+    marks = ("o", "s", "^", "D", "v", "P", "X", "p", "h")
+    return {
+        depth: (palette[place], marks[place % len(marks)]) for place, depth in enumerate(depths)
+    }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,77 +17,119 @@ from nup.figures import register, style
 from nup.figures.nets import NetStyle, net_style
 from nup.figures.panels import Draw, panels
 
+#: Percentage points up to which the scale of differences is linear.
+_LINEAR = 10.0
+_TICKS = (-90, -30, -10, -5, 0, 5, 10, 30, 90)
+
 
 @register
 def tuned_accuracies(
     tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
 ) -> Figure:
-    """Test accuracy of every net and schedule of the claim, and gains over the best baseline."""
+    """Test error of every net and schedule of the claim, and gains over the best baseline.
+
+    Panels of a row have the same lines, those of all activations: a line without a run says so.
+    """
+    runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": [], "net": []})
+    present = set(runs.loc[runs["experiment"] == claim.experiment, "net"])
+    contestants = {key: each for key, each in _contestants(claim).items() if key[0] in present}
+    lines = list(contestants)
+    lines += [
+        (net, "constant")
+        for each in contestants.values()
+        for net in each["baselines"]
+        if net in present
+    ]
+    lines = list(dict.fromkeys(lines))
     rows = {
-        "tuned test accuracy at equal steps": _accuracy_panel(claim),
-        "minus the best baseline, by seed": _gain_panel(claim),
+        "test error, tuned on validation data": _error_panel(lines),
+        "accuracy minus that of the best baseline": _gain_panel(claim, contestants),
     }
-    return panels(tables, judged, claim, rows, size=(6.4, 4.6))
+    note = "Marks: {seeds}, each a mean over depths; bars: mean over seeds, at equal steps."
+    height = 0.9 + 0.2 * max(6, len(lines))
+    return panels(tables, judged, claim, rows, size=(6.4, height), note=note)
 
 
-def _contestants(claim: Claim) -> list[dict[str, Any]]:
+def _contestants(claim: Claim) -> dict[tuple[str, str], dict[str, Any]]:
     """The arguments of the criteria of all readings, once for each net and schedule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for reading in claim.readings:
         for criterion in reading.criteria:
             key = (criterion.arguments["net"], criterion.arguments["schedule"])
             found.setdefault(key, criterion.arguments)
-    return list(found.values())
+    return found
 
 
-def _accuracy_panel(claim: Claim) -> Draw:
+def _error_panel(lines: Sequence[tuple[str, str]]) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
-        labels: list[str] = []
-        silent: list[Exception] = []
-        criteria = _contestants(claim)
-        contestants = [(each["net"], each["schedule"]) for each in criteria]
-        contestants += [(net, "constant") for each in criteria for net in each["baselines"]]
-        for net, schedule in dict.fromkeys(contestants):
+        _name_lines(axis, selection, lines)
+        axis.set_xscale("log")
+        for line, (net, schedule) in enumerate(lines):
             try:
                 chosen = tuned(candidates(selection, net, schedule))
             except NotRun as outcome:
-                silent.append(outcome)
+                _say(axis, line, "not run" if "no runs" in str(outcome) else "no run finished")
                 continue
-            accuracy = chosen.groupby("seed")["test_accuracy"].mean()
-            _draw_seeds(axis, len(labels), accuracy, net_style(selection, net))
-            labels.append(f"{net_style(selection, net).label},\n{schedule}")
-        if not labels:
-            raise silent[0]
-        _name_lines(axis, labels, "net and schedule")
-        axis.set_xlabel("test accuracy (marks: seeds; bar: mean)")
+            if chosen.empty:
+                _say(axis, line, "no run finished")
+                continue
+            error = 100 * (1 - chosen.groupby("seed")["test_accuracy"].mean())
+            _draw_seeds(axis, line, error.clip(lower=0.01), net_style(selection, net))
+        ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axis.set_xticks([], minor=True)
+        low, high = axis.dataLim.intervalx
+        axis.set_xlim(low / 1.2, high * 1.2)
+        axis.set_xlabel("test error in % (logarithmic)")
 
-    return draw
+    return _with_runs(draw)
 
 
-def _gain_panel(claim: Claim) -> Draw:
+def _gain_panel(claim: Claim, contestants: Mapping[tuple[str, str], dict[str, Any]]) -> Draw:
     def draw(axis: Axes, selection: RunSelection) -> None:
-        labels: list[str] = []
-        silent: list[Exception] = []
-        for arguments in _contestants(claim):
+        _name_lines(axis, selection, list(contestants))
+        for line, ((net, _), arguments) in enumerate(contestants.items()):
             try:
                 gains = accuracy_gain(selection, **arguments).by_seed
-            except (NotRun, Undecided) as outcome:
-                silent.append(outcome)
+            except (NotRun, Undecided):
+                gains = pd.Series(dtype="float64")
+            if gains.empty:
+                _say(axis, line, "no pair of runs")
                 continue
-            look = net_style(selection, arguments["net"])
-            _draw_seeds(axis, len(labels), gains, look)
-            labels.append(f"{look.label},\n{arguments['schedule']}")
-        if not labels:
-            raise silent[0]
+            _draw_seeds(axis, line, 100 * gains, net_style(selection, net))
         least, _ = style.threshold_of(claim, "accuracy_gain")
-        far = max(abs(end) for end in axis.get_xlim())
-        axis.axvspan(least or 0.0, 2 * far, color=style.SHADE, zorder=0)
-        axis.set_xlim(-far, far)
+        axis.set_xscale("symlog", linthresh=_LINEAR, linscale=2)
+        axis.axvspan(
+            100 * (least or 0.0),
+            100,
+            color=style.SHADE,
+            zorder=0,
+            linewidth=0,
+            label="claim's range",
+        )
+        far = max(_LINEAR, 1.1 * float(np.nanmax(np.abs(axis.dataLim.intervalx[:1]))))
+        axis.set_xlim(-far, max(_LINEAR, far / 4))
+        shown = [tick for tick in _TICKS if -far <= tick <= max(_LINEAR, far / 4)]
+        axis.set_xticks(
+            shown, [f"{tick:+d}".replace("-", "−").replace("+0", "0") for tick in shown]
+        )
+        axis.set_xticks([], minor=True)
         axis.axvline(0, color="0.5", linewidth=0.8)
-        _name_lines(axis, labels, "net and schedule")
-        axis.set_xlabel("difference (shaded: threshold of the claim)")
+        axis.set_xlabel("difference in percentage points (linear to ±10)")
+        axis.legend()
 
-    return draw
+    return _with_runs(draw)
+
+
+def _with_runs(draw: Draw) -> Draw:
+    """The same panel, which says that there are no runs where there are none."""
+
+    def checked(axis: Axes, selection: RunSelection) -> None:
+        if selection.runs.empty:
+            selection.runs_of()  # raises NotRun
+        draw(axis, selection)
+
+    return checked
 
 
 def _draw_seeds(axis: Axes, line: int, values: pd.Series[float], look: NetStyle) -> None:
@@ -96,13 +139,20 @@ def _draw_seeds(axis: Axes, line: int, values: pd.Series[float], look: NetStyle)
         color=look.color,
         marker=look.marker,
         markerfacecolor=look.face,
+        markersize=5,
         linestyle="none",
         alpha=0.7,
     )
-    axis.vlines(values.mean(), line - 0.3, line + 0.3, color="black", linewidth=2)
+    axis.vlines(values.mean(), line - 0.35, line + 0.35, color="black", linewidth=2)
 
 
-def _name_lines(axis: Axes, labels: list[str], what: str) -> None:
-    axis.set_yticks(range(len(labels)), labels, fontsize="small")
-    axis.set_ylim(len(labels) - 0.5, -0.5)
-    axis.set_ylabel(what)
+def _say(axis: Axes, line: int, text: str) -> None:
+    place = axis.get_yaxis_transform()
+    axis.text(0.98, line, text, transform=place, ha="right", va="center", fontsize="x-small")
+
+
+def _name_lines(axis: Axes, selection: RunSelection, lines: Sequence[tuple[str, str]]) -> None:
+    names = [f"{net_style(selection, net).label}, {schedule}" for net, schedule in lines]
+    axis.set_yticks(range(len(lines)), names, fontsize="small")
+    axis.set_ylim(len(lines) - 0.5, -0.5)
+    axis.set_ylabel("net, schedule")

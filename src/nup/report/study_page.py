@@ -12,7 +12,7 @@ from nup.claims import Catalogue, verdicts
 from nup.claims.evaluation import OVERALL
 from nup.errors import UserError
 from nup.inputs import read_text
-from nup.report import contents, notebook_page, rendering
+from nup.report import contents, interactive, notebook_page, rendering
 from nup.report import readings as by_reading
 from nup.report.cards import cards
 from nup.report.notebook_page import Link
@@ -38,7 +38,7 @@ def write(
     notebooks: Sequence[Path] = (),
     configuration: Path | None = None,
 ) -> Path:
-    """Write the entry page of a study.
+    """Write the entry page of a study, and the interactive one beside it if it has runs.
 
     Args:
         folder: of the study, where ``figures/`` and ``notebooks/`` are, and the page will be.
@@ -68,6 +68,7 @@ def write(
         accepted=contents.accepted(tables).replace("`", ""),
         tables=Path(os.path.relpath(tables, folder)).as_posix(),
         configuration=read_text(configuration) if configuration else "",
+        interactive=interactive.NAME if interactive.write(folder, tables) else "",
         notebooks=[_notebook_link(path, folder) for path in notebooks],
         neighbours=neighbours(folder),
     )
