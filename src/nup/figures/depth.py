@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from nup.claims.catalogue import Claim, Criterion, Reading, Threshold
+from nup.claims.catalogue import Claim, Criterion, ReadClaim, Threshold
 from nup.claims.estimators.depth import LEAST_ERROR, at_found
 from nup.claims.learning_rates import (
     AXIS_NAMES,
@@ -65,7 +65,7 @@ def rates_against_depth(
     return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=MARKS)
 
 
-def with_runs(claim: Claim, present: Collection[str]) -> list[Reading]:
+def with_runs(claim: Claim, present: Collection[str]) -> list[ReadClaim]:
     """The readings of a claim whose nets were run; the first one if there are none."""
     found = [
         reading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,7 @@ def _draw_histories(axis: Axes, selection: RunSelection) -> None:
     runs = one_seed(with_edge(_stable(selection))).sort_values("learning_rate")
     keep = np.linspace(0, len(runs) - 1, min(len(runs), _CURVES)).round().astype(int)
     runs = runs.iloc[keep]
-    handles = []
+    handles: list[Any] = []
     for color, (_, run) in style.colored(runs, "learning_rate"):
         history = hessian_history(selection, run["run_id"])
         # The two eigenvalues are recorded at different cadences.
@@ -82,7 +83,12 @@ def _draw_ends(axis: Axes, selection: RunSelection) -> None:
         ("did not", "none", runs[~there]),
     ):
         if not chosen.empty:
-            look = {"facecolors": face, "edgecolors": style.INK, "s": 24, "label": label}
+            look: dict[str, Any] = {
+                "facecolors": face,
+                "edgecolors": style.INK,
+                "s": 24,
+                "label": label,
+            }
             axis.scatter(chosen["learning_rate"], chosen["late"], **look)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("learning rate η")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ def _draw_spread(axis: Axes, selection: RunSelection) -> None:
     for number, _, run in _runs(selection):
         values = np.sort(_cosines(selection, run))
         share = (np.arange(len(values)) + 0.5) / len(values)
-        look = {"color": _COLORS[number], "linestyle": _DASHES[number]}
+        look: dict[str, Any] = {"color": _COLORS[number], "linestyle": _DASHES[number]}
         axis.plot(values, share, linewidth=1.4, **look)
         dimensions.append(float(run["n_parameters"]))
     width = _NORMAL / np.sqrt(min(dimensions))

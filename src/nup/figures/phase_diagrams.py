@@ -41,7 +41,7 @@ STYLES = {
     "loss": LineStyle("loss first rises", style.INDIGO, "o", "-"),
     "sharpness": LineStyle("sharpness first rises", style.ROSE, "^", "--"),
     "catapult": LineStyle("catapult", style.FOREST, "s", ":"),
-    "divergence": LineStyle("run is lost", "black", "X", "-."),
+    "divergence": LineStyle("divergence", "black", "X", "-."),
 }
 _RISEN, _LOST = "#faedc8", "0.88"
 _COLUMNS = 3

@@ -44,7 +44,7 @@ def transfer_curves(tables: Mapping[str, pd.DataFrame], _: pd.DataFrame, claim: 
     present = set(nets_of_study(tables)["net"])
     reading = with_runs(claim, present)[0]
     chosen = [each.bound.get(key) for each in reading.criteria for key in ("net", "against")]
-    nets = list(dict.fromkeys(net for net in chosen if net in present))
+    nets = list(dict.fromkeys(str(net) for net in chosen if net in present))
     title = "Does one learning rate serve all depths? νP and its controls"
     return _curves(tables, claim, nets, title)
 

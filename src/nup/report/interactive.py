@@ -144,7 +144,8 @@ def _boundary(group: pd.DataFrame) -> list[list[Any]]:
         constant_rate_runs(group, str(group["gradient_scaling"].iloc[0])), "largest stable"
     )
     usable = found[found["problem"] != "none"]
-    logs = np.log(usable["learning_rate"].astype("float64")).groupby(usable["depth"]).mean()
+    rates = usable["learning_rate"].astype("float64")
+    logs = rates.transform("log").groupby(usable["depth"]).mean()
     return [[int(str(depth)), _number(np.exp(value))] for depth, value in logs.items()]
 
 
@@ -189,7 +190,7 @@ def _evolutions(layers: pd.DataFrame) -> dict[str, list[Any]]:
         times = sorted(own["step"].unique())
         times = [times[place] for place in sorted({len(times) // 2, len(times) - 1})]
         found[str(run_id)] = [
-            [int(step), [_number(value) for value in at.sort_values("layer")["evolution"]]]
+            [int(str(step)), [_number(value) for value in at.sort_values("layer")["evolution"]]]
             for step, at in own[own["step"].isin(times)].groupby("step")
         ]
     return found
