@@ -86,8 +86,9 @@ def _loop(lanes: int) -> Any:
 
 def _on_all(pool: ThreadPoolExecutor, threads: int, lanes: int) -> None:
     start = np.ones(lanes, np.float32)
-    arguments = (start, np.float32(0.999), np.float32(0.001), ROUNDS)
-    for future in [pool.submit(_loop(lanes), *arguments) for _ in range(threads)]:
+    factor, summand = np.float32(0.999), np.float32(0.001)
+    loop = partial(_loop(lanes), start, factor, summand, ROUNDS)
+    for future in [pool.submit(loop) for _ in range(threads)]:
         future.result()
 
 

@@ -41,7 +41,8 @@ def architecture() -> str:
 def label(backend: str) -> str:
     """Library and kernels that multiply in steps of a backend: ``openblas 0.3.30 Haswell``."""
     if backend == "torch":
-        library = "mkl" if torch.backends.mkl.is_available() else "blas"
+        mkl: Any = torch.backends.mkl  # without types
+        library = "mkl" if mkl.is_available() else "blas"
         return f"torch's {library} {torch.backends.cpu.get_cpu_capability()}"
     found = of_kernels()
     parts = (found.get("internal_api"), found.get("version"), found.get("architecture"))
