@@ -64,6 +64,7 @@ $(READY): requirements.lock pyproject.toml
 	  echo "PYTHON=$(PYTHON) cannot make environments: its modules venv and ensurepip are missing." \
 	    "Install them (Debian, Ubuntu: apt-get install python3-venv) or name another Python" >&2; \
 	  exit 1; }
+	@echo "Installing the packages of requirements.lock in $(VENV), once: some minutes" >&2
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet pip==$(PIP)
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
@@ -77,9 +78,9 @@ reproduce: $(READY) ## Train, judge the claims, draw the figures and write the p
 figures: $(READY) ## Draw the figure notebooks again from the tables, without training
 	$(SNAKEMAKE) figures
 
-compare: $(READY) ## Hold the claims of STUDY against the shipped ones and print what differs
+compare: $(READY) ## Hold the claims of STUDY against the shipped ones: prints what differs, writes compare.html
 	$(BIN)/nup compare "results/$$STUDY/tables/claims.parquet" \
-	  "results/reference/$$STUDY/tables/claims.parquet"
+	  "results/reference/$$STUDY/tables/claims.parquet" --page "results/$$STUDY/compare.html"
 
 bench: $(READY) $(PEERS)/.ready ## Time training against its peers and write docs/benchmarks.md (QUICK=1: three minutes)
 	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks \

@@ -249,7 +249,7 @@ def test_a_damaged_file_stops_planning_and_is_named(study, damage):
 def test_an_edited_job_is_not_taken_for_the_planned_one(study):
     planned = study.plan(specs(range(2)))
     path = study.jobs / f"{min(planned.jobs)}.json"
-    path.write_text(path.read_text().replace('"steps": 10', '"steps": 11'))
+    path.write_text(path.read_text().replace('"steps":10', '"steps":11'))
     with pytest.raises(UserError, match=rf"{path}: changed since it was planned: expected the con"):
         Job.read(path)
 

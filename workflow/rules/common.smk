@@ -14,8 +14,8 @@ sys.path.insert(0, SOURCES)
 
 from nup import plugin
 from nup.errors import UserError
-from nup.jobs import head, kinds, provenance
-from nup.jobs.plan import Limits, reconcile
+from nup.jobs import head, kinds, outlines, provenance, status
+from nup.jobs.plan import Limits
 from nup.study import grid
 from nup.study.load import find, load, plugins
 
@@ -140,6 +140,7 @@ def summarize():
         snakefile = os.path.relpath(workflow.main_snakefile)
         page, verdicts = f"{RESULTS}/report.html", f"{TABLES}/claims.parquet"
         index, style = INDEX, ROOT / "workflow" / "report" / "report.css"
+        print("Writing the report, which takes a minute", file=sys.stderr)
         shell(
             "python -m snakemake --snakefile {snakefile:q} --nolock --quiet all"
             " --report {page:q} --report-stylesheet {style:q} --config {settings:q} &&"
@@ -185,3 +186,5 @@ TABLES = tables_folder()
 
 onstart:
     head.write(OUTLINES, {"from_tables": FROM_TABLES, "tables": TABLES}, HEAD)
+    if OUTLINES and workflow.is_main_process:
+        status.follow_in_background(Path(RESULTS))

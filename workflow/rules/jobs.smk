@@ -30,12 +30,11 @@ def outline(kind, folder):
     """The plan of one kind of work in outline."""
     if not workflow.is_main_process:
         return OUTLINES[kind.name]
-    folders = Path(RESULTS) / "plan" / kind.name, Path(RESULTS) / folder
+    place = outlines.Place(kind, Path(RESULTS) / "plan", Path(RESULTS) / folder)
     try:
-        plan = reconcile(kind, wanted(kind), *folders, LIMITS)
+        return outlines.outline(place, lambda: wanted(kind), LIMITS, STUDY_FILE)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    return head.outline(plan, LIMITS, Path(RESULTS) / "plan" / "selections")
 
 
 for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
@@ -64,7 +63,7 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             runtime=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).minutes,
             gpu=STUDY.jobs.gpus if KIND.gpu else 0,
         params:
-            out=lambda wildcards, output: output[0] if len(output) == 1 else Path(output[0]).parent,
+            out=f"{RESULTS}/{FOLDER}/{{job}}" + (".parquet" if len(KIND.tables) == 1 else ""),
             checkpoints=f"{RESULTS}/checkpoints",
             options=[*MEMORY, *BACKEND, *PLUGINS],
             # A GPU that was asked for and is not there is an error, never a CPU.
@@ -82,9 +81,7 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             # A file named after its content: when what is wanted changes, so does the input.
             selection=ancient(OUTLINE.selection),
             jobs=[
-                str(path)
-                for job in OUTLINE.jobs
-                for path in KIND.files(f"{RESULTS}/{FOLDER}", job).values()
+                path.replace("{job}", job) for job in OUTLINE.jobs for path in OUTPUTS.values()
             ],
         output:
             # Updated, so that the last good tables stay where this fails.

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+
+def _stats() -> Any:
+    """``scipy.stats``, at its first use: a workflow that only reads the claims starts sooner."""
+    from scipy import stats
+
+    return stats
 
 
 class Interval(NamedTuple):
@@ -69,7 +75,7 @@ def student_interval(mean: float, error: float, n: int, confidence: float) -> In
 @lru_cache
 def _quantile(confidence: float, n: int) -> float:
     """Two-sided quantile of Student's t with n − 1 degrees of freedom."""
-    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return float(_stats().t.ppf((1 + confidence) / 2, n - 1))
 
 
 def worst(values: ArrayLike, largest: bool) -> Interval:
@@ -107,12 +113,12 @@ def pseudo_values(statistic: Callable[[NDArray[np.bool_]], float], n: int) -> ND
 
 def slope(x: ArrayLike, y: ArrayLike) -> float:
     """Least-squares slope of ``y`` against ``x``, both of shape ``[n]``."""
-    return float(stats.linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float)).slope)
+    return float(_stats().linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float)).slope)
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     """Spearman's ρ of ``x`` and ``y``, both of shape ``[n]``; nan if one of them is constant."""
-    return correlation(stats.rankdata(x), stats.rankdata(y))
+    return correlation(_stats().rankdata(x), _stats().rankdata(y))
 
 
 def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
@@ -125,11 +131,11 @@ def rank_residuals(values: ArrayLike, held: ArrayLike) -> NDArray[np.float64]:
     Returns:
         Least-squares residuals, shape ``[n]``.
     """
-    ranks = stats.rankdata(values)
+    ranks = _stats().rankdata(values)
     given = np.asarray(held, dtype=float)
     if given.shape[1] == 0:
         return np.asarray(ranks - ranks.mean(), dtype=float)
-    design = np.column_stack([np.ones(len(ranks)), stats.rankdata(given, axis=0)])
+    design = np.column_stack([np.ones(len(ranks)), _stats().rankdata(given, axis=0)])
     coefficients = np.linalg.lstsq(design, ranks, rcond=None)[0]
     return np.asarray(ranks - design @ coefficients, dtype=float)
 

@@ -22,6 +22,7 @@ from nup.errors import Interrupted, UserError, writing
 COMMANDS = {
     "check-config": ("studies", "check a study configuration"),
     "plan": ("studies", "print the runs, jobs and estimated cost of a study"),
+    "status": ("studies", "print how far a study is, what is left, and which jobs stopped"),
     "schema": ("studies", "print the documentation of the tables, or of the configuration"),
     "download": ("downloads", "fetch the files of data sets, for machines without a network"),
     "train": ("training", "train one configuration and print a summary"),
@@ -149,6 +150,8 @@ def _configure_log(path: Path | None) -> None:
             written = _LogFile(path, mode="w", encoding="utf-8")
         written.setFormatter(shown.formatter)
         logging.getLogger().addHandler(written)
+        # Of many jobs in one terminal these lines hide all others: `nup status` sums them up.
+        shown.addFilter(lambda record: record.name != "nup.progress")
 
 
 class _LogFile(logging.FileHandler):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from nup.cli.options import add_plugins
+from nup.cli.options import add_plugins, at_least_zero
 
 
 def check_config(options: Namespace) -> None:
@@ -61,6 +64,34 @@ def plan(options: Namespace) -> None:
 
 
 plan_options = check_config_options
+
+
+def status(options: Namespace) -> None:
+    """Print how far the jobs of a study are, once or again and again."""
+    from nup.jobs import status as state
+    from nup.study.load import find, load
+
+    results = Path("results")
+    if Path(options.study).suffix in (".yaml", ".yml"):
+        folder = results / load(find(options.study)).study
+    else:
+        folder = results / options.study
+    if options.every is not None:
+        state.follow(folder, options.every, partial(print, flush=True))
+    else:
+        print(state.text(state.read(folder), time.time()))
+
+
+def status_options(parser: ArgumentParser) -> None:
+    """Options of ``status``."""
+    parser.add_argument("study", help="name, as in results/<name>, or path of a .yaml")
+    parser.add_argument(
+        "--every",
+        type=at_least_zero,
+        metavar="SECONDS",
+        help="print one line this often until all jobs are done",
+    )
+    add_plugins(parser)
 
 
 def schema(options: Namespace) -> None:

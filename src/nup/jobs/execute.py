@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Tables = dict[str, "pyarrow.Table"]
 
 #: In a job's folder, held while it is computed.
-_LOCK = ".lock"
+LOCK = ".lock"
 
 log = logging.getLogger("nup")
 
@@ -66,6 +66,8 @@ class Session:
     codes: dict[str, str] = field(default_factory=dict)
     loader: Loader = field(default_factory=Loader)
     initial_sharpness: dict[str, float] = field(default_factory=dict)
+    #: Seconds for which kernels have been compiled so far; ``run`` sets it.
+    compiling: Callable[[], float] = field(default=lambda: 0.0, init=False)
     #: Digest of the code that computes the job; ``run`` sets it.
     code: str = field(default="", init=False)
 
@@ -177,9 +179,27 @@ def _compute(job: Job[Any], session: Session) -> Tables:
     session.codes.update((spec.id, job.kind.code_digest([spec])) for spec in job.specs)
     compute: Callable[[Sequence[Any], Session], Tables]
     compute = importlib.import_module(job.kind.entry).execute
-    tables = compute(job.specs, session)
-    log.info("peak memory: %.0f MB", memory.peak_bytes() / 1e6)
-    return tables
+    with _compilation_told(session):
+        return compute(job.specs, session)
+
+
+@contextmanager
+def _compilation_told(session: Session) -> Iterator[None]:
+    """Say in the log what was compiled, which takes time and memory that other jobs do not need."""
+    included = ""
+    if session.compiled:
+        from nup.kernels import compilation
+
+        begun = partial(log.info, "job %s: compiling kernels, once on this machine", session.job)
+        with compilation.watched(begun) as watch:
+            session.compiling = lambda: watch.seconds
+            yield
+        if watch.kernels:
+            log.info("compiled %d kernels in %.1f s", watch.kernels, watch.seconds)
+            included = ", compiler of kernels included"
+    else:
+        yield
+    log.info("peak memory: %.0f MB%s", memory.peak_bytes() / 1e6, included)
 
 
 @contextmanager
@@ -188,10 +208,10 @@ def _alone(session: Session, folder: Path, files: Iterable[Path]) -> Iterator[No
 
     A process that outlived the workflow which started it may still compute the same job.
     """
-    for path in (folder / _LOCK, *files):
+    for path in (folder / LOCK, *files):
         store.check_writable(path)
     heed = partial(session.stop.heed, str(folder))
-    with locks.alone(folder / _LOCK, f"computing job {session.job}", heed):
+    with locks.alone(folder / LOCK, f"computing job {session.job}", heed):
         store.drop_temporary(folder)
         for path in files:
             store.drop_temporary(path.parent, path.name)
@@ -203,7 +223,7 @@ def _drop(folder: Path, kept: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and path != kept:
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_file() and path.name != _LOCK:
+        elif path.is_file() and path.name != LOCK:
             path.unlink(missing_ok=True)
 
 

@@ -33,7 +33,7 @@ def write_job(name: str, of: Kind[Any], specs: Sequence[Specification], folder: 
     """Write ``<folder>/<name>.json`` unless it exists: a planned job never changes."""
     path = folder / f"{name}.json"
     if not path.exists():
-        lines = ",\n".join(json.dumps(spec.to_dict(), sort_keys=True) for spec in specs)
+        lines = ",\n".join(spec.text for spec in specs)
         head = f'{{"job": "{name}", "kind": "{of.name}", "specs": [\n'
         store.write_text(f"{head}{lines}\n]}}\n", path)
     return path

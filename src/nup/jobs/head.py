@@ -42,6 +42,16 @@ class Outline:
     selection: str
     needs: Callable[[str], Needs]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The outline with what every job needs, ready for JSON."""
+        jobs = {job: asdict(self.needs(job)) for job in self.jobs}
+        return {"selection": self.selection, "jobs": jobs}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], path: Path) -> Outline:
+        """The inverse of ``to_dict``, of what the file ``path`` says."""
+        return cls(tuple(values["jobs"]), values["selection"], _listed(values["jobs"], path))
+
 
 def outline(plan: Plan[Any], limits: Limits, selections: Path) -> Outline:
     """Outline a plan; what a job needs is computed when it is asked for.
@@ -73,13 +83,7 @@ def write(outlines: Mapping[str, Outline], told: Mapping[str, Any], path: Path) 
         told: whatever else the rules of a job need to know.
         path: of the file.
     """
-    kinds = {
-        kind: {
-            "selection": each.selection,
-            "jobs": {job: asdict(each.needs(job)) for job in each.jobs},
-        }
-        for kind, each in outlines.items()
-    }
+    kinds = {kind: each.to_dict() for kind, each in outlines.items()}
     values = {"told": dict(told), "kinds": kinds}
     store.write_text(json.dumps({"digest": digest(values), **values}, indent=0) + "\n", path)
 
@@ -97,10 +101,8 @@ def read(path: Path) -> tuple[dict[str, Outline], dict[str, Any]]:
                 f"{path}: changed since the head of the workflow wrote it: expected the content of "
                 f"its digest, got another; start the workflow again, which writes it anew"
             )
-        return {
-            kind: Outline(tuple(each["jobs"]), each["selection"], _listed(each["jobs"], path))
-            for kind, each in values["kinds"].items()
-        }, values["told"]
+        kinds = values["kinds"].items()
+        return {kind: Outline.from_dict(each, path) for kind, each in kinds}, values["told"]
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: expected what the head of a workflow told its jobs, got a file without "

@@ -21,6 +21,7 @@ from nup.specs import InitSpec, PhaseSpec, RunSpec, ScheduleSpec, Specification
 from nup.training import costs
 
 S = TypeVar("S", bound=Specification)
+N = TypeVar("N", InitSpec, PhaseSpec)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,18 @@ def _alike(specs: Iterable[S]) -> list[list[S]]:
 
 def _scans(cells: Iterable[PhaseSpec]) -> list[RunSpec]:
     """The runs of the scans: what bisection adds, those that diverge leave out."""
-    return [run for cell in cells for run in phase_runs.scan(cell)]
+    return _shared(cells, phase_runs.scan)
+
+
+def _shared(nets: Iterable[N], runs: Callable[[N], list[RunSpec]]) -> list[RunSpec]:
+    """The runs of all nets; those of nets that differ in their seeds alone are made once."""
+    of_group: dict[str, list[RunSpec]] = {}
+    found = []
+    for net in nets:
+        if net.group_key not in of_group:
+            of_group[net.group_key] = runs(net)
+        found += [run.at(seed=net.seed, data=net.data) for run in of_group[net.group_key]]
+    return found
 
 
 def _modules_of_scan(cell: PhaseSpec) -> set[str]:
@@ -97,8 +109,10 @@ def _modules_of_scan(cell: PhaseSpec) -> set[str]:
     return {module for run in runs for module in entries.modules(run)}
 
 
-def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
-    """Runs of one step in float64 with the usual records, as dear as a measurement."""
+def _measured(net: InitSpec) -> list[RunSpec]:
+    """A run of one step in float64 with the usual records, as dear as a measurement."""
+    if net.kernel == "limit":  # nothing is drawn
+        return []
     return [
         RunSpec(
             experiment=net.experiment,
@@ -116,9 +130,11 @@ def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
             dtype="float64",
             record={"steps": 1, "curvature": 1, "probe": 1, "features": 1},
         )
-        for net in nets
-        if net.kernel != "limit"  # nothing is drawn
     ]
+
+
+def _measured_once(nets: Iterable[InitSpec]) -> list[RunSpec]:
+    return _shared(nets, _measured)
 
 
 def _themselves(runs: Iterable[RunSpec]) -> list[RunSpec]:
@@ -133,7 +149,7 @@ TRAINING = Kind(
     key="run_id",
     groups=costs.blocks,
     runs=_themselves,
-    modules=entries.modules,
+    modules=costs.once_a_stack(entries.modules),
     divides=True,
 )
 PHASES = Kind(

@@ -217,6 +217,8 @@ def _pieces(block: Sequence[RunSpec], room: float, limit_mb: float) -> list[list
 
 def fits(blocks: Blocks, limit_mb: float | None) -> bool:
     """Whether a job of ``limit_mb`` can train these blocks, however small they are cut."""
+    if limit_mb is None:
+        return True
     try:
         cut(blocks, limit_mb)
     except UserError:

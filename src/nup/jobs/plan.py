@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nup.jobs import frozen, locks, memory
+from nup.jobs.first_fit import Bins
 from nup.jobs.kinds import Kind
 from nup.registry import plugin_files
-from nup.specs import RunSpec, Specification, digest
+from nup.specs import RunSpec, Specification, digest_of
 from nup.tables import store
 from nup.training import costs
 
@@ -54,7 +55,8 @@ class Job(Generic[S]):
     @property
     def digest(self) -> str:
         """Digest of the whole frozen specification."""
-        return digest([spec.to_dict() for spec in self.specs])
+        text = ",".join(spec.text for spec in self.specs)
+        return digest_of(f"[{text}]")
 
     @property
     def code_digest(self) -> str:
@@ -139,7 +141,7 @@ def reconcile(
     with locks.alone(plan_dir / ".lock", "planning"):
         store.drop_temporary(plan_dir)
         earlier = dict(_planned(of, plan_dir, out_dir, wanted))
-        done = {job for job in earlier if _is_done(of, out_dir, job)}
+        done = {job for job in earlier if is_done(of, out_dir, job)}
         serving = {
             name: job.ids
             for name, job in earlier.items()
@@ -185,21 +187,27 @@ def pack(of: Kind[S], specs: Iterable[S], limits: Limits) -> list[Job[S]]:
     pieces = [piece for group in of.groups(specs) for piece in _pieces(of, group, limits)]
     memory_mb = limits.memory_mb if of.divides else None
     estimates = [of.seconds(piece, limits.gflops) for piece in pieces]
-    bins: list[tuple[float, list[list[S]], list[list[RunSpec]]]] = []
-    bins_of: dict[frozenset[str], list[int]] = {}  # by plug-in: others outlive a change of one
+    contents: list[list[S]] = []
+    held: list[list[list[RunSpec]]] = []  # the blocks of each job, where memory is limited
+    loads: dict[frozenset[str], tuple[Bins, list[int]]] = {}
     for index in sorted(range(len(pieces)), key=lambda i: -estimates[i]):
-        estimate, piece = estimates[index], pieces[index]
+        piece = pieces[index]
         blocks = [] if memory_mb is None else costs.blocks(of.runs(piece))
-        alike = bins_of.setdefault(_plugins(piece[0]), [])
-        for number in alike:
-            load, content, held = bins[number]
-            if load + estimate <= limits.seconds and memory.fits([*held, *blocks], memory_mb):
-                bins[number] = (load + estimate, [*content, piece], [*held, *blocks])
+        # Jobs are of one set of plug-ins: others outlive a change of one.
+        bins, numbers = loads.setdefault(_plugins(piece[0]), (Bins(limits.seconds), []))
+        for number, load in bins.with_room(estimates[index]):
+            job = numbers[number]
+            if memory.fits([*held[job], *blocks], memory_mb):
+                bins.load(number, load)
+                contents[job] += piece
+                held[job] += blocks
                 break
         else:
-            alike.append(len(bins))
-            bins.append((estimate, [piece], blocks))
-    return [Job(of, tuple(spec for piece in content for spec in piece)) for _, content, _ in bins]
+            bins.add(estimates[index])
+            numbers.append(len(contents))
+            contents.append(list(piece))
+            held.append(blocks)
+    return [Job(of, tuple(content)) for content in contents]
 
 
 def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
@@ -237,7 +245,7 @@ def _planned(
             continue
         if contents.keys() <= wanted.keys():
             yield path.stem, Job(of, tuple(wanted[name] for name in contents))
-        elif not contents.keys().isdisjoint(wanted) and _is_done(of, out_dir, path.stem):
+        elif not contents.keys().isdisjoint(wanted) and is_done(of, out_dir, path.stem):
             try:
                 job = Job.read(path)
             except frozen.OtherVersionError:
@@ -246,7 +254,8 @@ def _planned(
                 yield path.stem, job
 
 
-def _is_done(of: Kind[S], out_dir: Path, job: str) -> bool:
+def is_done(of: Kind[Any], out_dir: Path, job: str) -> bool:
+    """Whether a job has left its tables."""
     return of.files(out_dir, job)[of.tables[0]].exists()
 
 

@@ -1,27 +1,55 @@
-"""Progress of a job as log lines: readable where several jobs write into one terminal or file."""
+"""Progress of a job: as log lines, readable where several jobs write into one terminal or file.
+
+It is left in a file beside the job's checkpoints too, from which ``nup.jobs.status`` sums up.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
+from nup.errors import WriteError
 from nup.specs import RunSpec
+from nup.tables import store
 from nup.training import costs
 
 #: Seconds between two lines.
 REPORT_EVERY = 10.0
+#: So many seconds count for the cost model before what is measured: the first steps say little.
+TRUSTED = 10.0
+#: In the folder of a job's checkpoints.
+FILE = "progress.json"
 
-log = logging.getLogger("nup")
+#: Lines of progress have a name of their own: a terminal may leave them out.
+log = logging.getLogger("nup.progress")
 
 
 class Progress:
-    """A line of progress in the log every few seconds, for the job as a whole."""
+    """A line of progress in the log every few seconds, for the job as a whole.
 
-    def __init__(self, name: str, blocks: Sequence[Sequence[RunSpec]]) -> None:
+    Args:
+        name: id of the job.
+        blocks: what it trains.
+        folder: where to leave a file that says the same, if anywhere.
+        compiling: the seconds for which kernels have been compiled so far: they are announced when
+            they are, and say nothing about the pace of what follows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        blocks: Sequence[Sequence[RunSpec]],
+        folder: Path | None = None,
+        compiling: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._name = f"job {name}" if name else "training"
+        self._file = None if folder is None else folder / FILE
+        self._compiling = compiling
         self._costs = [costs.seconds(block) for block in blocks]
         self._number = 0
         self._label = ""
@@ -48,7 +76,8 @@ class Progress:
             return
         self._reported = now
         elapsed = now - self._began
-        left = elapsed * (1 - share) / share
+        left = remaining(share, sum(self._costs), elapsed - self._compiling(), TRUSTED)
+        self._write(share)
         log.info(
             "%s: %.0f %%, %s elapsed, about %s left; "
             "block %d of %d (%s), step %d of %d, %d still training",
@@ -68,3 +97,23 @@ class Progress:
         """All blocks are done."""
         elapsed = tqdm.format_interval(time.monotonic() - self._began)
         log.info("%s: %d runs in %d blocks, %s", self._name, self._runs, self._number, elapsed)
+
+    def _write(self, share: float) -> None:
+        if self._file is None:
+            return
+        try:
+            store.write_text(
+                json.dumps({"share": share, "training": self._label}) + "\n", self._file
+            )
+        except WriteError as error:  # no reason to stop training
+            log.info("%s: its progress could not be written: %s", self._name, error)
+
+
+def remaining(share: float, cost: float, elapsed: float, trusted: float) -> float:
+    """Seconds left of work of an estimated ``cost`` of which a ``share`` took ``elapsed`` seconds.
+
+    The estimate counts like ``trusted`` seconds at the pace that it foretells, so that the first
+    figures follow from it, and the later ones from what was measured.
+    """
+    pace = (max(0.0, elapsed) + trusted) / (share * cost + trusted)
+    return (1 - share) * cost * pace

@@ -17,7 +17,7 @@ from nup.jobs import entries, memory
 from nup.jobs.columns import of_run
 from nup.jobs.execute import Session, Tables
 from nup.jobs.progress import Progress
-from nup.specs import RunSpec, canonical_json
+from nup.specs import RunSpec
 from nup.tables import store
 from nup.tables.schema import RUNS
 from nup.training import costs
@@ -48,7 +48,7 @@ def execute(runs: Sequence[RunSpec], session: Session) -> Tables:
         log.warning("%s", blas.shortfall())
     # Arrow and pandas now: with the first tables they would come on top of what training has held.
     store.as_table("runs", {name: [] for name in RUNS})
-    progress = Progress(session.job, blocks)
+    progress = Progress(session.job, blocks, session.folder, session.compiling)
     parts = []
     for block in blocks:
         progress.start(block)
@@ -135,7 +135,7 @@ def _train(
         {
             **of_run(spec, costs.network(spec)),
             "code_digest": entries.run_code_digest(spec),
-            "specification": canonical_json(spec.to_dict()),
+            "specification": spec.text,
             **constant,
         }
         for spec in trained

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,11 +36,33 @@ def _compiled(function: Function, **options: Any) -> Function:
     before = config.CACHE_DIR
     config.CACHE_DIR = _folder()
     try:
-        return numba.njit(
+        compiled = numba.njit(
             function, cache=True, nogil=True, error_model="numpy", fastmath=_FAST, **options
         )
     finally:
         config.CACHE_DIR = before
+    cache: Any = getattr(compiled, "_cache", None)  # none where numba is told not to compile
+    if cache is not None:
+        cache.save_overload = _one_at_a_time(cache.save_overload)
+    return compiled
+
+
+def _one_at_a_time(save: Callable[..., None]) -> Callable[..., None]:
+    """``save``, which no two processes do at once.
+
+    numba reads the index of a kernel's compiled versions, adds one and writes it back: of two
+    processes that do so at once, the later would drop what the earlier has added.
+    """
+
+    def saved(*arguments: Any) -> None:
+        with ExitStack() as stack:
+            with suppress(OSError):  # some network file systems have no locks
+                lock = (Path(_folder()) / ".lock").open("w")
+                stack.callback(lock.close)  # which releases it
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            save(*arguments)
+
+    return saved
 
 
 @cache

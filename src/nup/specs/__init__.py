@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nup.specs.identity import Specification, canonical_json, digest
+from nup.specs.identity import Specification, canonical_json, digest, digest_of
 from nup.specs.nets import InitSpec, PhaseSpec
 from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
 from nup.specs.run import DIVERGENCE_RATIO, STABLE_RATIO, RunSpec
@@ -19,4 +19,5 @@ __all__ = [
     "Specification",
     "canonical_json",
     "digest",
+    "digest_of",
 ]

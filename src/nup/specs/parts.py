@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nup.specs.identity import Part
+
 
 @dataclass(frozen=True)
-class DataSpec:
+class DataSpec(Part):
     """A data set with its split; ``seed`` fixes the split (and the draw, if it is synthetic).
 
     Where a study says ``{seed: run}``, that is the seed of each run.
@@ -29,7 +31,7 @@ class DataSpec:
 
 
 @dataclass(frozen=True)
-class ScheduleSpec:
+class ScheduleSpec(Part):
     """A learning-rate schedule and a gradient scaling, by registry names with their options."""
 
     name: str = "constant"
@@ -39,7 +41,7 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
+class OptimizerSpec(Part):
     """An optimizer by registry name, with every one of its options."""
 
     name: str = "sgd"

@@ -6,11 +6,11 @@ option defaults, one number format. So equal runs get equal ids however they wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nup.errors import UserError
 from nup.jobs import entries
@@ -38,6 +38,8 @@ from nup.study.models import (
 from nup.study.values import EdgeRate
 from nup.training import edge, optimizers, schedules
 from nup.training.observables import cadences
+
+N = TypeVar("N", InitSpec, PhaseSpec)
 
 #: What every net needs, and what runs need beside it.
 _NET = ("data", "parameterization", "depth", "width", "activation", "weight_variance", "seeds")
@@ -88,12 +90,12 @@ def initializations(study: Study, path: str | Path = "") -> dict[str, InitSpec]:
             assert settings.seeds
             drawn = settings.kernel != "limit"
             nets = _cells(settings, path, study.limits) if drawn else cells(settings, path)
-            for cell, seed in product(nets, settings.seeds):
+            for cell in nets:
                 if settings.kernel:
                     _check_kernel(cell)
-                net = InitSpec(experiment=name, kernel=settings.kernel, **cell.shared(seed))
-                spec = entries.with_plugins(net)
-                found[spec.id] = spec
+                shared = cell.shared(settings.seeds[0])
+                net = InitSpec(experiment=name, kernel=settings.kernel, **shared)
+                found.update((spec.id, spec) for spec in _seeded(net, cell, settings.seeds))
     return found
 
 
@@ -140,10 +142,10 @@ def _phases(
             f"resolution: expected a multiple of log2_c.per_octave = {c.per_octave}, "
             f"got {settings.resolution}"
         )
-    for cell, seed in product(_cells(settings, path, limits), settings.seeds):
+    for cell in _cells(settings, path, limits):
         spec = PhaseSpec(
             experiment=name,
-            **cell.shared(seed),
+            **cell.shared(settings.seeds[0]),
             matched_to=cell.matched_to,
             steps=settings.steps,
             early=settings.early,
@@ -155,7 +157,13 @@ def _phases(
             loss=settings.loss,
             dtype=settings.dtype,
         )
-        yield entries.with_plugins(spec)
+        yield from _seeded(spec, cell, settings.seeds)
+
+
+def _seeded(spec: N, cell: Cell, seeds: Sequence[int]) -> Iterator[N]:
+    """The specification of a net at every seed."""
+    shared = entries.with_plugins(spec)
+    return (shared.at(seed=seed, data=cell.data.drawn_by(seed)) for seed in seeds)
 
 
 def _runs(
@@ -171,26 +179,34 @@ def _runs(
         "dtype": settings.dtype,
         "record": cadences(settings.record),
     }
-    rules = product(_schedules(settings), _optimizers(settings))
-    axes = product(_cells(settings, path, limits), rules, settings.seeds)
-    for cell, ((entry, schedule), (optimizer_entry, optimizer)), seed in axes:
+    rules = list(product(_schedules(settings), _optimizers(settings)))
+    for cell in _cells(settings, path, limits):
         _check_batch(settings.batch_size, cell.data)
-        spec = entries.with_plugins(
-            RunSpec(
-                **common,
-                **cell.shared(seed),
-                schedule=schedule,
-                optimizer=optimizer,
-                learning_rate=None,
-                matched_to=cell.matched_to,
+        drawn = [(seed, cell.data.drawn_by(seed)) for seed in settings.seeds]
+        for (entry, schedule), (optimizer_entry, optimizer) in rules:
+            spec = entries.with_plugins(
+                RunSpec(
+                    **common,
+                    **cell.shared(settings.seeds[0]),
+                    schedule=schedule,
+                    optimizer=optimizer,
+                    learning_rate=None,
+                    matched_to=cell.matched_to,
+                )
             )
-        )
-        for rate in size.rates(entry, optimizer_entry, cell.entry, settings):
-            unit = {"edge": float(rate)} if isinstance(rate, EdgeRate) else {"learning_rate": rate}
-            found = spec.at(**unit)
-            edge.check(found)
-            optimizers.check(found, cell.net.lr_factors)
-            yield found
+            given = size.rates(entry, optimizer_entry, cell.entry, settings)
+            units = [_unit(rate) for rate in given]
+            for unit in units:
+                found = spec.at(**unit)
+                edge.check(found)
+                optimizers.check(found, cell.net.lr_factors)
+            for (seed, data), unit in product(drawn, units):
+                yield spec.at(seed=seed, data=data, **unit)
+
+
+def _unit(rate: float | None) -> dict[str, float | None]:
+    """The field that a rate is given by."""
+    return {"edge": float(rate)} if isinstance(rate, EdgeRate) else {"learning_rate": rate}
 
 
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:

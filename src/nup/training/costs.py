@@ -129,6 +129,7 @@ def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[l
     return cut
 
 
+@once_a_stack
 def split_bytes(spec: RunSpec) -> float:
     """Bytes of the splits of a data set as they are trained on."""
     d_in, d_out = datasets.dimensions(spec.data)
@@ -159,6 +160,7 @@ def total_seconds(blocks: Iterable[Sequence[RunSpec]], gflops: float = GFLOPS) -
     return total
 
 
+@once_a_stack
 def edge_cost(spec: RunSpec) -> RunCost:
     """Cost of finding λ_0 of one net, as often as there are seeds."""
     net, full = network(spec), spec.data.n_train
