@@ -104,3 +104,11 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
         shell:
             "python -m nup tables {input.selection:q} --jobs {params.jobs:q} --out {params.out:q}"
             " --checkpoints {params.checkpoints:q} --log {log:q} {params.options:q}"
+
+
+COLLECTS = [collect for _, _, collect in RULES.values()]
+# What follows the training of such a study takes less time than a queue.
+SMALL_SECONDS = 3600
+SMALL = workflow.is_main_process and SMALL_SECONDS > sum(
+    of.needs(job).seconds for of in OUTLINES.values() for job in of.jobs
+)
