@@ -1,6 +1,7 @@
 """How far a study is, from files that stand for jobs in every state."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -46,7 +47,8 @@ def test_every_job_has_its_state(study, capsys):
     log(study, second, "planned\nnup job: no room on the disk\n\n")
     folder = study / "checkpoints" / third
     folder.mkdir(parents=True)
-    (folder / progress.FILE).write_text('{"share": 0.25, "training": "test: mup"}')
+    told = '{"share": 0.25, "training": "test: mup", "compiled": 17.0}'
+    (folder / progress.FILE).write_text(told)
     log(study, third, "on the way")
     held = locks.hold(folder / ".lock")
     try:
@@ -58,6 +60,7 @@ def test_every_job_has_its_state(study, capsys):
         ]
         assert {found[name].state for name in others} == {"left"}
         assert (found[third].share, found[third].training) == (0.25, "test: mup")
+        assert found[third].compiled == 17.0
         assert cli.main(["status", "mine"]) == 0
     finally:
         held.release()
@@ -83,6 +86,19 @@ def test_time_left_is_the_models_at_first_and_then_what_was_measured(study):
     # Tables of an earlier start say nothing about the pace of this one.
     os.utime(study / "runs" / done.name / "runs.parquet", (10.0, 10.0))
     assert status.read(study).left(1000.0) == pytest.approx(whole - done.seconds)
+
+
+def test_time_to_compile_kernels_is_not_counted(study):
+    begun = status.read(study)
+    first, *rest = begun.jobs
+    whole = begun.seconds("left")
+    compiling = replace(begun, jobs=(replace(first, state="running"), *rest))
+    # Nothing is done, however long it takes.
+    assert compiling.left(1000.0 + 500.0) == pytest.approx(whole)
+    # 500 s to compile, and then half the job at the pace that was foretold.
+    half = replace(first, state="running", share=0.5, compiled=500.0)
+    later = replace(begun, jobs=(half, *rest))
+    assert later.left(1500.0 + first.seconds / 2) == pytest.approx(whole - first.seconds / 2)
 
 
 def test_it_is_followed_until_all_is_done(study, capsys):

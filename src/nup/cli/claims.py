@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from nup.errors import UserError
 
 if TYPE_CHECKING:
     from nup.claims import Catalogue
+
+log = logging.getLogger("nup")
 
 
 def claims(options: Namespace) -> None:
@@ -121,6 +124,12 @@ def compare(options: Namespace) -> int:
     """Print what differs between two tables of claims; the exit status is 1 if anything does."""
     from nup.report import comparison
 
+    if options.page is not None:
+        from nup.report import comparison_page
+
+        check_file(options.page, "--page")
+        comparison_page.write(options.claims, options.reference, options.page)
+        log.info("both side by side: %s", options.page)
     found = comparison.differences(options.claims, options.reference)
     print("\n".join(found) or "same verdicts, and intervals overlap")
     return int(bool(found))
@@ -130,6 +139,9 @@ def compare_options(parser: ArgumentParser) -> None:
     """Options of ``compare``."""
     parser.add_argument("claims", type=Path, help="the new table of claims")
     parser.add_argument("reference", type=Path, help="the table to hold it against")
+    parser.add_argument(
+        "--page", type=Path, metavar="HTML", help="page to write, with both side by side"
+    )
 
 
 def _frames(folder: Path) -> dict[str, Any]:

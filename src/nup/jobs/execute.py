@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nup.data.datasets import Loader
 from nup.errors import UserError
-from nup.jobs import locks, memory, provenance, snapshot_files
+from nup.jobs import locks, memory, progress, provenance, snapshot_files
 from nup.jobs.checkpoints import EVERY, Checkpoint
 from nup.jobs.finished import Finished
 from nup.jobs.stopping import Stop
@@ -223,7 +223,7 @@ def _drop(folder: Path, kept: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and path != kept:
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_file() and path.name != LOCK:
+        elif path.is_file() and path.name not in (LOCK, progress.FILE):
             path.unlink(missing_ok=True)
 
 

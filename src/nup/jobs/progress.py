@@ -96,15 +96,16 @@ class Progress:
     def end(self) -> None:
         """All blocks are done."""
         elapsed = tqdm.format_interval(time.monotonic() - self._began)
+        if self._compiling():  # the study's pace is that of the rest
+            self._write(1.0)
         log.info("%s: %d runs in %d blocks, %s", self._name, self._runs, self._number, elapsed)
 
     def _write(self, share: float) -> None:
         if self._file is None:
             return
         try:
-            store.write_text(
-                json.dumps({"share": share, "training": self._label}) + "\n", self._file
-            )
+            told = {"share": share, "training": self._label, "compiled": self._compiling()}
+            store.write_text(f"{json.dumps(told)}\n", self._file)
         except WriteError as error:  # no reason to stop training
             log.info("%s: its progress could not be written: %s", self._name, error)
 

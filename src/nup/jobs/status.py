@@ -42,7 +42,7 @@ class JobStatus:
 
     ``state`` is ``done``, ``running``, ``left`` (it has not begun), or ``stopped``: it has a log
     but neither tables nor a process. ``ended`` is when its tables came, ``training`` what it trains
-    at the moment.
+    at the moment, ``compiled`` for how many seconds it has compiled kernels.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class JobStatus:
     log: Path
     ended: float = 0.0
     training: str = ""
+    compiled: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,20 @@ class Status:
     def left(self, now: float) -> float:
         """Seconds until the last job is done, at the pace since the head was started.
 
-        The cost model foretells as many seconds of work a second as there are jobs that run.
+        The cost model foretells one second of work a second of each job that runs. It counts like
+        ``TRUSTED`` seconds before what was measured, and alone until something was: while the first
+        jobs compile kernels, whose time is no part of the pace.
         """
-        since = sum(
-            job.seconds * job.share
+        since = [
+            job
             for job in self.jobs
             if job.state == "running" or (job.state == "done" and job.ended >= self.started)
-        )
+        ]
+        done = sum(job.seconds * job.share for job in since)
         running = max(1, sum(job.state == "running" for job in self.jobs))
-        pace = (since + running * TRUSTED) / (max(0.0, now - self.started) + TRUSTED)
-        return (self.seconds(*STATES) - self.done_seconds) / pace
+        spent = running * (now - self.started) - sum(job.compiled for job in since) if done else 0.0
+        speed = (done + running * TRUSTED) / (max(0.0, spent) + running * TRUSTED)
+        return (self.seconds(*STATES) - self.done_seconds) / (speed * running)
 
 
 def read(results: Path) -> Status:
@@ -108,14 +113,16 @@ def _jobs(results: Path, kind: str, outline: head.Outline) -> Iterator[JobStatus
     for name in outline.jobs:
         seconds = outline.needs(name).seconds
         log = results / "logs" / kind / f"{name}.log"
+        folder = results / "checkpoints" / name
+        share, training, compiled = _progress(folder)
         if is_done(of, out, name):
             ended = of.files(out, name)[of.tables[0]].stat().st_mtime
-            yield JobStatus(kind, name, "done", seconds, 1.0, log, ended)
+            yield JobStatus(kind, name, "done", seconds, 1.0, log, ended, compiled=compiled)
             continue
-        folder = results / "checkpoints" / name
-        share, training = _progress(folder)
         state = "running" if _is_held(folder) else "stopped" if log.is_file() else "left"
-        yield JobStatus(kind, name, state, seconds, share, log, training=training)
+        yield JobStatus(
+            kind, name, state, seconds, share, log, training=training, compiled=compiled
+        )
 
 
 def _is_held(folder: Path) -> bool:
@@ -132,13 +139,13 @@ def _is_held(folder: Path) -> bool:
     return lock is None
 
 
-def _progress(folder: Path) -> tuple[float, str]:
-    """The share of a job that is done, and what it trains, as it said last."""
+def _progress(folder: Path) -> tuple[float, str, float]:
+    """The share of a job that is done, what it trains, and the seconds it compiled for."""
     try:
         told = json.loads((folder / progress.FILE).read_text(encoding="utf-8"))
-        return float(told["share"]), str(told["training"])
+        return float(told["share"]), str(told["training"]), float(told["compiled"])
     except (OSError, ValueError, KeyError, TypeError):  # it has not said anything yet
-        return 0.0, ""
+        return 0.0, "", 0.0
 
 
 def line(status: Status, now: float) -> str:

@@ -25,9 +25,14 @@ def differences(new: str | Path, reference: str | Path) -> list[str]:
     Returns:
         An empty list if they agree.
     """
+    rows = side_by_side(new, reference)
+    return [f"{_name(key)}: {text}" for key, row in rows.iterrows() if (text := difference(row))]
+
+
+def side_by_side(new: str | Path, reference: str | Path) -> pd.DataFrame:
+    """Both tables by ``KEY``: their columns below ``new`` and below ``reference``."""
     tables = [_keyed(store.read_table("claims", path)) for path in (new, reference)]
-    rows = pd.concat(tables, axis=1, keys=["new", "reference"], join="outer", sort=False)
-    return [line for key, row in rows.iterrows() if (line := _difference(key, row))]
+    return pd.concat(tables, axis=1, keys=["new", "reference"], join="outer", sort=False)
 
 
 def _keyed(claims: pd.DataFrame) -> pd.DataFrame:
@@ -37,23 +42,28 @@ def _keyed(claims: pd.DataFrame) -> pd.DataFrame:
     return claims.assign(reading=decides.mask(overall, ""), decides=decides).set_index(KEY)
 
 
-def _difference(key: object, row: pd.Series) -> str:
-    name = " / ".join(str(part) for part in (key if isinstance(key, tuple) else (key,)) if part)
+def _name(key: object) -> str:
+    return " / ".join(str(part) for part in (key if isinstance(key, tuple) else (key,)) if part)
+
+
+def difference(row: pd.Series) -> str:
+    """How the two sides of a row of ``side_by_side`` differ; empty if they agree."""
     for side, other in (("new", "reference"), ("reference", "new")):
         if pd.isna(row[side, "verdict"]):
-            return f"{name}: only in the {other} table"
+            return f"only in the {other} table"
     new, reference = (
-        f"{row[side, 'verdict']}{_interval(row, side)}" for side in ("new", "reference")
+        f"{row[side, 'verdict']} {interval(row, side)}".rstrip() for side in ("new", "reference")
     )
     if row["new", "verdict"] != row["reference", "verdict"]:
-        return f"{name}: {new}, reference {reference}"
+        return f"{new}, reference {reference}"
     if row["new", "decides"] != row["reference", "decides"]:
-        return f"{name}: {row['new', 'decides']} decides, reference {row['reference', 'decides']}"
+        return f"{row['new', 'decides']} decides, reference {row['reference', 'decides']}"
     if row["new", "low"] > row["reference", "high"] or row["new", "high"] < row["reference", "low"]:
-        return f"{name}: intervals do not overlap: {new}, reference {reference}"
+        return f"intervals do not overlap: {new}, reference {reference}"
     return ""
 
 
-def _interval(row: pd.Series, side: str) -> str:
+def interval(row: pd.Series, side: str) -> str:
+    """The estimate of a side with its interval; empty if there is none."""
     estimate, low, high = (row[side, column] for column in ("estimate", "low", "high"))
-    return "" if pd.isna(estimate) else f" {estimate:.3g} [{low:.3g}, {high:.3g}]"
+    return "" if pd.isna(estimate) else f"{estimate:.3g} [{low:.3g}, {high:.3g}]"
