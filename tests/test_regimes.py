@@ -9,6 +9,7 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
+from figure_faults import faults
 from nup import cli
 from nup.analysis.cosine import correlations
 from nup.analysis.cosine import report as cosine_report
@@ -19,6 +20,7 @@ from nup.figures.catapult import catapult_ends
 from nup.figures.correlations import correlation_forest
 from nup.figures.reading_matrix import reading_matrix
 from nup.figures.scorecard import forest, verdict_table
+from nup.figures.transfer import loss_against_rate
 from nup.figures.usefulness import tuned_accuracies
 from nup.report import scorecard
 from nup.tables import store
@@ -154,6 +156,12 @@ def test_pages_name_the_regime_only_where_it_tells_rows_apart(judged, alone, cat
     assert not any("full batch" in page for page in [*pages, report.index_text(alone, catalogue)])
 
 
+def twofold() -> dict[str, pd.DataFrame]:
+    """The experiment on depth in two regimes."""
+    full = synthetic.depth_tables(seeds=(0, 1))
+    return together(full, in_regime(synthetic.depth_tables(seeds=(0, 1)), "cross_entropy", 256))
+
+
 def test_figures_have_their_rows_for_each_regime(both, judged, catalogue):
     figure = tuned_accuracies(both, judged, catalogue["useful"])
     titles = [axis.get_title().split("\n")[0] for axis in figure.axes]
@@ -162,6 +170,12 @@ def test_figures_have_their_rows_for_each_regime(both, judged, catalogue):
     assert titles[4] == f"abs, {USUAL}: ✗ contradicted"
     assert figure.get_suptitle().endswith("✗ contradicted")
     assert not [axis for axis in figure.axes if any("not run" in t.get_text() for t in axis.texts)]
+    rates = load_catalogue(ROOT / "config" / "claims.yaml")["nup-best-rate"]
+    twice = loss_against_rate(twofold(), judged, rates)
+    drawn = [axis for axis in twice.axes if axis.axison]
+    heads = {axis.get_title().split(":")[0].replace("\n", " ") for axis in drawn}
+    assert heads == {f"abs, {FULL}", f"abs, {USUAL}"}
+    assert faults(twice) == []
     single = catapult_ends(both, judged, catalogue["catapult-ends"])
     assert single.axes[0].get_title().startswith("abs: ✓ supported")
 

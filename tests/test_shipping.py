@@ -31,6 +31,7 @@ def study(tmp_path_factory):
         collect.collect(name, job.kind.key, {file: job.ids}, out)
     (folder / "figures").mkdir()
     (folder / "figures" / "one.png").write_bytes(b"a picture")
+    (folder / "figures" / "one.pdf").write_bytes(b"for print, not shipped")
     return folder
 
 

@@ -83,13 +83,8 @@ def _draw_ends(axis: Axes, selection: RunSelection) -> None:
         ("did not", "none", runs[~there]),
     ):
         if not chosen.empty:
-            look: dict[str, Any] = {
-                "facecolors": face,
-                "edgecolors": style.INK,
-                "s": 24,
-                "label": label,
-            }
-            axis.scatter(chosen["learning_rate"], chosen["late"], **look)
+            look: dict[str, Any] = {"facecolors": face, "edgecolors": style.INK, "s": 24}
+            axis.scatter(chosen["learning_rate"], chosen["late"], label=label, **look)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("learning rate η")
     axis.set_ylabel("late ηλ of the Hessian")

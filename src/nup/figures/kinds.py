@@ -9,7 +9,7 @@ import pandas as pd
 from nup.analysis.cosine.trajectories import KINDS, first_run
 from nup.claims.catalogue import Claim
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
-from nup.figures.panels import activations
+from nup.figures.panels import regime_selections
 
 
 def kinds_run(tables: Mapping[str, pd.DataFrame], claim: Claim) -> tuple[list[str], str]:
@@ -17,10 +17,7 @@ def kinds_run(tables: Mapping[str, pd.DataFrame], claim: Claim) -> tuple[list[st
 
     All kinds if none was run: their panels then say so.
     """
-    selections = [
-        RunSelection(tables, claim.experiment, name, claim.select)
-        for name in activations(tables, "runs", claim.experiment)
-    ]
+    selections = regime_selections(tables, claim)
     shown = [kind for kind in KINDS if any(_has(each, kind) for each in selections)]
     note = "One run a panel, at the lowest seed."
     if not shown:

@@ -29,6 +29,15 @@ def activations(tables: Mapping[str, pd.DataFrame], table: str, experiment: str)
     return sorted(rows.loc[rows["experiment"] == experiment, "activation"].unique())
 
 
+def regime_selections(tables: Mapping[str, pd.DataFrame], claim: Claim) -> list[RunSelection]:
+    """The runs of a claim's experiment, for each regime and in it for each activation."""
+    return [
+        RunSelection(tables, claim.experiment, name, claim.select, regime)
+        for regime in regimes_of(tables, claim.experiment, claim.select)
+        for name in activations(tables, "runs", claim.experiment)
+    ]
+
+
 #: Draws one panel from the runs selected for it.
 Draw = Callable[[Axes, RunSelection], None]
 

@@ -26,8 +26,8 @@ from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.depth import with_runs
 from nup.figures.legends import one_legend
-from nup.figures.nets import styles_of
-from nup.figures.panels import activations, drawn_rates, say_absent, wrapped
+from nup.figures.nets import NetStyle, styles_of
+from nup.figures.panels import drawn_rates, regime_selections, say_absent, wrapped
 
 _COLUMNS = 4
 #: Letters in a line of a panel's title.
@@ -60,20 +60,24 @@ def loss_against_rate(tables: Mapping[str, pd.DataFrame], _: pd.DataFrame, claim
 def _curves(
     tables: Mapping[str, pd.DataFrame], claim: Claim, nets: Sequence[str], title: str
 ) -> Figure:
-    """Panels of nets in rows of ``_COLUMNS``, the rows repeated for each activation."""
-    names = activations(tables, "runs", claim.experiment) or ["no runs"]
+    """Panels of nets in rows of ``_COLUMNS``, repeated for each activation and regime."""
+    selections = regime_selections(tables, claim) or [
+        RunSelection(tables, claim.experiment, "no runs", claim.select)
+    ]
     columns = max(1, min(_COLUMNS, len(nets)))
     lines = -(-max(1, len(nets)) // columns)
     with style.theme():
-        size = (max(5.0, 3.1 * columns), 2.3 * lines * len(names) + 1.2)
+        size = (max(5.0, 3.1 * columns), 2.3 * lines * len(selections) + 1.2)
         figure = Figure(figsize=size)
-        grid = figure.subplots(lines * len(names), columns, squeeze=False)
+        grid = figure.subplots(lines * len(selections), columns, squeeze=False)
         figure.suptitle(wrapped(title, size[0]), fontweight="bold")
         seeds: set[int] = set()
-        for number, name in enumerate(names):
+        several = len({each.regime_label for each in selections}) > 1
+        for number, selection in enumerate(selections):
             block = grid[number * lines : (number + 1) * lines].ravel()
-            selection = RunSelection(tables, claim.experiment, name, claim.select)
-            _draw_block(block, columns, selection, nets, styles_of(tables))
+            where = f"{selection.activation}, {selection.regime_label}"
+            head = where if several else selection.activation
+            _draw_block(block, columns, selection, nets, styles_of(tables), head)
             if nets:
                 seeds |= set(selection.runs["seed"])
         one_legend(figure, f"{_NOTE} {len(seeds)} seeds." if seeds else "")
@@ -81,7 +85,12 @@ def _curves(
 
 
 def _draw_block(
-    axes: np.ndarray, columns: int, selection: RunSelection, nets: Sequence[str], styles: Any
+    axes: np.ndarray,
+    columns: int,
+    selection: RunSelection,
+    nets: Sequence[str],
+    styles: Mapping[str, NetStyle],
+    head: str,
 ) -> None:
     """Draw the nets of one activation; panels share their axes and label the outer ones."""
     drawn = []
@@ -92,7 +101,7 @@ def _draw_block(
         except NotRun as outcome:
             say_absent(axis, f"not run: {outcome}")
             continue
-        label = textwrap.fill(f"{selection.activation}: {styles[net].label}", _LETTERS)
+        label = textwrap.fill(f"{head}: {styles[net].label}", _LETTERS)
         axis.set_title(f"{label}\n{found}", fontsize="small")
         drawn.append(axis)
     for axis in axes[max(1, len(nets)) :]:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from nup.claims.learning_rates import constant_rate_runs, is_stable, rate_table, relative_losses
 from nup.claims.nets import nets_in
+from nup.claims.regimes import Regime
 from nup.figures.nets import net_styles
 from nup.figures.panels import drawn_rates
 from nup.report import rendering
@@ -31,9 +32,13 @@ _RUNS = [
     "run_id", "experiment", "net", "parameterization", "net_options", "width_exponent",
     "optimizer", "matched_to", "depth", "base_width", "activation", "schedule", "schedule_name",
     "gradient_scaling", "learning_rate", "edge", "seed", "steps", "status", "null_loss",
-    "late_loss", "weight_variance",
+    "late_loss", "dataset", "loss_name", "batch_size",
 ]  # fmt: skip
 _SERIES = ["loss", "edge", "cosine"]
+#: What the runs of a group have in common.
+_GROUP = [
+    "experiment", "setting", "activation", "net", "schedule_name", "gradient_scaling", "base_width",
+]  # fmt: skip
 
 
 def write(folder: Path, tables: Path) -> Path | None:
@@ -79,21 +84,26 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
         layers: columns ``run_id``, ``step``, ``layer``, ``evolution``.
 
     Returns:
-        ``groups``: a selection for each experiment, activation, net and kind of training, with its
-        cells (depth, rate, share of the null loss, stable share, seeds), the largest stable rate
-        by depth, and the runs of the lowest seed; ``seeds`` in all.
+        ``groups``: a selection for each experiment, setting, activation, net and kind of training,
+        with its cells (depth, rate, share of the null loss, stable share, seeds), the largest
+        stable rate by depth, and the runs of the lowest seed; ``seeds`` in all.
     """
-    runs = runs.assign(
-        rate=drawn_rates(runs), relative=relative_losses(runs), stable=is_stable(runs)
-    )
+    setting = [
+        f"{name}, {Regime(loss, None if pd.isna(batch) else int(batch)).label}"
+        for name, loss, batch in zip(
+            runs["dataset"], runs["loss_name"], runs["batch_size"], strict=True
+        )
+    ]
+    runs = runs.assign(relative=relative_losses(runs), stable=is_stable(runs), setting=setting)
     looks = net_styles(nets_in(runs))
-    keys = ["experiment", "activation", "net", "schedule_name", "gradient_scaling", "base_width"]
+    # Rates in units of the edge are means over the seeds of a group, so that comes after.
+    groups = [
+        (key, group.assign(rate=drawn_rates(group)))
+        for key, group in runs.groupby(_GROUP, sort=False)
+    ]
     # The page opens with an experiment of many depths, if there is one.
-    found = sorted(
-        runs.groupby(keys, sort=False), key=lambda each: each[1]["depth"].nunique(), reverse=True
-    )
-    groups: dict[Any, pd.DataFrame] = dict(found)
-    first = pd.concat([_first(group) for group in groups.values()])
+    groups.sort(key=lambda each: each[1]["depth"].nunique(), reverse=True)
+    first = pd.concat([_first(group) for _, group in groups])
     histories = _histories(steps[steps["run_id"].isin(first["run_id"])], len(first))
     moved = _evolutions(layers[layers["run_id"].isin(first["run_id"])])
     return {
@@ -101,16 +111,17 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
         "groups": [
             {
                 "experiment": str(key[0]),
-                "activation": str(key[1]),
+                "setting": str(key[1]),
+                "activation": str(key[2]),
                 "family": str(group["parameterization"].iloc[0]),
-                "net": looks[str(key[2])].label,
-                "training": str(key[3]) + ("" if key[4] == "none" else f" with ξ ({key[4]})"),
-                "width": int(key[5]),
+                "net": looks[str(key[3])].label,
+                "training": str(key[4]) + ("" if key[5] == "none" else f" with ξ ({key[5]})"),
+                "width": int(str(key[6])),
                 "cells": _cells(group),
                 "boundary": _boundary(group),
                 "runs": [_run(row, histories, moved) for _, row in _first(group).iterrows()],
             }
-            for key, group in groups.items()
+            for key, group in groups
         ],
     }
 

@@ -5,7 +5,7 @@ const form = document.querySelector(".choices"), told = document.querySelector("
 const size = {width: window.innerWidth < 700 ? 380 : 560, height: 250, left: 62, right: 14, top: 10, bottom: 40};
 const inner = {width: size.width - size.left - size.right, height: size.height - size.top - size.bottom};
 const lists = {}, fields = [
-  ["experiment", "Experiment"], ["activation", "Activation"], ["family", "Net"], ["net", "Reading and size"],
+  ["experiment", "Experiment"], ["setting", "Setting"], ["activation", "Activation"], ["family", "Net"], ["net", "Reading and size"],
   ["width", "Base width"], ["training", "Training"], ["depth", "Depth"], ["run", "Rate"],
 ];
 let group, run;
@@ -173,7 +173,7 @@ function options(name, wanted) {
 /* Each list offers what goes with the lists before it. */
 function update() {
   let left = data.groups;
-  for (const name of ["experiment", "activation", "family", "net", "width", "training"]) {
+  for (const name of ["experiment", "setting", "activation", "family", "net", "width", "training"]) {
     options(name, left.map(each => [String(each[name]), String(each[name])]));
     left = left.filter(each => String(each[name]) === lists[name].value);
   }
