@@ -200,10 +200,10 @@ def test_a_head_that_was_killed_starts_again_over_its_jobs(cluster, head, undist
 
 def test_a_job_that_runs_out_of_memory_gets_more_at_its_second_try(cluster, head):
     before = cluster.jobs()
-    head.study(300).run(more=["--set-resources", "train:mem_mb=100+(attempt-1)*1500"])
+    head.study(300).run(more=["--set-resources", "train:mem_mb=100+(attempt-1)*3000"])
     jobs = [cluster.details(job) for job in cluster.jobs() if job not in before]
     tried = [(job["JobState"], job["MinMemoryNode"]) for job in jobs]
-    assert [memory for _, memory in tried] == ["100M", "1600M"]
+    assert [memory for _, memory in tried] == ["100M", "3100M"]
     assert tried[1][0] == "COMPLETED"
     assert tried[0][0] in ("OUT_OF_MEMORY", "CANCELLED", "FAILED")
 
