@@ -7,7 +7,7 @@ import pytest
 from nup import cli
 from nup.report import comparison
 from nup.tables import store
-from nup.tables.schema import CLAIMS
+from nup.tables.schema import CLAIMS, REQUIRED, RUNS
 
 
 def table(**changes):
@@ -47,6 +47,26 @@ def compare(tmp_path):
 def test_equal_and_overlapping_tables_agree(compare):
     assert compare(table(), table()) == []
     assert compare(table(estimate=0.65, low=0.59, high=0.7), table()) == []
+
+
+def test_other_machines_are_named(tmp_path, capsys):
+    """But not what an earlier version did not record."""
+    for name, blas in (("new", "openblas 1 Zen"), ("same", "openblas 1 Zen"), ("old", None)):
+        runs = dict.fromkeys(RUNS) | dict.fromkeys(REQUIRED["runs"], "x")
+        runs |= {"depth": 2, "width": 4, "seed": 0, "stable": True, "blas": blas, "device": "cpu"}
+        store.write_table("runs", pd.DataFrame([runs]), tmp_path / name / "runs.parquet")
+        store.write_table("claims", table(), tmp_path / name / "claims.parquet")
+    other = store.read_table("runs", tmp_path / "new" / "runs.parquet").assign(blas="mkl")
+    store.write_table("runs", other, tmp_path / "other" / "runs.parquet")
+    store.write_table("claims", table(), tmp_path / "other" / "claims.parquet")
+    new = str(tmp_path / "new" / "claims.parquet")
+    said = {}
+    for name in ("same", "old", "other"):
+        assert cli.main(["compare", new, str(tmp_path / name / "claims.parquet")]) == 0
+        said[name] = capsys.readouterr().out.splitlines()
+    agree = "same verdicts, and intervals overlap"
+    assert said["same"] == said["old"] == [agree]
+    assert said["other"] == ["computed otherwise, blas: openblas 1 Zen, reference mkl", agree]
 
 
 def test_another_verdict_is_a_difference(compare):

@@ -131,6 +131,8 @@ def compare(options: Namespace) -> int:
         comparison_page.write(options.claims, options.reference, options.page)
         log.info("both side by side: %s", options.page)
     found = comparison.differences(options.claims, options.reference)
+    for line in comparison.machines(options.claims, options.reference):
+        print(f"computed otherwise, {line}")
     print("\n".join(found) or "same verdicts, and intervals overlap")
     return int(bool(found))
 

@@ -9,6 +9,8 @@ import pandas as pd
 from nup.claims.evaluation import OVERALL
 from nup.tables import store
 
+#: Columns of ``runs`` on which last digits depend, and with them runs beyond the edge of stability.
+MACHINE = ("blas", "device", "backend", "dtype", "torch_version", "numba_version")
 KEY = ["claim", "activation", "setting", "criterion", "reading"]
 
 
@@ -27,6 +29,24 @@ def differences(new: str | Path, reference: str | Path) -> list[str]:
     """
     rows = side_by_side(new, reference)
     return [f"{_name(key)}: {text}" for key, row in rows.iterrows() if (text := difference(row))]
+
+
+def machines(new: str | Path, reference: str | Path) -> list[str]:
+    """What computed the runs beside both tables of claims, a line for each thing that differs.
+
+    Without a table ``runs`` beside one of them there is nothing to say. What an earlier version did
+    not record is not held against what is recorded now.
+    """
+    paths = [Path(claims).with_name("runs.parquet") for claims in (new, reference)]
+    if not all(path.is_file() for path in paths):
+        return []
+    tables = [store.read_table("runs", path, ["run_id", *MACHINE]) for path in paths]
+    lines = []
+    for column in MACHINE:
+        mine, theirs = (", ".join(sorted(set(table[column].dropna()))) for table in tables)
+        if mine and theirs and mine != theirs:
+            lines.append(f"{column}: {mine}, reference {theirs}")
+    return lines
 
 
 def side_by_side(new: str | Path, reference: str | Path) -> pd.DataFrame:
