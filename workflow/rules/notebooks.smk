@@ -51,7 +51,9 @@ for NAME, SOURCE in NOTEBOOKS.items():
             " -p tables {params.tables:q} -p figures {params.drawn:q}"
             " -p claims {input.claims[0]:q} {params.plugins:q} &&"
             " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q} &&"
-            ' for figure in {output.figures:q}; do mv {params.drawn:q}/"${{figure##*/}}" "$figure"; done'
+            ' for figure in {output.figures:q}; do drawn={params.drawn:q}/"${{figure##*/}}" &&'
+            # Beside each the same for print, which no rule needs.
+            ' mv "$drawn" "$figure" && mv "${{drawn%.png}}.pdf" "${{figure%.png}}.pdf"; done'
             ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
 
 
