@@ -80,9 +80,7 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
         input:
             # A file named after its content: when what is wanted changes, so does the input.
             selection=ancient(OUTLINE.selection),
-            jobs=[
-                path.replace("{job}", job) for job in OUTLINE.jobs for path in OUTPUTS.values()
-            ],
+            jobs=[path.replace("{job}", job) for job in OUTLINE.jobs for path in OUTPUTS.values()],
         output:
             # Updated, so that the last good tables stay where this fails.
             **{name: update(f"{TABLES}/{name}.parquet") for name in KIND.tables},
