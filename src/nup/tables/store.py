@@ -212,15 +212,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         WriteError: the disk is full or read-only, or the folder is not ours.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with scratch(path) as temporary:
+        yield temporary
+        temporary.replace(path)
 
 
 @contextmanager
