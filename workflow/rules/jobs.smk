@@ -63,7 +63,7 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
             runtime=lambda wildcards, attempt, of=OUTLINE: attempt * of.needs(wildcards.job).minutes,
             gpu=STUDY.jobs.gpus if KIND.gpu else 0,
         params:
-            out=f"{RESULTS}/{FOLDER}/{{job}}" + (".parquet" if len(KIND.tables) == 1 else ""),
+            out=lambda wildcards, output: output[0] if len(output) == 1 else Path(output[0]).parent,
             checkpoints=f"{RESULTS}/checkpoints",
             options=[*MEMORY, *BACKEND, *PLUGINS],
             # A GPU that was asked for and is not there is an error, never a CPU.
