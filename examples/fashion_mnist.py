@@ -22,7 +22,7 @@ from nup.data import datasets
 from nup.networks.parameterization import matched_width
 from nup.specs import DataSpec
 
-RATES = {name: [0.01, 0.03, 0.1, 0.3, 1.0] for name in ("sgd", "adamw")}
+RATES = {"sgd": [0.01, 0.03, 0.1, 0.3, 1.0], "adamw": [0.03, 0.1, 0.3, 1.0, 3.0]}
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 MARKERS = {"nup": "o", "mup": "s", "mup_residual": "D"}
 #: What ``--quick`` takes in place of the options' defaults.

@@ -67,7 +67,7 @@ class Session:
     loader: Loader = field(default_factory=Loader)
     initial_sharpness: dict[str, float] = field(default_factory=dict)
     #: Seconds for which kernels have been compiled so far; ``run`` sets it.
-    compiling: Callable[[], float] = field(default_factory=lambda: float, init=False)
+    compiling: Callable[[], float] = field(default_factory=lambda: float, init=False)  # 0.0
     #: Digest of the code that computes the job; ``run`` sets it.
     code: str = field(default="", init=False)
 

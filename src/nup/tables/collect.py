@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,21 +46,50 @@ def collect(
         UserError: a job's table is missing, damaged, has another schema, or lacks what to take.
     """
     import pyarrow
+    import pyarrow.ipc
+
+    schema = store.schema(name)
+    # Through a file that is mapped into memory: the rows of a large study are more than fits there.
+    with store.scratch(out) as gathered:
+        with pyarrow.ipc.new_file(gathered, schema) as writer:
+            for path, ids in files.items():
+                table = _taken(name, key, path, list(ids), every)
+                writer.write_table(_marked(table, key, marks or {}).cast(schema))
+        with pyarrow.memory_map(str(gathered)) as source:
+            table = pyarrow.ipc.open_file(source).read_all()
+            store.write_parts(name, _sorted_parts(table), out)
+            return int(table.num_rows)
+
+
+def _taken(name: str, key: str, path: Path, ids: Sequence[str], every: bool) -> pyarrow.Table:
+    """The rows of a job's table that are to be taken."""
+    import pyarrow
     import pyarrow.compute
 
-    parts = []
-    for path, ids in files.items():
-        table = store.read_arrow(name, path)
-        wanted = pyarrow.array(list(ids), pyarrow.string())
-        if every:
-            _check_complete(path, wanted.to_pylist(), table[key])
-        parts.append(table.filter(pyarrow.compute.is_in(table[key], wanted)))
-    joined = store.concatenate(name, parts)
-    if marks and MIXED in joined.column_names:
-        column = pyarrow.array([marks.get(each) for each in joined[key].to_pylist()], "string")
-        joined = joined.set_column(joined.column_names.index(MIXED), MIXED, column)
-    store.write_table(name, joined, out)
-    return int(joined.num_rows)
+    table = store.read_arrow(name, path)
+    if every:
+        _check_complete(path, ids, table[key])
+    wanted = pyarrow.array(ids, pyarrow.string())
+    return table.filter(pyarrow.compute.is_in(table[key], wanted))
+
+
+def _marked(table: pyarrow.Table, key: str, marks: Mapping[str, str]) -> pyarrow.Table:
+    """The table with the column ``mixed`` filled in, if it has one."""
+    import pyarrow
+
+    if not marks or MIXED not in table.column_names:
+        return table
+    column = pyarrow.array([marks.get(each) for each in table[key].to_pylist()], "string")
+    return table.set_column(table.column_names.index(MIXED), MIXED, column)
+
+
+def _sorted_parts(table: pyarrow.Table) -> Iterator[pyarrow.Table]:
+    """The table's rows in their order, as many at once as are written at once."""
+    import pyarrow.compute
+
+    order = pyarrow.compute.sort_indices(table, sort_keys=store.sort_order(table))
+    for start in range(0, max(1, len(order)), store.ROWS):
+        yield table.take(order.slice(start, store.ROWS))
 
 
 def _check_complete(path: Path, wanted: Sequence[str], found: pyarrow.ChunkedArray) -> None:

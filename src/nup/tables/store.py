@@ -32,6 +32,8 @@ SORT_KEYS = ("experiment", "run_id", "cell_id", "line", "step", "layer")
 _ENCODINGS = {"float": "BYTE_STREAM_SPLIT", "step": "DELTA_BINARY_PACKED"}
 _COMPRESSION = 19
 
+#: Rows of a row group.
+ROWS = 1 << 20
 #: Of a file by which it is tried whether a disk has room for anything.
 _TRIAL_BYTES = 1 << 16
 
@@ -81,21 +83,30 @@ def as_table(name: str, columns: Columns) -> pyarrow.Table:
 
 def write_table(name: str, columns: Columns, path: str | os.PathLike[str]) -> None:
     """Write ``columns`` (DataFrame, Arrow table, or column name → values) as table ``name``."""
+    write_parts(name, [columns], path)
+
+
+def write_parts(name: str, parts: Iterable[Columns], path: str | os.PathLike[str]) -> None:
+    """Write a table of which one part after the other is given, so that none is held with others.
+
+    Parts of ``ROWS`` rows, the last may have fewer, give the bytes of the table as a whole.
+    """
     import pyarrow.parquet
 
-    table = as_table(name, columns)
-    encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in table.schema}
+    wanted = schema(name)
+    encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in wanted}
     with atomic(path) as temporary:
         with pyarrow.parquet.ParquetWriter(
             temporary,
-            table.schema,
+            wanted,
             compression="zstd",
             compression_level=_COMPRESSION,
             column_encoding={name: encoding for name, encoding in encodings.items() if encoding},
             use_dictionary=[name for name, encoding in encodings.items() if not encoding],
             write_page_checksum=True,
         ) as writer:
-            writer.write_table(table)
+            for part in parts:
+                writer.write_table(as_table(name, part), row_group_size=ROWS)
             writer.add_key_value_metadata(seal.METADATA)
         seal.close(temporary)
 
@@ -149,8 +160,12 @@ def concatenate(name: str, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
 
     empty = schema(name).empty_table()
     joined = pyarrow.concat_tables([empty, *(table.cast(empty.schema) for table in tables)])
-    keys = [key for key in SORT_KEYS if key in joined.column_names]
-    return joined.sort_by([(key, "ascending") for key in keys])
+    return joined.sort_by(sort_order(joined))
+
+
+def sort_order(table: pyarrow.Table) -> list[tuple[str, str]]:
+    """By which columns the rows of a table are sorted, and how."""
+    return [(key, "ascending") for key in SORT_KEYS if key in table.column_names]
 
 
 def check_file(name: str, path: str | os.PathLike[str]) -> Path:
@@ -197,13 +212,24 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         WriteError: the disk is full or read-only, or the folder is not ours.
     """
+    with scratch(path) as temporary:
+        yield temporary
+        temporary.replace(path)
+
+
+@contextmanager
+def scratch(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path beside ``path`` for what is needed within the block, and deleted after it.
+
+    Raises:
+        WriteError: the disk is full or read-only, or the folder is not ours.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
