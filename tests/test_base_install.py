@@ -177,8 +177,7 @@ def archive(tmp_path_factory):
 def wheel(archive, tmp_path_factory):
     """The wheel that the source distribution gives."""
     folder = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    shutil.unpack_archive(archive, folder)
     (source,) = folder.iterdir()
     return build("wheel", source, tmp_path_factory.mktemp("wheel"))
 

@@ -170,7 +170,7 @@ def test_a_job_from_its_file(nup_command, tmp_path):
     options = ("--out", tmp_path / "out", "--checkpoints", tmp_path / "checkpoints")
     status, _, err = nup_command("job", path, *options, "--log", tmp_path / "job.log")
     assert status == 0, err
-    assert "2 runs in 1 blocks" in err
+    assert "peak memory" in err
     assert "2 runs in 1 blocks" in (tmp_path / "job.log").read_text()
     assert len(store.read_table("runs", tmp_path / "out" / "runs.parquet")) == 2
 

@@ -45,7 +45,7 @@ loader = [(torch.randn(16, 784), torch.randint(10, (16,))) for _ in range(3)]
 #: Blocks that are no commands: how folders lie, and how data go from one to another.
 PICTURES = ("Snakefile  ", "config/<study>.yaml →")
 #: Programs of others, which need a package index, a cluster, or hours.
-OTHERS = {"npm", "mkdir", "tar", "export", "pip"}
+OTHERS = {"npm", "mkdir", "tar", "export", "pip", "git", ".", "rsync"}
 
 
 def name(block):
@@ -59,7 +59,9 @@ def of(*languages):
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert {language for _, _, language, _ in BLOCKS} == {"", "python", "yaml"}
+    # Those of bash are run on a cluster: tests/workflow/test_slurm.py.
+    assert {page for page, _, language, _ in BLOCKS if language == "bash"} == {"docs/cluster.md"}
+    assert {language for _, _, language, _ in BLOCKS} == {"", "python", "yaml", "bash"}
     assert len(BLOCKS) > 15
 
 
