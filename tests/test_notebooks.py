@@ -84,7 +84,10 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
         expected = {"scorecard.png"} | {f"criteria-{claim.id}.png" for claim in catalogue.claims}
     if path.stem == "10_readings":
         expected = {"readings.png", "readings-rises.png"}
-    left = {figure.name for figure in (tmp_path / "figures").iterdir()}
+    figures = [*(tmp_path / "figures").iterdir()]
+    left = {figure.name for figure in figures if figure.suffix == ".png"}
+    prints = {figure.stem for figure in figures if figure.suffix == ".pdf"}
+    assert prints == {Path(name).stem for name in left}
     assert expected <= left
     assert left == set(notebook.figures(path, catalogue, contents.of_tables(tables)))
     text = nbformat.writes(executed)

@@ -128,6 +128,7 @@ def compare(options: Namespace) -> int:
         from nup.report import comparison_page
 
         check_file(options.page, "--page")
+        drop_leftovers(options.page)
         comparison_page.write(options.claims, options.reference, options.page)
         log.info("both side by side: %s", options.page)
     found = comparison.differences(options.claims, options.reference)

@@ -15,14 +15,15 @@ log = logging.getLogger("nup")
 
 def pages(options: Namespace) -> None:
     """Write the entry page of a study and a page for each of its executed notebooks."""
-    from nup.report import notebook_page, study_page
+    from nup.report import interactive, notebook_page, study_page
 
     folder = options.folder
     check_file(folder / study_page.NAME, "the study's folder")
     notebooks = options.notebooks
     if notebooks is None:
         notebooks = sorted((folder / "notebooks").glob("*.ipynb"))
-    drop_leftovers(folder / study_page.NAME, *(path.with_suffix(".html") for path in notebooks))
+    pages = [folder / name for name in (study_page.NAME, interactive.NAME)]
+    drop_leftovers(*pages, *(path.with_suffix(".html") for path in notebooks))
     notebook_page.write_pages(notebooks)
     tables = options.tables or folder / "tables"
     page = study_page.write(folder, tables, catalogue(options), notebooks, options.config)
