@@ -61,7 +61,8 @@ def visits(
     script: str = "",
 ) -> dict[tuple[Path, int], Visit]:
     """Open each page at each width, one after the other in one browser; run the script on each."""
-    with tempfile.TemporaryDirectory() as profile:
+    # Processes of a browser that was killed may write for a moment.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # No sandbox: containers forbid it to root.
         command = [
             str(PROGRAM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",

@@ -140,4 +140,4 @@ def test_a_figure_without_runs_is_not_drawn(tables, tmp_path):
     assert not list(tmp_path.iterdir())
     assert [claim.experiment for claim in page.claims_with_runs()] == ["depth"] * 6
     page.draw("growth-matters", "growth_matters", "own.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["own.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"own.png", "own.pdf"}
