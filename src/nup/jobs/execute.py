@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -199,7 +200,9 @@ def _compilation_told(session: Session) -> Iterator[None]:
             included = ", compiler of kernels included"
     else:
         yield
-    log.info("peak memory: %.0f MB%s", memory.peak_bytes() / 1e6, included)
+    of_files = memory.file_bytes() / 1e6
+    files = "" if math.isnan(of_files) else f", pages of files {of_files:.0f} MB"
+    log.info("peak memory: %.0f MB%s%s", memory.peak_bytes() / 1e6, files, included)
 
 
 @contextmanager
