@@ -24,7 +24,7 @@ from nup.jobs.kinds import INITIALIZATION, PHASES, TRAINING
 from nup.jobs.plan import Job
 from nup.jobs.stopping import Stop
 from nup.specs import DataSpec, InitSpec, PhaseSpec, ScheduleSpec
-from nup.tables import store
+from nup.tables import atomic_files, store
 from nup.training.snapshots import Snapshot, take
 
 SNAPSHOT = Snapshot(
@@ -439,7 +439,7 @@ def test_a_real_disk_that_is_full(tmp_path, fault):
         assert list(disk.iterdir()) == []
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(WriteError, match="Read-only file system; mount its file system"):
-            store.check_writable(disk / "out" / "runs.parquet")
+            atomic_files.check_writable(disk / "out" / "runs.parquet")
         fault("disk", "mounted disk that is full", "one message, no litter", 2)
         fault("disk", "mounted disk that is read-only", "one message, no litter")
     finally:

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nup.errors import UserError
-from nup.tables import documentation, store
+from nup.tables import atomic_files, documentation, store
 from nup.tables.schema import REQUIRED, STEPS, TABLES
 
 
@@ -82,8 +82,8 @@ def test_reading_says_what_is_wrong_with_a_file(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "note.txt"
-    store.write_text("old", path)
-    with pytest.raises(RuntimeError, match="halfway"), store.atomic(path) as temporary:
+    atomic_files.write_text("old", path)
+    with pytest.raises(RuntimeError, match="halfway"), atomic_files.atomic(path) as temporary:
         temporary.write_text("new")
         raise RuntimeError("halfway")
     assert path.read_text() == "old"

@@ -49,7 +49,7 @@ def registrations(options: Namespace) -> None:
     """Write the page that holds both registrations' verdicts on the same data side by side."""
     from nup.claims import evaluate
     from nup.report import registrations
-    from nup.tables import store
+    from nup.tables import atomic_files
 
     check_file(options.out)
     drop_leftovers(options.out)
@@ -58,7 +58,7 @@ def registrations(options: Namespace) -> None:
     for folder in options.tables:
         tables = _frames(folder)
         studies[folder.parent.name] = (tables, evaluate(tables, claims).claims)
-    store.write_text(registrations.page(first, studies), options.out)
+    atomic_files.write_text(registrations.page(first, studies), options.out)
 
 
 def registrations_options(parser: ArgumentParser) -> None:

@@ -67,7 +67,7 @@ def drop_leftovers(*files: Path) -> None:
 
     Not of files that another process may be writing: jobs hold a lock for that.
     """
-    from nup.tables import store
+    from nup.tables import atomic_files
 
     for file in files:
-        store.drop_temporary(file.parent, glob.escape(file.name))
+        atomic_files.drop_temporary(file.parent, glob.escape(file.name))

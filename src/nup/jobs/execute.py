@@ -25,7 +25,7 @@ from nup.jobs.finished import Finished
 from nup.jobs.stopping import Stop
 from nup.registry import plugin_files
 from nup.specs import Specification, digest
-from nup.tables import store
+from nup.tables import atomic_files, store
 
 if TYPE_CHECKING:
     import pyarrow
@@ -212,12 +212,12 @@ def _alone(session: Session, folder: Path, files: Iterable[Path]) -> Iterator[No
     A process that outlived the workflow which started it may still compute the same job.
     """
     for path in (folder / LOCK, *files):
-        store.check_writable(path)
+        atomic_files.check_writable(path)
     heed = partial(session.stop.heed, str(folder))
     with locks.alone(folder / LOCK, f"computing job {session.job}", heed):
-        store.drop_temporary(folder)
+        atomic_files.drop_temporary(folder)
         for path in files:
-            store.drop_temporary(path.parent, path.name)
+            atomic_files.drop_temporary(path.parent, path.name)
         yield
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import writing
-from nup.tables import store
+from nup.tables import atomic_files, store
 
 if TYPE_CHECKING:
     import pyarrow
@@ -78,7 +78,7 @@ class Finished:
                     store.write_table(name, table, file)
                     written[name] = {"sha256": _digest(file)}
                 text = json.dumps({"of": self._of, "tables": written}, indent=1)
-                store.write_text(text + "\n", partial / _MANIFEST)
+                atomic_files.write_text(text + "\n", partial / _MANIFEST)
                 shutil.rmtree(self.folder, ignore_errors=True)
                 partial.rename(self.folder)
             finally:
@@ -87,7 +87,7 @@ class Finished:
 
     def give(self, name: str, path: Path) -> None:
         """Put a table at ``path``: a link, or a copy where the file system has no links."""
-        with store.atomic(path) as temporary:
+        with atomic_files.atomic(path) as temporary:
             try:
                 os.link(self._file(name), temporary)
             except OSError:

@@ -14,7 +14,7 @@ from typing import Any
 from nup.errors import UserError
 from nup.jobs.kinds import Kind, kind
 from nup.specs import Specification, digest
-from nup.tables import store
+from nup.tables import atomic_files
 
 #: What to do about a damaged file, for messages.
 REMEDY = "delete it and run the same command again, which plans it anew"
@@ -35,7 +35,7 @@ def write_job(name: str, of: Kind[Any], specs: Sequence[Specification], folder: 
     if not path.exists():
         lines = ",\n".join(spec.text for spec in specs)
         head = f'{{"job": "{name}", "kind": "{of.name}", "specs": [\n'
-        store.write_text(f"{head}{lines}\n]}}\n", path)
+        atomic_files.write_text(f"{head}{lines}\n]}}\n", path)
     return path
 
 
@@ -82,7 +82,7 @@ def write_selection(of: Kind[Any], selection: Mapping[str, Sequence[str]], folde
     values = {"kind": of.name, "jobs": jobs}
     path = folder / f"{digest(values)}.json"
     if not path.exists():
-        store.write_text(json.dumps(values, indent=1) + "\n", path)
+        atomic_files.write_text(json.dumps(values, indent=1) + "\n", path)
     return path
 
 

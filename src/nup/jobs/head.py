@@ -17,7 +17,7 @@ from nup.errors import UserError
 from nup.jobs import frozen
 from nup.jobs.plan import Job, Limits, Plan
 from nup.specs import digest
-from nup.tables import store
+from nup.tables import atomic_files
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def write(outlines: Mapping[str, Outline], told: Mapping[str, Any], path: Path) 
     """
     kinds = {kind: each.to_dict() for kind, each in outlines.items()}
     values = {"told": dict(told), "kinds": kinds}
-    store.write_text(json.dumps({"digest": digest(values), **values}, indent=0) + "\n", path)
+    atomic_files.write_text(json.dumps({"digest": digest(values), **values}, indent=0) + "\n", path)
 
 
 def read(path: Path) -> tuple[dict[str, Outline], dict[str, Any]]:

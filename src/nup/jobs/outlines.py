@@ -21,7 +21,7 @@ from nup.jobs.kinds import Kind
 from nup.jobs.plan import Limits, is_done, reconcile
 from nup.registry import plugin_files
 from nup.specs import DataSpec, digest, digest_of
-from nup.tables import store
+from nup.tables import atomic_files
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def outline(
         "planned": place.planned(),
         "outline": made.to_dict(),
     }
-    store.write_text(json.dumps({"digest": digest(values), **values}) + "\n", place.file)
+    atomic_files.write_text(json.dumps({"digest": digest(values), **values}) + "\n", place.file)
     return made
 
 

@@ -20,7 +20,7 @@ from nup.jobs.first_fit import Bins
 from nup.jobs.kinds import Kind
 from nup.registry import plugin_files
 from nup.specs import RunSpec, Specification, digest_of
-from nup.tables import store
+from nup.tables import atomic_files
 from nup.training import costs
 
 S = TypeVar("S", bound=Specification)
@@ -139,7 +139,7 @@ def reconcile(
             damaged.
     """
     with locks.alone(plan_dir / ".lock", "planning"):
-        store.drop_temporary(plan_dir)
+        atomic_files.drop_temporary(plan_dir)
         earlier = dict(_planned(of, plan_dir, out_dir, wanted))
         done = {job for job in earlier if is_done(of, out_dir, job)}
         serving = {

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from nup.errors import WriteError
 from nup.specs import RunSpec
-from nup.tables import store
+from nup.tables import atomic_files
 from nup.training import costs
 
 #: Seconds between two lines.
@@ -105,7 +105,7 @@ class Progress:
             return
         try:
             told = {"share": share, "training": self._label, "compiled": self._compiling()}
-            store.write_text(f"{json.dumps(told)}\n", self._file)
+            atomic_files.write_text(f"{json.dumps(told)}\n", self._file)
         except WriteError as error:  # no reason to stop training
             log.info("%s: its progress could not be written: %s", self._name, error)
 

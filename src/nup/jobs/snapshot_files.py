@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nup.tables import store
+from nup.tables import atomic_files
 from nup.training.snapshots import Array, Snapshot
 
 #: Of a file; another version of this format has another one.
@@ -41,7 +41,7 @@ def write(snapshot: Snapshot, of: Mapping[str, Any], path: Path) -> None:
     arrays = {name: np.ascontiguousarray(each) for name, each in snapshot.arrays.items()}
     shapes = [[name, each.dtype.str, list(each.shape)] for name, each in arrays.items()]
     head = {"format": _FORMAT, "of": of, "arrays": shapes, "values": snapshot.values}
-    with store.atomic(path) as temporary, temporary.open("wb") as file:
+    with atomic_files.atomic(path) as temporary, temporary.open("wb") as file:
         sha = hashlib.sha256()
         file.write(bytes(2 * sha.digest_size) + b"\n")  # until the digest is known
         parts: list[bytes | memoryview] = [json.dumps(head).encode() + b"\n"]

@@ -12,7 +12,7 @@ import pandas as pd
 from nup.claims import verdicts
 from nup.claims.evaluation import OVERALL
 from nup.report import comparison, rendering
-from nup.tables import store
+from nup.tables import atomic_files
 
 SIDES = ("new", "reference")
 
@@ -59,7 +59,7 @@ def write(new: Path, reference: Path, out: Path) -> None:
         differing=[line for line in criteria if line.difference],
         agreeing=[line for line in criteria if not line.difference],
     )
-    store.write_text(page, out)
+    atomic_files.write_text(page, out)
 
 
 def _line(key: object, row: pd.Series) -> Line:

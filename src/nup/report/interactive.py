@@ -20,7 +20,7 @@ from nup.claims.regimes import Regime
 from nup.figures.nets import net_styles
 from nup.figures.panels import drawn_rates
 from nup.report import rendering
-from nup.tables import store
+from nup.tables import atomic_files, store
 
 #: The page's file in the folder of a study.
 NAME = "interactive.html"
@@ -71,7 +71,7 @@ def write(folder: Path, tables: Path) -> Path | None:
         data=Markup(text.replace("<", "\\u003c")),  # nothing in it ends the script
     )
     path = folder / NAME
-    store.write_text(page, path)
+    atomic_files.write_text(page, path)
     return path
 
 

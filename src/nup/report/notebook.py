@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nup.errors import UserError
-from nup.tables import store
+from nup.tables import atomic_files
 from nup.tables.schema import TABLES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def tidy(path: Path, out: Path) -> None:
             cell["metadata"].pop(key, None)
         if PARAMETERS_ID in cell["metadata"].get("tags", []):
             cell["id"] = PARAMETERS_ID
-    store.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", out)
+    atomic_files.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", out)
 
 
 def tables(source: Path) -> list[str]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from nup.errors import UserError
 from nup.report import rendering
-from nup.tables import store
+from nup.tables import atomic_files
 
 #: The kinds of output that are shown, the best one of an output first.
 _KINDS = ("image/png", "image/svg+xml", "text/markdown", "text/html", "text/plain")
@@ -58,7 +58,7 @@ def write_pages(notebooks: Sequence[Path]) -> None:
         for cells, path in zip(contents, notebooks, strict=True)
     ]
     for place, (cells, path) in enumerate(zip(contents, notebooks, strict=True)):
-        store.write_text(_page(cells, links, place), path.with_suffix(".html"))
+        atomic_files.write_text(_page(cells, links, place), path.with_suffix(".html"))
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from nup.report import readings as by_reading
 from nup.report.cards import cards
 from nup.report.notebook_page import Link
 from nup.report.run_summary import summary
-from nup.tables import store
+from nup.tables import atomic_files, store
 
 #: The page's file in the folder of a study.
 NAME = "index.html"
@@ -73,7 +73,7 @@ def write(
         neighbours=neighbours(folder),
     )
     path = folder / NAME
-    store.write_text(page, path)
+    atomic_files.write_text(page, path)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nup.errors import UserError
-from nup.tables import store
+from nup.tables import atomic_files, store
 
 if TYPE_CHECKING:
     import pyarrow
@@ -50,7 +50,7 @@ def collect(
 
     schema = store.schema(name)
     # Through a file that is mapped into memory: the rows of a large study are more than fits there.
-    with store.scratch(out) as gathered:
+    with atomic_files.scratch(out) as gathered:
         with pyarrow.ipc.new_file(gathered, schema) as writer:
             for path, ids in files.items():
                 table = _taken(name, key, path, list(ids), every)

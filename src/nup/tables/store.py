@@ -9,15 +9,13 @@ and deterministically (equal rows give equal bytes). A digest of its bytes is in
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nup.errors import UserError, writing
-from nup.tables import seal, upgrade
+from nup.errors import UserError
+from nup.tables import atomic_files, seal, upgrade
 from nup.tables.schema import REQUIRED, TABLES
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ _COMPRESSION = 19
 
 #: Rows of a row group.
 ROWS = 1 << 20
-#: Of a file by which it is tried whether a disk has room for anything.
-_TRIAL_BYTES = 1 << 16
 
 #: A table to be written: a DataFrame, an Arrow table or a mapping of columns.
 Columns = Any
@@ -95,7 +91,7 @@ def write_parts(name: str, parts: Iterable[Columns], path: str | os.PathLike[str
 
     wanted = schema(name)
     encodings = {field.name: _ENCODINGS.get(_kind(field)) for field in wanted}
-    with atomic(path) as temporary:
+    with atomic_files.atomic(path) as temporary:
         with pyarrow.parquet.ParquetWriter(
             temporary,
             wanted,
@@ -205,68 +201,6 @@ def _damage_named(path: str | os.PathLike[str]) -> Iterator[None]:
         raise UserError(f"{path}: expected a parquet file, got {error}; {seal.REMEDY}") from error
 
 
-@contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends without an error.
-
-    Raises:
-        WriteError: the disk is full or read-only, or the folder is not ours.
-    """
-    with scratch(path) as temporary:
-        yield temporary
-        temporary.replace(path)
-
-
-@contextmanager
-def scratch(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path beside ``path`` for what is needed within the block, and deleted after it.
-
-    Raises:
-        WriteError: the disk is full or read-only, or the folder is not ours.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Check that a file could be written, without leaving anything behind.
-
-    Raises:
-        WriteError: it could not: the disk is full or read-only, or the folder is not ours.
-    """
-    folder = next(each for each in path.absolute().parents if each.exists())
-    with writing(path):
-        trial = folder / f".{path.name}.{uuid.uuid4().hex}"
-        try:
-            trial.write_bytes(bytes(_TRIAL_BYTES))
-        finally:
-            trial.unlink(missing_ok=True)
-
-
-def drop_temporary(folder: Path, name: str = "*") -> None:
-    """Delete what processes that were killed left of ``atomic`` files of this name in a folder.
-
-    No other process may be writing there.
-    """
-    for path in folder.glob(f".{name}.{'[0-9a-f]' * 32}"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> None:
-    """Write ``text`` atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def _arrow_type(name: str) -> pyarrow.DataType:
     import pyarrow
 
@@ -305,14 +239,12 @@ def _check_names(name: str, wanted: Iterable[str], given: Iterable[str], where: 
 
 __all__ = [
     "as_table",
-    "atomic",
     "check_file",
-    "check_writable",
     "concatenate",
-    "drop_temporary",
     "read_arrow",
     "read_table",
     "schema",
+    "sort_order",
+    "write_parts",
     "write_table",
-    "write_text",
 ]
