@@ -30,14 +30,14 @@ def catapult_start(
     """Loss and λ_t over the first steps of one seed's runs at constant rates."""
 
     def losses(axis: Axes, selection: RunSelection) -> None:
-        _draw(axis, selection, "loss", "training loss over the first", _FIRST)
+        _draw(axis, selection, "loss", "loss ÷ loss at the start", _FIRST)
         axis.axhline(1, color="black", linestyle=":", linewidth=1, label="loss at the start")
         axis.legend()
 
     rows: dict[str, Draw] = {
         f"training loss in the first {_FIRST} steps": losses,
         f"λ in the first {_FIRST} steps": lambda axis, selection: _draw(
-            axis, selection, "sharpness", "λ over the first", _FIRST
+            axis, selection, "sharpness", "λ ÷ λ at the start", _FIRST
         ),
     }
     title = f"The first {_FIRST} steps at constant rates: loss and curvature"

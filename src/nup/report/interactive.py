@@ -101,8 +101,7 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
         (key, group.assign(rate=drawn_rates(group)))
         for key, group in runs.groupby(_GROUP, sort=False)
     ]
-    # The page opens with an experiment of many depths, if there is one.
-    groups.sort(key=lambda each: each[1]["depth"].nunique(), reverse=True)
+    groups.sort(key=lambda each: _place(each[1]))
     first = pd.concat([_first(group) for _, group in groups])
     histories = _histories(steps[steps["run_id"].isin(first["run_id"])], len(first))
     moved = _evolutions(layers[layers["run_id"].isin(first["run_id"])])
@@ -205,6 +204,13 @@ def _evolutions(layers: pd.DataFrame) -> dict[str, list[Any]]:
             for step, at in own[own["step"].isin(times)].groupby("step")
         ]
     return found
+
+
+def _place(group: pd.DataFrame) -> tuple[int, bool, bool, int]:
+    """Where a group stands: many depths first, νP before its controls, its plain reading first."""
+    one = group.iloc[0]
+    controls = not one["width_exponent"] > 0, bool(one["matched_to"])
+    return -group["depth"].nunique(), *controls, len(one["net"])
 
 
 def _number(value: Any) -> float | None:
