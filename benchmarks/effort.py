@@ -28,7 +28,8 @@ class Effort:
     ``horizon`` is the number of steps over which peers must agree before they are timed.
     ``measured`` names the shapes of which curvature and jets are timed. ``growth`` lists the values
     of depth, width, members and samples. ``study`` is run by Snakemake from nothing, or only as far
-    as ``targets`` if there are any. ``memory`` names the jobs whose memory is measured.
+    as ``targets`` if there are any. ``memory`` names the jobs whose memory is measured. ``scale``
+    has the numbers of runs that are planned and collected.
     """
 
     shapes: tuple[Shape, ...]
@@ -39,6 +40,7 @@ class Effort:
     centre: Shape
     growth: Mapping[str, tuple[int, ...]]
     memory: tuple[str, ...]
+    scale: tuple[int, ...]
     study: str
     targets: tuple[str, ...] = ()
 
@@ -68,6 +70,7 @@ FULL = Effort(
         "Taylor schedule",
         "long records",
     ),
+    scale=(1000, 10_000, 100_000),
     study="laptop",
 )
 
@@ -85,6 +88,7 @@ QUICK = Effort(
         "samples": (128, 256, 512),
     },
     memory=("small", "wide", "many samples"),
+    scale=(1000,),
     study="ci",
 )
 
@@ -104,6 +108,7 @@ TINY = Effort(
         "samples": (8, 16, 32),
     },
     memory=("small",),
+    scale=(100,),
     study=str(Path(__file__).parent / "tiny.yaml"),
     targets=("results/tiny/tables/runs.parquet",),
 )

@@ -6,7 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("training", "measurements", "sharpness", "subnormals", "growth", "memory", "pipeline")
+SECTIONS = (
+    "training",
+    "measurements",
+    "sharpness",
+    "subnormals",
+    "growth",
+    "memory",
+    "pipeline",
+    "scale",
+)
 
 
 def write(folder: Path, section: str, environment: dict[str, Any], records: Any) -> Path:

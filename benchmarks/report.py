@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, growth, measurements, memory, pipeline
+from benchmarks import goals, growth, measurements, memory, pipeline, scale
 from benchmarks.peers import DESCRIPTIONS, PEERS
 
 BEGIN = "<!-- Written by `make bench`: begin -->"
@@ -257,6 +257,25 @@ def _pipeline(records: Records) -> list[str]:
     ]
 
 
+def _scale(records: Records) -> list[str]:
+    stages = list(records["sizes"][0]["stages"])
+    rows = []
+    for size in records["sizes"]:
+        cells = [f"{size['runs']:,}", f"{size['jobs']:,}"]
+        for stage in stages:
+            seconds, megabytes = (size["stages"][stage][key] for key in ("seconds", "megabytes"))
+            each = 1e3 * seconds / size["runs"]
+            cells.append(f"{seconds:.1f} s, {megabytes:.0f} MB, {each:.2f} ms a run")
+        rows.append(cells)
+    rows_left = " and ".join(f"{count} of `{name}`" for name, count in records["rows"].items())
+    return [
+        "What Snakemake takes to plan a study of this many runs without training any, from nothing "
+        "and from the files of the plan; and what collecting their tables takes, of synthetic runs "
+        f"with {rows_left}. {scale.goals(records['sizes'][-1])}",
+        _table(["runs", "jobs", *stages], rows),
+    ]
+
+
 def _median_and_range(values: Sequence[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
@@ -274,4 +293,5 @@ BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
     "growth": ("Growth", _growth),
     "memory": ("Memory", _memory),
     "pipeline": ("Around the training", _pipeline),
+    "scale": ("Many runs", _scale),
 }

@@ -21,6 +21,7 @@ from benchmarks import (
     pipeline,
     raw,
     report,
+    scale,
     sharpness,
     subnormals,
     training,
@@ -239,6 +240,18 @@ def test_a_record_is_held_against_the_last_of_the_same_machine(tmp_path, records
     ]
 
 
+def test_goals_of_scale_are_for_ten_thousand_jobs():
+    def said(jobs, seconds, megabytes, collected):
+        dry = {"seconds": seconds, "megabytes": megabytes}
+        stages = {"dry run, again": dry, "collecting": {"seconds": 1.0, "megabytes": collected}}
+        return scale.goals({"runs": 10 * jobs, "jobs": jobs, "stages": stages})
+
+    assert said(140, 1, 1, 1) == "Goals are for 10,000 jobs."
+    assert said(10_000, 15, 512, 2049).split("**")[1::2] == ["met", "missed"]
+    assert said(10_000, 15, 513, 2048).split("**")[1::2] == ["missed", "met"]
+    assert said(10_000, 16, 1, 1).split("**")[1] == "missed"
+
+
 def test_a_template_without_markers_is_refused(tmp_path):
     (tmp_path / "page.md").write_text("no markers")
     with pytest.raises(ValueError, match="must hold the lines"):
@@ -273,6 +286,12 @@ def test_end_to_end_on_one_core(tmp_path):
     assert measured["steps"] % measurements.CADENCE == 0
     assert set(measured["seconds"]) == set(measurements.RECORDS)
     assert 1 <= measured["products"] <= 24
+    (size,) = sections["scale"]["records"]["sizes"]
+    assert (size["runs"], size["jobs"]) == (100, pytest.approx(10, abs=8))
+    assert set(size["stages"]) == {"dry run, first", "dry run, again", "collecting"}
+    for stage in size["stages"].values():
+        assert stage["seconds"] > 0
+        assert 50 < stage["megabytes"] < 2000
     page = (tmp_path / "benchmarks.md").read_text()
     assert "No earlier record of this machine" in done.stdout
     assert len(history.read(tmp_path / "results")) == 1
