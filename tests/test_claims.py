@@ -147,6 +147,8 @@ def test_a_gain_in_slope_is_paired_by_seed(catalogue, true_tables):
     own, mup = (depth_slope(selection, net, "best").by_seed for net in (NUP, "mup"))
     gain = rows.loc["gentler than mup", "estimate"]
     assert gain == pytest.approx(abs(mup.mean()) - abs(own.mean()))
+    said = f"slopes {own.mean():+.2f} and, of mup, {mup.mean():+.2f}"
+    assert rows.loc["gentler than mup", "reason"].endswith(said)
 
 
 def test_dividing_the_rate_by_the_depth_shifts_the_slope_by_exactly_one():
@@ -375,8 +377,8 @@ def test_two_layers_are_no_point_of_a_line(catalogue):
 
 def test_other_cutoffs_are_shown_beside_the_stability_boundary(catalogue):
     reason = judged(catalogue, synthetic.depth_tables(), "nup-stable-rate").loc["slope", "reason"]
-    assert reason.startswith("cutoff 0.7 of the null loss; ")
-    assert reason.count(" at 0.5") == reason.count(" at 0.95") == 1
+    assert reason.endswith("; judged at 0.7 of the null loss")
+    assert reason.count("slope at cutoff 0.5: ") == reason.count("slope at cutoff 0.95: ") == 1
 
 
 def test_mixed_data_sets_must_be_selected(catalogue):

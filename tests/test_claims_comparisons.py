@@ -112,7 +112,7 @@ def test_growth_matters_needs_the_middle_exponent(catalogue):
 def test_a_negative_correlation_counts_by_its_size(catalogue):
     rows = judged(catalogue, cells.cells_tables(coupling=(-1.0, -1.0)), "cosine-features")
     assert set(rows["verdict"]) == {"supported"}
-    assert rows.loc["cosine and soft rank", "reason"] == "the correlation is negative"
+    assert rows.loc["cosine and soft rank", "reason"] == "the size of a negative correlation"
     assert rows.loc["cosine and soft rank", "estimate"] > 0.8
 
 

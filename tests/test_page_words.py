@@ -77,7 +77,7 @@ def judged_rows(
             ),
             "“a” is 0.1 [−0.2, 0.25] over 8 seeds, within the range −0.5 … 0.35; "
             "1 of 1 criteria supported.",
-            "Its interval lies 0.1 inside: so much nearer to the end it would be open.",
+            "Its interval clears the end by 0.1: shifted by more, it would be open.",
         ),
         (
             judged_rows(
@@ -87,7 +87,8 @@ def judged_rows(
             ),
             "“a” is 0.1 [−0.2, 0.4] over 8 seeds, across an end of the range < 0; "
             "1 of 1 criteria not supported: a.",
-            "Were its estimate and spread to stay, about 72 seeds would put it outside the range.",
+            "At this estimate and spread, about 72 seeds would put this criterion outside its "
+            "range.",
         ),
         (
             judged_rows(
@@ -97,8 +98,8 @@ def judged_rows(
             ),
             "“a” is 0.3 [−0.2, 0.8] over 8 seeds, across an end of the range ≥ 0.29; "
             "1 of 1 criteria not supported: a.",
-            "Were its estimate and spread to stay, more than 1,000 seeds would put it within "
-            "the range.",
+            "At this estimate and spread, more than 1,000 seeds would put this criterion within "
+            "its range.",
         ),
         (
             judged_rows(
@@ -111,7 +112,7 @@ def judged_rows(
             ),
             "“b” is −0.6 [−0.7, −0.5] over 8 seeds, outside the range −0.3 … 0.3; "
             "1 of 2 criteria contradicted: b.",
-            "Its interval lies 0.2 outside: so much nearer to the range it would be open.",
+            "Its interval misses the range by 0.2: shifted by more, it would be open.",
         ),
         (
             judged_rows(
@@ -122,6 +123,30 @@ def judged_rows(
             ),
             "Under x: “a” is 0.1 [−0.2, 0.4] over 5 seeds, across an end of the range < 0; "
             "5 seeds, 8 needed; of 2 readings, 1 supported, 1 contradicted.",
+            "",
+        ),
+        (
+            judged_rows(
+                "inconclusive",
+                [
+                    ("b", 0.5, 0.4, 0.6, "[0.3, inf)", 8, "supported", ""),
+                    ("a", 0.1, -0.2, 0.29, "[0.3, inf)", 8, "contradicted", "negative"),
+                ],
+                "1 of 2 criteria not supported: a",
+            ),
+            "“a” is 0.1 [−0.2, 0.29] over 8 seeds, outside the range ≥ 0.3; outside at 95 %, not "
+            "at the 5 %/2 that 2 criteria ask for; 1 of 2 criteria not supported: a.",
+            "",
+        ),
+        (
+            judged_rows(
+                "inconclusive",
+                [("a", 0.5, 0.4, 0.6, "[0.3, inf)", 8, "supported", "")],
+                "of 2 readings, supported: x; inconclusive: y",
+                reading="x",
+            ),
+            "Under x: “a” is 0.5 [0.4, 0.6] over 8 seeds, within the range ≥ 0.3; within at 95 %, "
+            "not at the 5 %/2 that 2 readings ask for; of 2 readings, 1 supported, 1 contradicted.",
             "",
         ),
         (
@@ -237,3 +262,20 @@ def test_what_a_study_ran_is_counted(tmp_path):
     assert {name: int(row[1]) for name, row in rows.items()} == dict(
         runs["experiment"].value_counts()
     )
+
+
+def test_a_card_says_what_its_deciding_criteria_ask(tmp_path):
+    judged = store.read_table("claims", SHIPPED / "claims.parquet")
+    row = {"claim": "cosine-features", "activation": "abs", "setting": "mse, full batch"}
+    rows = judged_rows(
+        "inconclusive",
+        [("cosine and alignment", 0.1, -0.2, 0.29, "[0.3, inf)", 8, "contradicted", "")],
+        "of 4 readings, inconclusive: soft rank",
+        reading="soft rank",
+    ).assign(**row, figure=judged["figure"].iloc[0])
+    (card,) = cards(rows, rows.iloc[:0], load_catalogue(CATALOGUE), tmp_path)
+    ((name, what),) = card.meanings.items()
+    assert name == "“cosine and alignment”, soft rank"
+    # "The same for …" alone would say nothing.
+    assert what.startswith("Within cells of fixed net, depth and rate")
+    assert what.endswith(". The same for the gain in kernel alignment")

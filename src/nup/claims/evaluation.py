@@ -180,8 +180,11 @@ def _reading_rows(claim: Claim, reading: ReadClaim, parts: Sequence[Part]) -> _R
     verdict = verdicts.of_reading(parts)
     names = _deciding(parts, verdict)
     deciding = next(row for row in rows if row["criterion"] in names)
+    reason = _reading_reason(verdict, names, len(parts))
+    if why := next((part.undecided for part in parts if part.name in names), ""):
+        reason = f"{reason} ({why})"
     own = {"criterion": OVERALL, "provenance": claim.provenance, "verdict": verdict}
-    return [{**deciding, **own, "reason": _reading_reason(verdict, names, len(parts))}, *rows]
+    return [{**deciding, **own, "reason": reason}, *rows]
 
 
 def _deciding(parts: Sequence[Part], verdict: str) -> list[str]:

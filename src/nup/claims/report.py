@@ -107,11 +107,11 @@ def rows_shown(rows: pd.DataFrame) -> pd.DataFrame:
         "judged for": judged_names(rows),
         **readings,
         "criterion": rows["criterion"],
+        "verdict": rows["verdict"],
         "estimate": rows["estimate"].map(markdown.number),
         "95 % interval": low + " … " + high,
         "range": rows["threshold"].map(readable),
         "seeds": rows["n_seeds"],
-        "verdict": rows["verdict"],
         "remarks": rows["reason"],
     }
     return pd.DataFrame(shown)

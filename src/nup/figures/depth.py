@@ -32,6 +32,9 @@ from nup.figures.panels import Draw, panels
 #: Marks of rates at the edge of the grid.
 RING: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 0.9}
 
+#: Marks of means that lack seeds.
+CROSS: dict[str, Any] = {"marker": "x", "s": 45, "color": "black", "linewidths": 0.9, "zorder": 5}
+
 #: What the marks of rates are.
 MARKS = (
     "Marks: geometric mean; bars: range over {seeds}; lines: least squares in log-log coordinates, "
@@ -109,10 +112,12 @@ def rate_panel(
             found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis_name)
             sized = found[found["problem"] != "none"].rename(columns={axis_name: "size"})
             if not sized.empty:
-                fits[net] = _draw_net(axis, sized, net_style(selection, net), shift)
+                seeds = found["seed"].nunique()
+                fits[net] = _draw_net(axis, sized, net_style(selection, net), shift, seeds)
         if not fits:
             raise Undecided(f"no net has a {rate} learning rate")
         axis.scatter([], [], **RING, label="in some seeds at the edge of the grid of rates")
+        axis.scatter([], [], **CROSS, label="of fewer seeds: the others have no such rate")
         runs = selection.runs
         sizes = sorted(runs.loc[runs["depth"] >= LEAST_DEPTH, axis_name].unique())
         if not sizes:
@@ -137,11 +142,14 @@ class Fit(NamedTuple):
     y: float
 
 
-def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> Fit | None:
+def _draw_net(
+    axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float, seeds: int
+) -> Fit | None:
     """Draw geometric means and ranges over seeds, and the fitted line with its slope at its end.
 
-    A ring marks a mean over seeds of which one has its rate at the edge of the grid. Sizes are
-    drawn multiplied by ``shift``, so that nets with equal rates stay apart.
+    A ring marks a mean over seeds of which one has its rate at the edge of the grid, a cross one
+    that lacks some of the ``seeds``. Sizes are drawn multiplied by ``shift``, so that nets with
+    equal rates stay apart.
     """
     rates = chosen.groupby("size")["learning_rate"]
     mean = np.exp2(np.log2(chosen["learning_rate"]).groupby(chosen["size"]).mean())
@@ -159,6 +167,8 @@ def _draw_net(axis: Axes, chosen: pd.DataFrame, net: NetStyle, shift: float) -> 
     )
     edge = sorted(set(chosen.loc[chosen["problem"] != "", "size"]))
     axis.scatter(np.array(edge) * shift, mean[edge], **RING)
+    few = mean[rates.size() < seeds]
+    axis.scatter(few.index * shift, few, **CROSS)
     if len(mean) < 2:
         return None
     steepness = slope(np.log2(chosen["size"]), np.log2(chosen["learning_rate"]))

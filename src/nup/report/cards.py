@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from nup.claims import Catalogue, report, verdicts
+from nup.claims.catalogue import Claim, ReadClaim
 from nup.claims.evaluation import OVERALL
 from nup.figures.description import described
 from nup.report.contents import place_of
@@ -26,6 +27,7 @@ class Card(NamedTuple):
         verdict: over all activations and settings.
         summary: which activations have which verdict, in a sentence.
         findings: one for each activation and setting.
+        meanings: what must hold by each criterion that decided a finding, by its name.
         figure: name of the figure's file; empty if there is none.
         description: of the figure in words.
         section: address of the claim in its notebook's page; empty if there is no such page.
@@ -39,6 +41,7 @@ class Card(NamedTuple):
     verdict: str
     summary: str
     findings: list[Finding]
+    meanings: dict[str, str]
     figure: str
     description: str
     section: str
@@ -78,6 +81,7 @@ def cards(
                 verdict=verdicts.all_of(overall["verdict"]),
                 summary=_summary(told),
                 findings=told,
+                meanings=_meanings(claim, told),
                 figure=figure.name if figure.is_file() else "",
                 description=_description(figure, title),
                 section=_section(page.with_suffix(".html"), str(claim_id)),
@@ -85,6 +89,32 @@ def cards(
                 rows=shown.fillna("").astype(str).to_numpy().tolist(),
             )
         )
+    return found
+
+
+def _meanings(claim: Claim | None, told: Sequence[Finding]) -> dict[str, str]:
+    """What the criteria ask that decided; a part of a criterion has its name before a comma."""
+    found = {}
+    for each in told:
+        for reading in claim.readings if claim else ():
+            if each.reading in ("", reading.label):
+                asked = _asked(reading)
+                whole = each.criterion.rpartition(", ")[0]
+                name = each.criterion if each.criterion in asked else whole
+                under = f", {reading.label}" if each.reading else ""
+                if name in asked:
+                    found[f"“{name}”{under}"] = asked[name]
+    return found
+
+
+def _asked(reading: ReadClaim) -> dict[str, str]:
+    """What each criterion asks; one that refers to an earlier one is told with it."""
+    found: dict[str, str] = {}
+    whole = ""
+    for criterion in reading.criteria:
+        refers = criterion.what.startswith(("The same", "That "))
+        whole = whole if refers else criterion.what
+        found[criterion.name] = f"{whole}. {criterion.what}" if refers else whole
     return found
 
 

@@ -28,6 +28,8 @@ class Finding(NamedTuple):
         name: the activation, and the setting if there are several.
         verdict: overall.
         sentence: what decided it, with its numbers against its range.
+        reading: under which it was decided; empty for a claim with one.
+        criterion: name of the criterion that decided; empty where there is none.
         margin: how far it is from another verdict, in a sentence; empty where no number says.
         strip: the numbers on a line.
     """
@@ -35,6 +37,8 @@ class Finding(NamedTuple):
     name: str
     verdict: str
     sentence: str
+    reading: str
+    criterion: str
     margin: str
     strip: Strip | None
 
@@ -50,14 +54,18 @@ def findings(rows: pd.DataFrame, readings: pd.DataFrame) -> list[Finding]:
     overall, criteria = rows[decided], rows[~decided]
     found = []
     for name, (_, row) in zip(judged_names(overall), overall.iterrows(), strict=True):
-        deciding = _deciding(_of_same(criteria, row), row)
-        counted = _counted(_of_same(readings, row)["verdict"])
+        own, under = _of_same(criteria, row), _of_same(readings, row)["verdict"]
+        deciding = _deciding(own, row)
         threshold = ranges.parsed(str(row["threshold"]))
         numbers = [float(row[each]) for each in ("estimate", "low", "high")]
         drawn = strip(numbers[0], numbers[1], numbers[2], threshold) if threshold else None
-        sentence, verdict = _sentence(row, deciding, counted), str(row["verdict"])
+        verdict = str(row["verdict"])
+        doubt = _doubt(verdict, deciding, len(own), len(under))
+        sentence = _sentence(row, deciding, doubt, _counted(under))
         margin = "" if threshold is None else _margin(row, deciding, threshold)
-        found.append(Finding(str(name), verdict, sentence, margin, drawn))
+        criterion = "" if deciding is None else _text(deciding["criterion"])
+        reading = _text(row.get("reading"))
+        found.append(Finding(str(name), verdict, sentence, reading, criterion, margin, drawn))
     return sorted(found, key=lambda each: each.name.startswith("("))  # pairs after names
 
 
@@ -87,30 +95,46 @@ def _deciding(criteria: pd.DataFrame, overall: pd.Series) -> pd.Series | None:
     return None
 
 
-def _sentence(row: pd.Series, deciding: pd.Series | None, counted: str) -> str:
+def _sentence(row: pd.Series, deciding: pd.Series | None, doubt: str, counted: str) -> str:
     """What was found: the criterion that decides, its numbers against its range, and the count.
 
     Args:
         row: overall.
         deciding: the criterion whose numbers it has.
+        doubt: why the criterion decides less than its interval says; empty if it does not.
         counted: how many readings have which verdict; empty for a claim with one.
     """
     reason = counted or _text(row["reason"])
+    doubt = "" if doubt in reason else doubt
     if row["verdict"] == verdicts.NOT_RUN:
         return f"Not run: {reason}."
     reading = _text(row.get("reading"))
     head = f"Under {reading}: " if reading else ""
     head += f"“{_text(deciding['criterion'])}” is " if deciding is not None else ""
-    parts = [f"{head}{_numbers(row)}", _doubt(deciding), reason]
+    parts = [f"{head}{_numbers(row)}", doubt, reason]
     return f"{'; '.join(part for part in parts if part)}."
 
 
-def _doubt(deciding: pd.Series | None) -> str:
-    """The first reason why a criterion is open, unless it is where its interval lies."""
-    if deciding is None or deciding["verdict"] != verdicts.INCONCLUSIVE:
+def _doubt(verdict: str, deciding: pd.Series | None, criteria: int, readings: int) -> str:
+    """Why a claim is open, unless it is since the deciding interval crosses an end of its range.
+
+    Args:
+        verdict: overall.
+        deciding: the criterion whose numbers are shown.
+        criteria: how many its reading has.
+        readings: how many the claim has.
+    """
+    if deciding is None or verdict != verdicts.INCONCLUSIVE:
         return ""
-    first = _text(deciding["reason"]).partition("; ")[0]
-    return "" if first.startswith(_CROSSES) else first
+    match deciding["verdict"]:
+        case verdicts.INCONCLUSIVE:
+            first = _text(deciding["reason"]).partition("; ")[0]
+            return "" if first.startswith(_CROSSES) else first
+        case verdicts.CONTRADICTED:
+            return f"outside at 95 %, not at the 5 %/{criteria} that {criteria} criteria ask for"
+        case verdicts.SUPPORTED if readings > 1:  # without their rows, the claim's reason says it
+            return f"within at 95 %, not at the 5 %/{readings} that {readings} readings ask for"
+    return ""
 
 
 def _numbers(row: pd.Series) -> str:
@@ -150,18 +174,18 @@ def _margin(row: pd.Series, deciding: pd.Series | None, threshold: Threshold) ->
     match row["verdict"]:
         case verdicts.SUPPORTED:
             room = markdown.number(min(low - start, end - high))
-            return f"Its interval lies {room} inside: so much nearer to the end it would be open."
+            return f"Its interval clears the end by {room}: shifted by more, it would be open."
         case verdicts.CONTRADICTED:
             room = markdown.number(max(start - high, low - end))
-            return (
-                f"Its interval lies {room} outside: so much nearer to the range it would be open."
-            )
+            return f"Its interval misses the range by {room}: shifted by more, it would be open."
         case verdicts.INCONCLUSIVE if _text(deciding["reason"]).startswith(_CROSSES):
             inside = start <= estimate <= end
             way = min(abs(estimate - each) for each in (start, end))
             seeds = _seeds_to_decide(int(row["n_seeds"]), (high - low) / 2, way)
             side = "within" if inside else "outside"
-            return f"Were its estimate and spread to stay, {seeds} would put it {side} the range."
+            return (
+                f"At this estimate and spread, {seeds} would put this criterion {side} its range."
+            )
     return ""
 
 

@@ -56,10 +56,12 @@ def write(
     judged = store.read_table("claims", tables / "claims.parquet")
     readings = store.read_table("readings", tables / "readings.parquet")
     ideas, conclusions = by_reading.ideas(readings, catalogue)
+    overall = judged[judged["criterion"] == OVERALL]
     page = rendering.render(
         "study.html",
         study=folder.resolve().name,
-        counts=_counts(judged["verdict"][judged["criterion"] == OVERALL]),
+        counts=_counts(overall["verdict"]),
+        claims=overall["claim"].nunique(),
         ideas=ideas,
         conclusions=conclusions,
         matrices=by_reading.matrices(readings, catalogue),

@@ -40,7 +40,9 @@ def cosine_feature_correlation(
     gain = f"{feature}_gain"
     sign = -1.0 if pooled_values(runs, "cosine", gain).mean() < 0 else 1.0
     values = sign * pooled_values(runs, "cosine", gain, held)
-    return Measurement(values, note=f"the correlation is {'positive' if sign > 0 else 'negative'}")
+    return Measurement(
+        values, note=f"the size of a {'positive' if sign > 0 else 'negative'} correlation"
+    )
 
 
 @register

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -60,7 +62,11 @@ def depth_slope_gain(selection: RunSelection, net: str, against: str, rate: Rate
     """
     require_same_depths(selection, net, against)
     own, other = (depth_slope(selection, each, rate) for each in (net, against))
-    return shrinkage(own, other, f"{net} and {against}")
+    gain = shrinkage(own, other, f"{net} and {against}")
+    # A slope of +1, of rates that rise with depth, counts as much as one of −1.
+    means = (each.by_seed.loc[gain.by_seed.index].mean() for each in (own, other))
+    own_slope, other_slope = (f"{mean:+.2f}" for mean in means)
+    return replace(gain, note=f"slopes {own_slope} and, of {against}, {other_slope}")
 
 
 @register
@@ -127,10 +133,9 @@ def _rate_slope(selection: RunSelection, net: str, rate: Rate, axis: Axis) -> Me
     for cutoff in SENSITIVITY:
         other = rate_table(runs, rate, axis, cutoff)
         slopes = slopes_by_seed(other[other["problem"] == ""], "learning_rate", axis)
-        shown.append(
-            f"{slopes.mean():+.2f} at {cutoff:g}" if len(slopes) else f"none at {cutoff:g}"
-        )
-    note = f"cutoff {CUTOFF:g} of the null loss; {', '.join(shown)}"
+        mean = f"{slopes.mean():+.2f}" if len(slopes) else "none"
+        shown.append(f"slope at cutoff {cutoff:g}: {mean}")
+    note = f"{', '.join(shown)}; judged at {CUTOFF:g} of the null loss"
     return Measurement(measured.by_seed, measured.undecided, note)
 
 

@@ -9,6 +9,9 @@ const lists = {}, fields = [
   ["width", "Base width"], ["training", "Training"], ["depth", "Depth"], ["run", "Rate"],
 ];
 let group, run;
+const recorded = each => (each.history.step || []).length;
+/* The experiments of which more is to be seen than the beginning and the end. */
+const followed = [...new Set(data.groups.filter(each => each.runs.some(own => recorded(own) >= 40)).map(each => each.experiment))];
 
 const number = value => value === null || value === undefined ? "not recorded" : String(value).replace("-", "−");
 const percent = value => value === null ? "–" : `${Number((100 * value).toPrecision(3))} %`;
@@ -45,6 +48,7 @@ function decades(low, high) {
       const tick = digit * 10 ** power;
       if (tick >= low * 0.999 && tick <= high * 1.001) found.push(Number(tick.toPrecision(3)));
     }
+  if (found.length < 2) return [low, high].map(tick => Number(tick.toPrecision(2)));
   return found.filter((_, index) => index % Math.ceil(found.length / 7) === 0);
 }
 
@@ -183,7 +187,8 @@ function update() {
   options("run", own.map(each => [String(group.runs.indexOf(each)), runName(each)]));
   run = group.runs[Number(lists.run.value)];
   told.textContent = `${group.net}, ${group.activation}, depth ${run.depth}, ${runName(run)}, seed ${run.seed}: ` +
-    (run.status === "ok" ? "finished." : `${run.status}.`);
+    (run.status === "ok" ? "finished." : `${run.status}.`) +
+    (recorded(run) < 10 && followed.length ? ` Only ${recorded(run)} of its steps were recorded; of ${followed.join(", ")} more were.` : "");
   drawMap();
   drawHistory("loss", "training loss", true, null, null);
   drawHistory("edge", "η_t λ_t", false, 2, null);
