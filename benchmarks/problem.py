@@ -108,6 +108,11 @@ class Problem:
     index: int = 0
     parts: int = 1
     dtype: str = "float32"
+    device: str = "cpu"
+
+    def tensor(self, values: Array) -> torch.Tensor:
+        """A copy of the values on the device."""
+        return torch.tensor(values, device=self.device)
 
     @cached_property
     def runs(self) -> list[RunSpec]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from benchmarks import (
     goals,
+    gpu,
     growth,
     history,
     measurements,
@@ -250,6 +251,34 @@ def test_goals_of_scale_are_for_ten_thousand_jobs():
     assert said(10_000, 15, 512, 2049).split("**")[1::2] == ["met", "missed"]
     assert said(10_000, 15, 513, 2048).split("**")[1::2] == ["missed", "met"]
     assert said(10_000, 16, 1, 1).split("**")[1] == "missed"
+
+
+def test_the_script_for_a_gpu_runs_on_a_cpu(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--effort", "tiny"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (shape,) = json.loads((tmp_path / "gpu.json").read_text())["records"]["shapes"]
+    assert {row["peer"] for row in shape["rows"]} == set(PEERS)
+    for row in shape["rows"]:
+        assert row["status"] in {"agrees", "absent"}, row
+        assert (row["status"] == "agrees") == (len(row["rates"]) == TINY.repetitions)
+    assert "| tiny | torch.func | " in done.stdout
+
+
+def test_goals_on_a_gpu():
+    def row(name, rate):
+        return {"peer": name, "status": "agrees", "deviation": 0.0, "rates": [rate]}
+
+    shapes = [
+        {"shape": "A", "flops": 1e9, "rows": [row("ours", 50.0), row("torch.func", 10.0)]},
+        {"shape": "C", "flops": 1e9, "rows": [row("ours", 49.0)]},
+    ]
+    text = gpu.table({"card": "card", "peaks": [100.0], "shapes": shapes})
+    assert "| A | goal, torch.func | | | | ≥ 5: **met** |" in text
+    assert "| C | ours | 0e+00 | 49 | 0.49 | 1.00 |" in text
+    assert "| C | goal | | | ≥ 0.5: **missed** | |" in text
 
 
 def test_a_template_without_markers_is_refused(tmp_path):

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from benchmarks.peers.peer import Row, Run, timed
-from benchmarks.problem import Array, Problem
+from benchmarks.problem import Problem
 
 
 class Net(nn.Module):
     """The net of one run, which also returns the RMS of its preactivations."""
 
-    def __init__(self, weights: list[Array], gains: list[float], output_multiplier: float) -> None:
+    def __init__(self, weights: list[Tensor], gains: list[float], output_multiplier: float) -> None:
         super().__init__()
-        self.weights = nn.ParameterList([torch.from_numpy(weight) for weight in weights])
+        self.weights = nn.ParameterList(weights)
         self.gains, self.output_multiplier = gains, output_multiplier
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,8 +32,8 @@ class Functional:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.inputs = torch.from_numpy(problem.inputs)
-        self.targets = torch.from_numpy(problem.targets)
+        self.inputs = problem.tensor(problem.inputs)
+        self.targets = problem.tensor(problem.targets)
 
     @staticmethod
     def configure(threads: int) -> None:
@@ -41,7 +41,7 @@ class Functional:
 
     def run(self, steps: int) -> Run:
         problem = self.problem
-        layers = problem.weights()
+        layers = [problem.tensor(weight) for weight in problem.weights()]
         nets = [
             Net([layer[member] for layer in layers], problem.gains, problem.net.output_multiplier)
             for member in range(len(problem.runs))
@@ -50,7 +50,7 @@ class Functional:
         base = nets[0].to("meta")
         parameters = {name: value.detach() for name, value in stacked.items()}
         initial = {name: value.clone() for name, value in parameters.items()}
-        rates = torch.from_numpy(problem.rates)
+        rates = problem.tensor(problem.rates)
         factors = dict(zip(parameters, problem.net.lr_factors, strict=True))
 
         def loss(one: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

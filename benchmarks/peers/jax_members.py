@@ -21,7 +21,7 @@ class _Scanned:
     """Compiled training; the threads of JAX are the cores that the process may use."""
 
     def __init__(self, problem: Problem) -> None:
-        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_platforms", problem.device)
         jax.config.update("jax_enable_x64", problem.dtype == "float64")
         self.problem = problem
         self.inputs, self.targets = jnp.asarray(problem.inputs), jnp.asarray(problem.targets)

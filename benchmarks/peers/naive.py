@@ -49,7 +49,7 @@ class _Training:
             if modules:
                 modules += [nn.ReLU(), Scale(gain)]
             linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-            linear.weight = nn.Parameter(torch.from_numpy(weight.copy()))
+            linear.weight = nn.Parameter(problem.tensor(weight))
             modules.append(linear)
         self.net = nn.Sequential(*modules, Scale(problem.net.output_multiplier))
         self.linears = [module for module in modules if isinstance(module, nn.Linear)]
@@ -59,8 +59,8 @@ class _Training:
         ]
         self.optimizer = torch.optim.SGD(groups)
         self.initial = [linear.weight.detach().clone() for linear in self.linears]
-        self.inputs = torch.from_numpy(problem.inputs)
-        self.targets = torch.from_numpy(problem.targets)
+        self.inputs = problem.tensor(problem.inputs)
+        self.targets = problem.tensor(problem.targets)
 
     def step(self) -> Row:
         rms = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.peers.peer import Run
+from benchmarks.peers.peer import Run, now
 from benchmarks.problem import Array, Problem
 from nup.data.datasets import Dataset
 from nup.jobs import execute
@@ -31,8 +30,10 @@ class Ours:
     def run(self, steps: int) -> Run:
         runs = [with_steps(run, steps) for run in self.problem.runs]
         seconds, columns = 0.0, {}
-        for block in costs.blocks(runs):
-            taken, records = timed_training(block, self.problem.dataset, steps)
+        device = self.problem.device
+        size = costs.BLOCK_BYTES if device == "cpu" else costs.GPU_BLOCK_BYTES
+        for block in costs.blocks(runs, size):
+            taken, records = timed_training(block, self.problem.dataset, steps, device=device)
             seconds += taken
             for index, run in enumerate(block):
                 columns[run.id] = _columns(records, index, len(block), run.depth)
@@ -52,6 +53,7 @@ def timed_training(
     dataset: Dataset,
     steps: int,
     after_step: Callable[[int], None] | None = None,
+    device: str = "cpu",
 ) -> tuple[float, Records]:
     """Seconds from the end of step 0 to the end of step ``steps``, and the records.
 
@@ -62,11 +64,11 @@ def timed_training(
     def note(step: int, _steps: int, running: int) -> None:
         if running < len(block):
             raise RuntimeError("a run of the benchmark diverged: lower the rates of its shape")
-        ends[step] = time.perf_counter()
+        ends[step] = now(device)
         if after_step is not None:
             after_step(step)
 
-    records = train(block, dataset, progress=note)
+    records = train(block, dataset, device, progress=note)
     return ends[steps] - ends[0], records
 
 

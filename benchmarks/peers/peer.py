@@ -45,9 +45,15 @@ class Peer(Protocol):
 def timed(step: Callable[[], Row], steps: int) -> Run:
     """Call ``step`` once, and then ``steps`` times with the clock running."""
     rows = [step()]
-    start = time.perf_counter()
+    start = now(rows[0]["loss"].device)
     rows += [step() for _ in range(steps)]
-    seconds = time.perf_counter() - start
-    return Run(
-        seconds, {name: torch.stack([row[name] for row in rows]).numpy() for name in COLUMNS}
-    )
+    seconds = now(rows[0]["loss"].device) - start
+    columns = {name: torch.stack([row[name] for row in rows]).cpu().numpy() for name in COLUMNS}
+    return Run(seconds, columns)
+
+
+def now(device: str | torch.device) -> float:
+    """Seconds on a clock, when all that was begun on the device is done."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -14,8 +14,8 @@ class Stacked:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         members = len(problem.runs)
-        self.inputs = torch.from_numpy(problem.inputs).expand(members, -1, -1)  # [E, n, m_0]
-        self.targets = torch.from_numpy(problem.targets)
+        self.inputs = problem.tensor(problem.inputs).expand(members, -1, -1)  # [E, n, m_0]
+        self.targets = problem.tensor(problem.targets)
 
     @staticmethod
     def configure(threads: int) -> None:
@@ -23,9 +23,9 @@ class Stacked:
 
     def run(self, steps: int) -> Run:
         problem = self.problem
-        weights = [torch.from_numpy(weight).requires_grad_() for weight in problem.weights()]
+        weights = [problem.tensor(weight).requires_grad_() for weight in problem.weights()]
         initial = [weight.detach().clone() for weight in weights]
-        rates = torch.from_numpy(problem.rates)[:, None, None]
+        rates = problem.tensor(problem.rates)[:, None, None]
         factors = problem.net.lr_factors
 
         def step() -> Row:
