@@ -1,4 +1,4 @@
-"""Best and largest stable learning rates against depth and width, and the losses at them."""
+"""Best and largest stable learning rates against depth and width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from nup.claims.catalogue import Claim, Criterion, ReadClaim, Threshold
-from nup.claims.estimators.depth import LEAST_ERROR, at_found
 from nup.claims.learning_rates import (
     AXIS_NAMES,
     LEAST_DEPTH,
@@ -20,9 +19,9 @@ from nup.claims.learning_rates import (
     constant_rate_runs,
     rate_table,
 )
-from nup.claims.nets import comparable, nets_of_study, ordered
+from nup.claims.nets import nets_of_study
 from nup.claims.ranges import readable
-from nup.claims.run_selection import Axis, NotRun, RunSelection, Undecided
+from nup.claims.run_selection import Axis, NotRun, RunSelection, Undecided, remembered
 from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.legends import end_label
@@ -107,9 +106,8 @@ def rate_panel(
             raise NotRun(f"no runs of {', '.join(nets)}")
         fits = {}
         for index, net in enumerate(present):
-            runs = constant_rate_runs(selection.runs_of(net, axis_name))
             shift = _DODGE ** (index - (len(present) - 1) / 2)
-            found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis_name)
+            found = _rates_of(selection, net, rate, axis_name)
             sized = found[found["problem"] != "none"].rename(columns={axis_name: "size"})
             if not sized.empty:
                 seeds = found["seed"].nunique()
@@ -132,6 +130,13 @@ def rate_panel(
         axis.legend()
 
     return draw
+
+
+@remembered
+def _rates_of(selection: RunSelection, net: str, rate: Rate, axis: Axis) -> pd.DataFrame:
+    """The rates of each size and seed of a net, which several readings may share."""
+    runs = constant_rate_runs(selection.runs_of(net, axis))
+    return rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis)
 
 
 class Fit(NamedTuple):
@@ -221,79 +226,3 @@ def size_axis(axis: Axes, sizes: Sequence[int], name: Axis = "depth") -> None:
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.set_xlabel("depth l (layers)" if name == "depth" else f"{AXIS_NAMES[name]} m (units)")
-
-
-@register
-def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim) -> Figure:
-    """Late loss and test error at the best LR against depth, for νP and its controls.
-
-    All nets of the claim's experiment are shown. Nets of equal base width share a row, and so do
-    nets with as many parameters.
-    """
-    runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
-    nets = ordered(runs[runs["experiment"] == claim.experiment]) or claim.nets
-    groups = comparable(nets_of_study(tables), nets) or {"": nets}
-    quantities = {"late loss over null loss": "loss", "test error in %": "error"}
-    rows = {
-        f"{name} at the best LR" + (f", {equal}" if equal else ""): _reached_panel(
-            column, name, own
-        )
-        for name, column in quantities.items()
-        for equal, own in groups.items()
-    }
-    note = "Lines: geometric mean at the best LR of each seed; bands: range over {seeds}."
-    return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=note)
-
-
-def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
-    def draw(axis: Axes, selection: RunSelection) -> None:
-        present = [net for net in nets if net in set(selection.runs["net"])]
-        if not present:
-            raise NotRun(f"no runs of {', '.join(nets)}")
-        sizes: set[int] = set()
-        for net in present:
-            table = best_reached(selection, net)
-            table["error"] *= 100
-            look = net_style(selection, net)
-            by_size = table.groupby("depth")[column]
-            mean = np.exp(np.log(table[column]).groupby(table["depth"]).mean())
-            sizes |= set(mean.index)
-            axis.fill_between(
-                mean.index, by_size.min(), by_size.max(), color=look.color, alpha=0.1, linewidth=0
-            )
-            axis.plot(
-                mean.index,
-                mean,
-                color=look.color,
-                marker=look.marker,
-                markerfacecolor=look.face,
-                linestyle=look.dashes,
-                label=look.label,
-            )
-        if not sizes:
-            raise NotRun("no net has a stable run")
-        size_axis(axis, sorted(sizes))
-        axis.set_yscale("log")
-        axis.set_ylabel(name)
-        axis.legend()
-
-    return draw
-
-
-def best_reached(selection: RunSelection, net: str) -> pd.DataFrame:
-    """Late loss and test error of each seed at its best LR, interpolated.
-
-    Args:
-        selection: the runs.
-        net: label of the net.
-
-    Returns:
-        Columns ``depth``, ``seed``, ``loss`` (late loss over the null loss) and ``error`` (1 − test
-        accuracy).
-    """
-    runs = constant_rate_runs(selection.runs_of(net))
-    runs = runs[runs["depth"] >= LEAST_DEPTH]
-    found = rate_table(runs, "best")
-    errors = (1 - runs["test_accuracy"].astype("float64")).clip(lower=LEAST_ERROR)
-    found = found.assign(error=at_found(runs, errors, found, "depth"))
-    return found.loc[found["problem"] != "none", ["depth", "seed", "loss", "error"]]

@@ -14,7 +14,7 @@ from nup.claims.catalogue import Claim, Threshold
 from nup.claims.estimators.evolution import evolutions_at_fixed_rate, final_evolution
 from nup.claims.learning_rates import LEAST_DEPTH, constant_rate_runs, rate_table
 from nup.claims.nets import nets_of_study
-from nup.claims.run_selection import Axis, NotRun, RunSelection
+from nup.claims.run_selection import Axis, NotRun, RunSelection, remembered
 from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.depth import Fit, show_range, signed, size_axis, with_runs
@@ -158,6 +158,7 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> Fit | None:
     return Fit(steepness, x, y)
 
 
+@remembered
 def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
     """Final evolution of the hidden layers in the runs nearest to the best LR.
 

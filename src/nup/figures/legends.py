@@ -86,7 +86,8 @@ def spread_end_labels(figure: Figure) -> None:
     ends = {axis: _ends(axis) for axis in figure.axes}
     if not any(ends.values()):
         return
-    figure.draw_without_rendering()
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # which is what a drawing begins with
     points = 72 / figure.dpi
     for axis, labels in ends.items():
         heights = [axis.transData.transform(label.xy)[1] * points for label in labels]

@@ -98,12 +98,16 @@ def save(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # To find the places again for each file takes as long as to draw it.
+    figure.set_dpi(RESOLUTION)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=RESOLUTION, pil_kwargs={"compress_level": 1})
     with Image.open(drawn) as image:
         colors = image.convert("RGB").quantize(_PALETTE, dither=Image.Dither.NONE)
     colors.save(path, optimize=True, pnginfo=information(describe(figure)))
-    figure.set_layout_engine("none")  # all has its place: to find it again takes as long as to draw
     # Letters of Type 42 stay text, which journals ask for.
     with mpl.rc_context({"pdf.fonttype": 42}):
         figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
