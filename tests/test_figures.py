@@ -509,3 +509,14 @@ def test_rates_in_units_of_the_edge_are_drawn_at_their_mean_over_seeds():
         {**same, "depth": 3, "edge": np.nan, "learning_rate": 0.125},
     ]
     assert drawn_rates(pd.DataFrame(rows)).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.0, 0.125])
+
+
+def test_the_overview_of_depth_has_rates_and_losses_of_one_activation(tables, judged, catalogue):
+    figure = FIGURES["depth_overview"].draw(tables, judged, catalogue["nup-best-rate"])
+    rates, losses = figure.axes
+    assert (rates.get_ylabel(), losses.get_ylabel()) == ("best LR η", "late loss over null loss")
+    assert "\nabs, " in figure.get_suptitle()
+    depths = sorted(set(tables["runs"].query("experiment == 'depth' and depth > 2")["depth"]))
+    assert [list(line.get_xdata()) for line in losses.lines] == [depths] * len(losses.lines)
+    empty = FIGURES["depth_overview"].draw({}, judged, catalogue["nup-best-rate"])
+    assert len(empty.axes) == 2

@@ -15,9 +15,13 @@ from nup.claims.learning_rates import LEAST_DEPTH, constant_rate_runs, rate_tabl
 from nup.claims.nets import comparable, nets_of_study, ordered
 from nup.claims.run_selection import NotRun, RunSelection, remembered
 from nup.figures import register
-from nup.figures.depth import size_axis
+from nup.figures.depth import rate_panel, size_axis, with_runs
+from nup.figures.legends import one_legend, spread_end_labels
 from nup.figures.nets import net_style
-from nup.figures.panels import Draw, panels
+from nup.figures.panels import Draw, draws, panels, regime_selections, titled, wrapped
+from nup.figures.style import theme
+
+_LOSS = "late loss over null loss"
 
 
 @register
@@ -30,7 +34,7 @@ def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: 
     runs = tables["runs"] if "runs" in tables else pd.DataFrame({"experiment": []})
     nets = ordered(runs[runs["experiment"] == claim.experiment]) or claim.nets
     groups = comparable(nets_of_study(tables), nets) or {"": nets}
-    quantities = {"late loss over null loss": "loss", "test error in %": "error"}
+    quantities = {_LOSS: "loss", "test error in %": "error"}
     rows = {
         f"{name} at the best LR" + (f", {equal}" if equal else ""): _reached_panel(
             column, name, own
@@ -40,6 +44,34 @@ def depth_pays(tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: 
     }
     note = "Lines: geometric mean at the best LR of each seed; bands: range over {seeds}."
     return panels(tables, judged, claim, rows, size=(6.0, 3.0), note=note)
+
+
+@register
+def depth_overview(
+    tables: Mapping[str, pd.DataFrame], judged: pd.DataFrame, claim: Claim
+) -> Figure:
+    """Best LR, and late loss there, against depth: νP, its control and μP, for one activation.
+
+    It is the first reading of the claim that has runs, for the first activation and setting.
+    """
+    reading = with_runs(claim, set(nets_of_study(tables)["net"]))[0]
+    ends = [each.arguments.get(key) for each in reading.criteria for key in ("net", "against")]
+    nets = list(dict.fromkeys(filter(None, ends)))
+    rows = {"best LR": rate_panel("best", nets), "loss": _reached_panel("loss", _LOSS, nets)}
+    with theme():
+        figure = Figure(figsize=(10.5, 3.6))
+        selections = regime_selections(tables, claim)[:1]
+        for axis, draw in zip(figure.subplots(1, 2), rows.values(), strict=True):
+            for selection in selections:
+                draws(axis, selection, draw)
+        where = [f"{each.activation}, {each.regime_label}, " for each in selections]
+        title = wrapped(titled(judged, claim), 10.5)
+        figure.suptitle(f"{title}\n{''.join(where)}{reading.label}", fontweight="bold")
+        one_legend(
+            figure, "Marks: geometric mean; bars and bands: range over seeds; numbers: slopes."
+        )
+        spread_end_labels(figure)
+    return figure
 
 
 def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:

@@ -123,13 +123,13 @@ def _seeds(selections: Sequence[RunSelection], table: str) -> str:
 def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSelection]) -> None:
     """Draw ``axes [row, activation]``; the panels of a row have the same vertical limits."""
     for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
-        drawn = [_draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
+        drawn = [draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
         _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
         for axis in line:
             axis.set_title(subtitle, fontsize="medium")
 
 
-def _draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
+def draws(axis: Axes, selection: RunSelection, draw: Draw) -> bool:
     """Draw the panel, or write into it what is absent; return whether it was drawn."""
     try:
         draw(axis, selection)

@@ -198,7 +198,8 @@ beside the second's ([claims.md](claims.md)), both on the tables of the first ru
 seeds (catapult 6, useful 5, kernels 16 to 64), and the second registration asks for 8: most of
 its verdicts here are *inconclusive* for that reason alone. The first registration drew percentile
 intervals over these few seeds, which cover 81 % instead of 95 %. Fair controls, rates about the
-edge and further readings were not run then: they are *not run* here.
+edge and further readings were not run then: they are *not run* here. Tables and figures of the
+first runs stay in the history of the repository: `git show 0c274f1:results/reference/`.
 
 What changed, in the words of the table: *comparator*, constant widths with as many parameters and
 the same scale M take the place of μP with a scale of its own; *interval*, Student's t takes that
