@@ -32,7 +32,9 @@ def ship(options: Namespace) -> None:
     for name, path in sources.items():
         table = shipping.shipped(name, store.read_table(name, path), whole)
         store.write_table(name, table, target / "tables" / path.name)
+    # Those of a claim's criteria are many, and repeat the table of claims.
     figures = sorted((options.study / "figures").glob("*.png"))
+    figures = [each for each in figures if not each.name.startswith("criteria-")]
     with writing(target):
         shutil.rmtree(target / "figures", ignore_errors=True)
         (target / "figures").mkdir()

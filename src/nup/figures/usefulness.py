@@ -15,7 +15,7 @@ from nup.claims.estimators.usefulness import accuracy_gain, candidates, tuned
 from nup.claims.run_selection import NotRun, RunSelection, Undecided
 from nup.figures import register, style
 from nup.figures.nets import NetStyle, net_style
-from nup.figures.panels import Draw, panels
+from nup.figures.panels import Draw, activations, panels
 
 #: Percentage points up to which the scale of differences is linear.
 _LINEAR = 10.0
@@ -47,7 +47,9 @@ def tuned_accuracies(
     }
     note = "Marks: {seeds}, each a mean over depths; bars: mean over seeds, at equal steps."
     height = 0.9 + 0.2 * max(6, len(lines))
-    return panels(tables, judged, claim, rows, size=(6.4, height), note=note)
+    # Names of lines take as much room beside one panel as beside two.
+    width = 6.4 if len(activations(tables, "runs", claim.experiment)) > 1 else 9.6
+    return panels(tables, judged, claim, rows, size=(width, height), note=note)
 
 
 def _contestants(claim: Claim) -> dict[tuple[str, str], dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Tables small enough for version control, whose every version stays in the history for ever.
 
-Measurements of steps and layers are rounded to ``BITS`` bits, about three digits, and long runs of
-most seeds keep only the steps at which more than the loss and the motion was recorded. A new run
-of the study makes the whole tables.
+Numbers of steps and layers are rounded to ``BITS`` bits, about three digits, and long runs of most
+seeds keep only the steps at which more than the loss and the motion was recorded. A new run of the
+study makes the whole tables.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 BITS = 10
 #: Tables whose measurements are rounded; all others are shipped as they are.
 ROUNDED = ("steps", "layers")
-#: What is set rather than measured, and compared for equality.
-_EXACT = ("learning_rate",)
 #: Fewer rows than this of a run are shipped whole.
 _LONG = 1_000
 
@@ -45,22 +43,23 @@ def rounded(values: np.ndarray, bits: int = BITS) -> np.ndarray:
     return np.where(np.isfinite(values) & np.isfinite(whole), whole, values)
 
 
-def thinned(steps: pd.DataFrame, whole: set[str]) -> pd.DataFrame:
-    """The table ``steps`` without rows of long runs in which the fewest columns have values.
+def thinned(table: pd.DataFrame, whole: set[str]) -> pd.DataFrame:
+    """A table without rows of long runs in which the fewest columns have values.
 
-    The first and the last row of a run stay.
+    The first and the last step of a run stay.
 
     Args:
-        steps: the table, sorted by run and step.
+        table: ``steps`` or ``layers``, sorted by run and step.
         whole: ids of the runs that keep every row.
     """
-    runs = steps["run_id"]
-    filled = steps.notna().sum(axis=1)
+    runs = table["run_id"]
+    filled = table.notna().sum(axis=1)
     group = filled.groupby(runs, sort=False)
-    ends = (runs != runs.shift()) | (runs != runs.shift(-1))
+    step = table["step"].groupby(runs, sort=False)
+    ends = (table["step"] == step.transform("min")) | (table["step"] == step.transform("max"))
     short = group.transform("size") < _LONG
     more = filled > group.transform("min")
-    return steps[short | ends | more | runs.isin(whole)].reset_index(drop=True)
+    return table[short | ends | more | runs.isin(whole)].reset_index(drop=True)
 
 
 def shipped(name: str, table: pd.DataFrame, whole: set[str] | None = None) -> pd.DataFrame:
@@ -71,13 +70,9 @@ def shipped(name: str, table: pd.DataFrame, whole: set[str] | None = None) -> pd
         table: its rows.
         whole: ids of the runs that keep every step; None for all.
     """
-    if name == "steps" and whole is not None:
-        table = thinned(table, whole)
     if name not in ROUNDED:
         return table
-    floats = [
-        label
-        for label, column in TABLES[name].items()
-        if column.type.startswith("float") and label not in _EXACT
-    ]
+    if whole is not None:
+        table = thinned(table, whole)
+    floats = [label for label, column in TABLES[name].items() if column.type.startswith("float")]
     return table.assign(**{label: rounded(table[label].to_numpy()) for label in floats})
