@@ -12,6 +12,7 @@ from nup.errors import UserError, writing
 
 def ship(options: Namespace) -> None:
     """Copy the tables of a study, rounded and thinned, and its figures."""
+    from nup.figures import style
     from nup.tables import shipping, store
     from nup.tables.schema import TABLES
 
@@ -39,7 +40,7 @@ def ship(options: Namespace) -> None:
         shutil.rmtree(target / "figures", ignore_errors=True)
         (target / "figures").mkdir()
         for figure in figures:
-            shutil.copyfile(figure, target / "figures" / figure.name)
+            style.save_small(figure, target / "figures" / figure.name)
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     print(f"{target}: {len(sources)} tables, {len(figures)} figures, {size / 1e6:.1f} MB")
 

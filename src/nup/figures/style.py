@@ -13,11 +13,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nup.claims import verdicts
 from nup.claims.catalogue import Claim
-from nup.figures.description import describe, information
+from nup.errors import UserError
+from nup.figures.description import describe, described, information
 
 COLORS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GRAY, YELLOW, SKY = COLORS
@@ -29,8 +30,8 @@ INDIGO, WINE, OLIVE, FOREST, ROSE, TEAL = (
 INK = "0.25"
 SHADE = "0.88"
 RESOLUTION = 150
-#: Colors of a saved figure.
-_PALETTE = 128
+#: Colors of a saved figure, and of one that is shipped.
+_PALETTE, _SHIPPED = 128, 64
 #: Letters with a subscript of one letter or digit: m_k, Δ_φ, η_tλ_t, but not soft_rank.
 _SYMBOLS = re.compile(r"(?<![\w\\])(?:[^\W\d_]_[^\W_])+(?![\w(])")
 
@@ -112,6 +113,20 @@ def save(figure: Figure, path: str | Path) -> Path:
     with mpl.rc_context({"pdf.fonttype": 42}):
         figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
     return path
+
+
+def save_small(figure: Path, target: Path) -> None:
+    """Copy a saved figure with fewer colors and its description.
+
+    Raises:
+        UserError: the file holds no picture.
+    """
+    try:
+        with Image.open(figure) as image:
+            colors = image.convert("RGB").quantize(_SHIPPED, dither=Image.Dither.NONE)
+    except UnidentifiedImageError as error:
+        raise UserError(f"{figure}: expected a picture, got none; draw it again") from error
+    colors.save(target, optimize=True, pnginfo=information(described(figure)))
 
 
 def draw_by_depth(axis: Axes, table: pd.DataFrame, x: str, y: str, depths: Sequence[int]) -> None:

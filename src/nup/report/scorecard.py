@@ -166,7 +166,7 @@ def _figure_links(figure: str, claim: str, studies: Mapping[Path, pd.DataFrame],
     links = {
         folder.name: f"({_relative(folder / 'figures' / figure, page)})"
         for folder, judged in studies.items()
-        if claim in set(judged["claim"])
+        if (judged.loc[judged["claim"] == claim, "verdict"] != NOT_RUN).any()
     }
     if len(studies) == 1:
         return "".join(f"[`{figure}`]{link}" for link in links.values())
