@@ -181,6 +181,14 @@ def test_a_finding_is_a_sentence_of_its_numbers(tmp_path, rows, sentence, margin
     assert len(card.rows) == len(rows)
 
 
+def test_a_claim_that_the_catalogue_lacks_is_of_an_earlier_registration(tmp_path):
+    criteria = [("a", 1.0, 0.5, 1.5, "[0, inf)", 8, "supported", "")]
+    rows = judged_rows("supported", criteria, "").assign(claim="nup-depth-transfer")
+    (card,) = cards(rows, rows.iloc[:0], load_catalogue(CATALOGUE), tmp_path)
+    assert card.title == "nup-depth-transfer, a claim of an earlier registration"
+    assert (card.quote, card.meanings) == ("", {})
+
+
 def test_a_card_sums_up_its_activations(tmp_path):
     criteria = [("a", 1.0, 0.5, 1.5, "[0, inf)", 8, "supported", "")]
     rows = [

@@ -110,7 +110,6 @@ def test_a_verdict_has_its_picture_section_and_rows_at_hand(study):
     assert "notebooks/02_depth.html" in page.links
     # A claim whose figure or notebook is absent has no link to it.
     assert "figures/useful.png" not in page.links
-    assert "nup-depth-transfer, a claim of an earlier registration" in page.text
     for row in judged[judged["claim"] == "eoc-init"].itertuples():
         assert row.criterion in page.text
     assert page.alts[0] == described(study / "figures" / "eoc-init.png")
