@@ -316,7 +316,8 @@ def test_end_to_end_on_one_core(tmp_path):
     assert set(measured["seconds"]) == set(measurements.RECORDS)
     assert 1 <= measured["products"] <= 24
     (size,) = sections["scale"]["records"]["sizes"]
-    assert (size["runs"], size["jobs"]) == (100, pytest.approx(10, abs=8))
+    assert size["runs"] == 100
+    assert 1 < size["jobs"] <= 100
     assert set(size["stages"]) == {"dry run, first", "dry run, again", "collecting"}
     for stage in size["stages"].values():
         assert stage["seconds"] > 0
