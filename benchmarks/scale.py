@@ -37,7 +37,7 @@ MOST_DRY_RUN = (15.0, 512.0)
 MOST_COLLECTED = 2048.0
 #: Nets and rates of the grid, which grows by its seeds.
 CELLS = 100
-#: Minutes a job, so that it takes about ten runs: what ``nup plan`` says of these nets.
+#: Minutes a job, so that it takes about ten runs where each net has ten seeds or more.
 MINUTES = 0.003
 #: Rows that a run leaves in the tables ``steps`` and ``layers``.
 ROWS = {"steps": 40, "layers": 20}
@@ -96,7 +96,7 @@ def study(runs: int) -> dict[str, Any]:
 
 
 def timed(command: Sequence[str], folder: Path) -> dict[str, float]:
-    """Seconds and peak megabytes of a command, all of whose processes count.
+    """Seconds of a command, and peak megabytes of its largest process.
 
     Raises:
         RuntimeError: the command failed.

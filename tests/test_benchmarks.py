@@ -33,6 +33,11 @@ from benchmarks.peers import PEERS, peer
 from benchmarks.peers.peer import COLUMNS
 from benchmarks.problem import Problem
 
+from nup.jobs.kinds import TRAINING
+from nup.jobs.plan import Limits, pack
+from nup.study import grid
+from nup.study.load import check
+
 ROOT = Path(__file__).parents[1]
 (SHAPE,) = TINY.shapes
 
@@ -317,7 +322,9 @@ def test_end_to_end_on_one_core(tmp_path):
     assert 1 <= measured["products"] <= 24
     (size,) = sections["scale"]["records"]["sizes"]
     assert size["runs"] == 100
-    assert 1 < size["jobs"] <= 100
+    planned = grid.runs(check(scale.study(100), "scale.yaml"), tmp_path / "scale.yaml")
+    limits = Limits(seconds=60 * scale.MINUTES)
+    assert size["jobs"] == len(pack(TRAINING, planned.values(), limits))
     assert set(size["stages"]) == {"dry run, first", "dry run, again", "collecting"}
     for stage in size["stages"].values():
         assert stage["seconds"] > 0

@@ -23,6 +23,10 @@ class _Scanned:
     def __init__(self, problem: Problem) -> None:
         jax.config.update("jax_platforms", problem.device)
         jax.config.update("jax_enable_x64", problem.dtype == "float64")
+        try:
+            jax.devices()
+        except RuntimeError as error:
+            raise ImportError(f"no build of JAX for {problem.device}") from error
         self.problem = problem
         self.inputs, self.targets = jnp.asarray(problem.inputs), jnp.asarray(problem.targets)
         self.rates = jnp.asarray(problem.rates)

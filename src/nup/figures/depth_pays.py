@@ -17,7 +17,7 @@ from nup.claims.run_selection import NotRun, RunSelection, remembered
 from nup.figures import register
 from nup.figures.depth import rate_panel, size_axis, with_runs
 from nup.figures.legends import one_legend, spread_end_labels
-from nup.figures.nets import net_style
+from nup.figures.nets import draw_band, net_style
 from nup.figures.panels import Draw, draws, panels, regime_selections, titled, wrapped
 from nup.figures.style import theme
 
@@ -86,18 +86,7 @@ def _reached_panel(column: str, name: str, nets: Sequence[str]) -> Draw:
             by_size = table.groupby("depth")[column]
             mean = np.exp(np.log(table[column]).groupby(table["depth"]).mean())
             sizes |= set(mean.index)
-            axis.fill_between(
-                mean.index, by_size.min(), by_size.max(), color=look.color, alpha=0.1, linewidth=0
-            )
-            axis.plot(
-                mean.index,
-                mean,
-                color=look.color,
-                marker=look.marker,
-                markerfacecolor=look.face,
-                linestyle=look.dashes,
-                label=look.label,
-            )
+            draw_band(axis, mean, by_size, look)
         if not sizes:
             raise NotRun("no net has a stable run")
         size_axis(axis, sorted(sizes))

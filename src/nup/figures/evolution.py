@@ -19,7 +19,7 @@ from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.depth import Fit, show_range, signed, size_axis, with_runs
 from nup.figures.legends import end_label
-from nup.figures.nets import NetStyle, net_style, styles_of
+from nup.figures.nets import NetStyle, draw_band, net_style, styles_of
 from nup.figures.panels import Draw, panels
 
 #: The estimator whose threshold is drawn as a line.
@@ -137,18 +137,7 @@ def _draw_maxima(axis: Axes, table: pd.DataFrame, net: NetStyle) -> Fit | None:
     maxima = table.groupby(["size", "seed"], as_index=False)["evolution"].max()
     by_size = maxima.groupby("size")["evolution"]
     mean = np.exp2(np.log2(maxima["evolution"]).groupby(maxima["size"]).mean())
-    axis.fill_between(
-        mean.index, by_size.min(), by_size.max(), color=net.color, alpha=0.1, linewidth=0
-    )
-    axis.plot(
-        mean.index,
-        mean,
-        color=net.color,
-        marker=net.marker,
-        markerfacecolor=net.face,
-        linestyle=net.dashes,
-        label=net.label,
-    )
+    draw_band(axis, mean, by_size, net)
     if len(mean) < 2:
         return None
     logs = np.log2(maxima[["size", "evolution"]])

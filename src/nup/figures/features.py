@@ -26,7 +26,7 @@ from nup.claims.estimators.features import (
 )
 from nup.claims.run_selection import Measurement, NotRun, RunSelection, Undecided
 from nup.figures import register
-from nup.figures.nets import net_style
+from nup.figures.nets import draw_band, net_style
 from nup.figures.panels import Draw, drawn_rates, panels
 from nup.figures.scaling import look_of, scalings_of
 
@@ -183,19 +183,8 @@ def quantity_panel(quantity: str, scaling: str) -> Draw:
             look = net_style(selection, str(net))
             by_rate = group.groupby(drawn_rates(group))[quantity]
             mean = by_rate.mean()
-            axis.fill_between(
-                mean.index, by_rate.min(), by_rate.max(), color=look.color, alpha=0.15, linewidth=0
-            )
-            axis.plot(
-                mean.index,
-                mean,
-                color=look.color,
-                marker=look.marker,
-                markerfacecolor=look.face,
-                markersize=sizes[depth],
-                linestyle=look.dashes,
-                label=f"{look.label}, depth {depth}",
-            )
+            label = f"{look.label}, depth {depth}"
+            draw_band(axis, mean, by_rate, look, 0.15, markersize=sizes[depth], label=label)
         _write_mean(axis, rate_correlation(selection, quantity, scaling), "rank correlation")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")

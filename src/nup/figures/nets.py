@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from nup.claims.nets import nets_of_study
 from nup.claims.run_selection import RunSelection, remembered
@@ -25,6 +26,9 @@ from nup.figures.style import (
 )
 from nup.specs import canonical_json
 
+if TYPE_CHECKING:
+    from pandas.core.groupby import SeriesGroupBy
+
 
 class NetStyle(NamedTuple):
     """Style of a net: color and marker by its parameterization, dashes by the net it matches."""
@@ -34,6 +38,37 @@ class NetStyle(NamedTuple):
     marker: Any
     dashes: Any
     face: Any
+
+
+def draw_band(
+    axis: Axes,
+    mean: pd.Series[float],
+    over: SeriesGroupBy[Any, Any],
+    look: NetStyle,
+    alpha: float = 0.1,
+    **changes: Any,
+) -> None:
+    """Draw means as a line in the style of a net, and the range of what they are over as a band.
+
+    Args:
+        axis: the panel.
+        mean: over seeds, by what is on the horizontal axis.
+        over: the values of the seeds, grouped by the same.
+        look: of the net.
+        alpha: of the band.
+        changes: of the line, as its label or the size of its markers.
+    """
+    axis.fill_between(
+        mean.index, over.min(), over.max(), color=look.color, alpha=alpha, linewidth=0
+    )
+    line = {
+        "color": look.color,
+        "marker": look.marker,
+        "markerfacecolor": look.face,
+        "linestyle": look.dashes,
+        "label": look.label,
+    }
+    axis.plot(mean.index, mean, **{**line, **changes})
 
 
 #: A net's parameterization, its options and the optimizer. Options that a table leaves out have the
