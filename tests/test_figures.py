@@ -511,6 +511,7 @@ def test_rates_in_units_of_the_edge_are_drawn_at_their_mean_over_seeds():
     assert drawn_rates(pd.DataFrame(rows)).tolist() == pytest.approx([0.5, 0.5, 0.5, 2.0, 0.125])
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_overview_of_depth_has_rates_and_losses_of_one_activation(tables, judged, catalogue):
     figure = FIGURES["depth_overview"].draw(tables, judged, catalogue["nup-best-rate"])
     rates, losses = figure.axes

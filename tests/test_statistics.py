@@ -12,6 +12,7 @@ from nup.claims.statistics import (
     pseudo_values,
     rank_correlation,
     rank_residuals,
+    ranks,
     worst,
 )
 
@@ -113,6 +114,14 @@ def test_rank_correlation_sees_order_only():
     x, y = np.random.default_rng(0).normal(size=(2, 50))
     assert rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
     assert np.isnan(rank_correlation([1, 2, 3], [5, 5, 5]))
+
+
+def test_ranks_are_those_of_scipy():
+    sample = np.random.default_rng(3).integers(0, 12, size=40) / 7
+    assert list(ranks(sample)) == list(stats.rankdata(sample))
+    assert list(ranks([])) == []
+    with pytest.raises(ValueError, match="expected values to rank, got one that is missing"):
+        ranks([1.0, np.nan])
 
 
 def test_nothing_is_left_of_what_is_held_fixed():

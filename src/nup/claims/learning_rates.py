@@ -137,7 +137,9 @@ def rate_table(
         largest stable rate.
     """
     rows = []
-    grids = runs.assign(relative=relative_losses(runs)).sort_values("learning_rate")
+    # Grouping copies every column that it is given.
+    read = runs[[axis, "seed", "learning_rate", "status", "run_id"]]
+    grids = read.assign(relative=relative_losses(runs)).sort_values("learning_rate")
     for (size, seed), grid in grids.groupby([axis, "seed"]):
         log_rates = np.log(grid["learning_rate"].to_numpy(dtype=float))
         losses = grid["relative"].to_numpy(dtype=float)

@@ -18,7 +18,15 @@ from nup.figures import register
 from nup.figures.depth import rate_panel, size_axis, with_runs
 from nup.figures.legends import one_legend, spread_end_labels
 from nup.figures.nets import draw_band, net_style
-from nup.figures.panels import Draw, draws, panels, regime_selections, titled, wrapped
+from nup.figures.panels import (
+    Draw,
+    draws,
+    panels,
+    regime_selections,
+    share_vertical,
+    titled,
+    wrapped,
+)
 from nup.figures.style import theme
 
 _LOSS = "late loss over null loss"
@@ -62,8 +70,7 @@ def depth_overview(
         figure = Figure(figsize=(10.5, 3.6))
         selections = regime_selections(tables, claim)[:1]
         for axis, draw in zip(figure.subplots(1, 2), rows.values(), strict=True):
-            for selection in selections:
-                draws(axis, selection, draw)
+            share_vertical([axis for selection in selections if draws(axis, selection, draw)])
         where = [f"{each.activation}, {each.regime_label}, " for each in selections]
         title = wrapped(titled(judged, claim), 10.5)
         figure.suptitle(f"{title}\n{''.join(where)}{reading.label}", fontweight="bold")

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Annotation
 
+from nup.figures.style import lay_out
+
 #: Inches that a letter of a legend takes, and a sample with its margins.
 _LETTER, _SAMPLE = 0.078, 0.65
 #: Inches of a line of a legend.
@@ -81,13 +83,12 @@ def end_label(axis: Axes, x: float, y: float, text: str, color: Any) -> None:
 def spread_end_labels(figure: Figure) -> None:
     """Move the labels at the ends of lines up or down until none covers another.
 
-    This needs the final limits of the panels, so it comes last.
+    This needs the final limits and places of the panels, so it comes last and fixes them.
     """
     ends = {axis: _ends(axis) for axis in figure.axes}
     if not any(ends.values()):
         return
-    if (layout := figure.get_layout_engine()) is not None:
-        layout.execute(figure)  # which is what a drawing begins with
+    lay_out(figure)
     points = 72 / figure.dpi
     for axis, labels in ends.items():
         heights = [axis.transData.transform(label.xy)[1] * points for label in labels]

@@ -124,7 +124,7 @@ def _draw_rows(axes: np.ndarray, rows: Mapping[str, Draw], found: Sequence[RunSe
     """Draw ``axes [row, activation]``; the panels of a row have the same vertical limits."""
     for line, (subtitle, draw) in zip(axes, rows.items(), strict=True):
         drawn = [draws(axis, one, draw) for axis, one in zip(line, found, strict=True)]
-        _share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
+        share_vertical([axis for axis, good in zip(line, drawn, strict=True) if good])
         for axis in line:
             axis.set_title(subtitle, fontsize="medium")
 
@@ -147,8 +147,8 @@ def say_absent(axis: Axes, text: str) -> None:
     axis.text(0.5, 0.5, textwrap.fill(text, 34), ha="center", va="center", transform=axis.transAxes)
 
 
-def _share_vertical(line: Sequence[Axes]) -> None:
-    """Give the panels of a row common limits, and labels at the leftmost panel only.
+def share_vertical(line: Sequence[Axes]) -> None:
+    """Give the panels of a row common limits with ticks, and labels at the leftmost panel only.
 
     This comes after drawing, because axes shared from the start keep limits that one panel fixed.
     """

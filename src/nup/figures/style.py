@@ -99,11 +99,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # To find the places again for each file takes as long as to draw it.
-    figure.set_dpi(RESOLUTION)
-    if (layout := figure.get_layout_engine()) is not None:
-        layout.execute(figure)
-        figure.set_layout_engine("none")
+    lay_out(figure)
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=RESOLUTION, pil_kwargs={"compress_level": 1})
     with Image.open(drawn) as image:
@@ -113,6 +109,17 @@ def save(figure: Figure, path: str | Path) -> Path:
     with mpl.rc_context({"pdf.fonttype": 42}):
         figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
     return path
+
+
+def lay_out(figure: Figure) -> None:
+    """Fix the places of the figure's panels, at the resolution of its PNG.
+
+    To find them again for each file takes as long as to draw it.
+    """
+    figure.set_dpi(RESOLUTION)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def save_small(figure: Path, target: Path) -> None:

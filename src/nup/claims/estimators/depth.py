@@ -113,7 +113,7 @@ def at_found(
     Returns:
         Values aligned with ``found``.
     """
-    grids = dict(list(runs.groupby([axis, "seed"])))
+    grids = dict(list(runs[[axis, "seed", "learning_rate"]].groupby([axis, "seed"])))
     keys = zip(found[axis], found["seed"], np.log(found["learning_rate"]), strict=True)
     numbers = [
         at_rate(grids[size, seed], values.loc[grids[size, seed].index], log_rate)
@@ -179,7 +179,7 @@ def slopes_by_seed(table: pd.DataFrame, column: str, axis: Axis = "depth") -> pd
     """
     slopes = {
         seed: slope(np.log2(group[axis]), np.log2(group[column]))
-        for seed, group in table.groupby("seed")
+        for seed, group in table[["seed", axis, column]].groupby("seed")
         if len(group) > 1
     }
     return pd.Series(slopes, dtype="float64")

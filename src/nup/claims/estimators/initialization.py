@@ -28,10 +28,8 @@ def log_norm_slope(
         raise NotRun(f"{net}: no initialization with σ² = {weight_variance:g}")
     depth = int(rows["depth"].max())
     column = f"{direction}_log_norm"
-    values = {
-        seed: slope(group["layer"], group[column])
-        for seed, group in rows[rows["depth"] == depth].groupby("seed")
-    }
+    deepest = rows.loc[rows["depth"] == depth, ["seed", "layer", column]]
+    values = {seed: slope(group["layer"], group[column]) for seed, group in deepest.groupby("seed")}
     return Measurement(pd.Series(values), note=f"depth {depth}")
 
 
