@@ -103,8 +103,9 @@ $(SITE)/.ready: docs/requirements.txt
 	$(SITE)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
+# Two more than there are cores: the tests of SLURM wait most of their time.
 test: $(READY) ## Run the tests
-	$(WITH_ENV) pytest -n "$$CORES"
+	$(WITH_ENV) pytest -n "$$((CORES + 2))"
 
 smoke: ## Try another PYTHON for a minute, in an environment of its own, build/smoke
 	$(MAKE) setup VENV=build/smoke

@@ -61,5 +61,5 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The workflow's files first: they take longest, and would else be the last in one worker."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """SLURM first, then the workflow: they take longest, and would else end in one worker."""
+    items.sort(key=lambda item: ("workflow" not in item.path.parts, "slurm" not in item.path.name))

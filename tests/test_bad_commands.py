@@ -55,6 +55,8 @@ def test_train_leaves_other_files_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+#: Options that `nup notebook` needs beside the file.
+DRAWN = "--tables folder --figures folder"
 FILES = {
     "text": b"mine",
     "bytes": b"\xff\xfe",
@@ -111,12 +113,15 @@ FILES = {
             "other.csv: expected rows of a table",
         ),
         ("registrations folder --first other.csv --out folder", "--out folder: expected the path"),
-        ("tidy-notebook absent.ipynb --out out.ipynb", "absent.ipynb: expected an executed note"),
-        ("tidy-notebook folder --out out.ipynb", "folder: expected an executed notebook"),
-        ("tidy-notebook bytes --out out.ipynb", "bytes: expected an executed notebook (.ipynb)"),
-        ("tidy-notebook deep.json --out out.ipynb", "deep.json: expected an executed notebook ("),
-        ("tidy-notebook cells.ipynb --out out.ipynb", "cells.ipynb: expected an executed notebook"),
-        ("tidy-notebook cells.ipynb --out text/out.ipynb", "--out text: expected a folder that"),
+        (f"notebook absent.ipynb {DRAWN} --out o.ipynb", "absent.ipynb: expected a notebook (.ipy"),
+        (
+            f"notebook folder {DRAWN} --out out.ipynb",
+            "folder: expected a notebook (.ipynb), got no",
+        ),
+        (f"notebook bytes {DRAWN} --out out.ipynb", "bytes: expected a notebook (.ipynb), got an"),
+        (f"notebook deep.json {DRAWN} --out out.ipynb", "deep.json: expected a notebook (.ipynb)"),
+        (f"notebook cells.ipynb {DRAWN} --out out.ipynb", "cells.ipynb: expected a notebook (.ipy"),
+        (f"notebook cells.ipynb {DRAWN} --out text/o", "--out text: expected a folder that"),
     ],
 )
 def test_paths_of_commands(tmp_path, monkeypatch, pytestconfig, arguments, message, fault):

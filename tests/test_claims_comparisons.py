@@ -514,6 +514,21 @@ def test_useful_needs_accuracies(catalogue):
     assert row["reason"] == "nup(r=2) under sharpness: no run has a validation accuracy"
 
 
+def test_useful_is_open_where_a_baseline_diverges_at_every_rate(catalogue):
+    """Its runs are there, and what a lower rate would have reached is unknown."""
+    tables = comparisons.useful_tables()
+    runs = tables["runs"]
+    lost = (runs["net"] == comparisons.BASELINES[0]) & (runs["schedule_name"] == "constant")
+    assert lost.any()
+    runs = runs.assign(
+        status=runs["status"].mask(lost, "diverged"),
+        validation_accuracy=runs["validation_accuracy"].mask(lost),
+    )
+    row = judged(catalogue, {**tables, "runs": runs}, "useful").loc["νP, constant rate"]
+    assert row["verdict"] == "inconclusive"
+    assert "under constant: every run diverged, at any of its rates" in row["reason"]
+
+
 def test_each_new_claim_is_judged_by_activation(catalogue):
     good = comparisons.useful_tables(("abs",))
     bad = comparisons.useful_tables(

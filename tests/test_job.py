@@ -272,8 +272,6 @@ def test_executed_notebooks_lose_times_and_random_ids(tmp_path):
     assert text == (tmp_path / "tidy2.ipynb").read_text()
     assert json.loads(text)["cells"][0]["metadata"] == {"tags": ["injected-parameters"]}
     assert json.loads(text)["metadata"] == {"kernelspec": {"name": "python3"}}
-    with pytest.raises(UserError, match="expected an executed notebook"):
-        notebook.tidy(tmp_path / "absent.ipynb", tmp_path / "out.ipynb")
 
 
 def test_figures_of_notebooks_are_those_of_their_claims(pytestconfig):

@@ -68,10 +68,13 @@ def peak_mb(log):
 @pytest.mark.parametrize("name", JOBS)
 def test_the_peak_is_predicted_within_a_fifth(name, tmp_path):
     runs = JOBS[name]
-    # A process that compiles kernels holds more; the next ones may have to compile them again where
-    # another process wrote the same index of compiled kernels meanwhile.
-    measured = min(said_mb(job_log(runs, tmp_path / str(trial))) for trial in range(3))
     predicted = memory.job_bytes(costs.blocks(runs)) / 1e6
+    # A process that compiles kernels holds more; the next one may have to compile them again where
+    # another process wrote the same index of compiled kernels meanwhile.
+    for trial in range(3):
+        measured = said_mb(job_log(runs, tmp_path / str(trial)))
+        if measured <= 1.2 * predicted:
+            break
     assert predicted > 1.15 * memory.START_BYTES / 1e6  # or the start alone would be tested
     assert predicted == pytest.approx(measured, rel=0.2)
 

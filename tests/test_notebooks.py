@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,11 @@ import pytest
 
 import synthetic_comparisons as comparisons
 import synthetic_tables as synthetic
+from nup import cli
 from nup.claims import evaluate, load_catalogue
+from nup.errors import UserError
 from nup.report import contents, notebook
+from nup.report.execution import execute
 from nup.report.page import Page
 from nup.tables import store
 from synthetic_base import in_regime, together
@@ -70,13 +74,7 @@ def test_parameters_are_paths_only(path):
 @pytest.mark.parametrize("path", by_name(NOTEBOOKS))
 def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
     parameters = {"tables": tables, "figures": tmp_path / "figures", "claims": CATALOGUE}
-    executed = papermill.execute_notebook(
-        path,
-        tmp_path / path.name,
-        parameters={name: str(value) for name, value in parameters.items()},
-        kernel_name="python3",
-        progress_bar=False,
-    )
+    execute(path, tmp_path / path.name, {name: str(value) for name, value in parameters.items()})
     catalogue = load_catalogue(CATALOGUE)
     claims = [claim for claim in catalogue.claims if claim.notebook == path.name]
     expected = {claim.figure for claim in claims}
@@ -90,12 +88,90 @@ def test_notebook_runs_and_leaves_its_figures(path, tables, tmp_path):
     assert prints == {Path(name).stem for name in left}
     assert expected <= left
     assert left == set(notebook.figures(path, catalogue, contents.of_tables(tables)))
-    text = nbformat.writes(executed)
+    text = (tmp_path / path.name).read_text()
     if {claim.experiment for claim in claims} & {"useful"} or path.stem == "00_scorecard":
         assert "cross-entropy, batch 256" in text
     for claim in claims:
         assert claim.quote in text
         assert f"`{claim.provenance}`" in text
+
+
+CELLS = (
+    "# Paths only.\nx = 'default'",
+    "import sys\nprint(x)\nprint('to stderr', file=sys.stderr)",
+    "from IPython.display import Markdown, display\ndisplay(Markdown('*shown*'))",
+    "import pandas as pd\ndisplay(pd.DataFrame({'a': [1]}))",
+    "import io\nimport matplotlib.pyplot as plt\nplt.subplots(figsize=(1, 1))\n"
+    "plt.savefig(drawn := io.BytesIO())\n"
+    "from IPython.display import Image\ndisplay(Image(data=drawn.getvalue()))",
+)
+
+
+def written(path: Path, cells: Sequence[str]) -> Path:
+    """A notebook of these cells of code, the first of which has the parameters."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    for number, cell in enumerate(made.cells):
+        cell["id"] = str(number)
+    made.cells[0].metadata["tags"] = ["parameters"]
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    path.write_text(nbformat.writes(made))
+    return path
+
+
+def test_a_notebook_is_executed_as_a_kernel_of_its_own_would(tmp_path, monkeypatch):
+    """To the same bytes: outputs, counts, metadata, pictures."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    source = written(tmp_path / "source.ipynb", CELLS)
+    execute(source, tmp_path / "here.ipynb", {"x": "given"})
+    papermill.execute_notebook(
+        source,
+        tmp_path / "kernel.ipynb",
+        {"x": "given"},
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+    )
+    for name in ("here", "kernel"):
+        notebook.tidy(tmp_path / f"{name}.ipynb", tmp_path / f"{name}.tidy")
+    here = (tmp_path / "here.tidy").read_text()
+    assert here == (tmp_path / "kernel.tidy").read_text()
+    for shown in ("given", "to stderr", "*shown*", "image/png", "<table"):
+        assert shown in here
+    execute(source, tmp_path / "again.ipynb", {"x": "given"})  # which knows nothing of the first
+    notebook.tidy(tmp_path / "again.ipynb", tmp_path / "again.tidy")
+    assert (tmp_path / "again.tidy").read_text() == here
+
+
+def test_a_notebook_stops_at_a_cell_that_fails(tmp_path):
+    source = written(tmp_path / "bad.ipynb", ["x = 1", "print('before')\n1 / 0", "print('after')"])
+    message = r"bad.ipynb: expected its cells to run, got ZeroDivisionError in cell 2: division by "
+    with pytest.raises(UserError, match=message):
+        execute(source, tmp_path / "out.ipynb", {"x": "2"})
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "before" in text
+    assert "ZeroDivisionError" in text
+    assert '"after\\n"' not in text
+
+
+def test_figures_stay_where_a_cell_fails(tables, tmp_path):
+    """And those of an older call do not stay among the new."""
+    draw = "import pathlib\npathlib.Path(figures).mkdir(parents=True)\n"
+    draw += "(pathlib.Path(figures) / 'a.png').write_text('new')"
+    names = "tables = figures = claims = plugins = ''"
+    source = written(tmp_path / "own.ipynb", [names, draw, "1 / 0"])
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "a.png").write_text("old")
+    command = ["notebook", source, "--tables", tables, "--figures", tmp_path / "drawn"]
+    command += ["--catalogue", CATALOGUE, "--work", tmp_path / "work", "--out"]
+    command = [str(each) for each in [*command, tmp_path / "done.ipynb"]]
+    assert cli.main(command) == 2
+    assert (tmp_path / "drawn" / "a.png").read_text() == "old"
+    assert not (tmp_path / "done.ipynb").exists()
+    written(source, [names, draw])
+    assert cli.main(command) == 0
+    assert (tmp_path / "drawn" / "a.png").read_text() == "new"
+    assert not list((tmp_path / "work").glob("own/*"))
+    assert "injected-parameters" in (tmp_path / "done.ipynb").read_text()
 
 
 def test_every_claim_has_its_notebook_and_captions():

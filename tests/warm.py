@@ -37,8 +37,6 @@ JOBS = {
 
 
 def _warm() -> None:
-    import nbconvert  # noqa: F401 (for tidy-notebook)
-
     import nup.claims
     import nup.cli.claims
     import nup.cli.notebooks

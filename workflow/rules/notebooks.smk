@@ -27,11 +27,10 @@ for NAME, SOURCE in NOTEBOOKS.items():
             ],
         log:
             messages=f"{RESULTS}/logs/notebooks/{NAME}.log",
+            # As far as it came, where a cell fails.
             notebook=f"{RESULTS}/logs/notebooks/{NAME}.ipynb",
         # The longest first.
         priority: len(notebook.figures(SOURCE, CATALOGUE, CONTENTS))
-        # Kernels that start at once may pick the same port.
-        retries: 2
         conda:
             "../../environment.yml"
         resources:
@@ -39,22 +38,15 @@ for NAME, SOURCE in NOTEBOOKS.items():
             runtime=30,
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
-            drawn=f"{RESULTS}/logs/notebooks/{NAME}",
-            plugins=["-p", "plugins", os.pathsep.join(PLUGIN_FILES)] if PLUGIN_FILES else [],
-            code=provenance.code_digest(SOURCE, "nup.report.notebook"),
+            # Beside each figure lies the same for print, which no rule needs.
+            figures=f"{RESULTS}/figures",
+            work=f"{RESULTS}/logs/notebooks",
+            plugins=PLUGINS,
+            code=provenance.code_digest(SOURCE, "nup.report.notebook", "nup.report.execution"),
         shell:
-            # The figures are moved into place when all is done, so that none of an older call stays.
-            '(export IPYTHONDIR="$(mktemp -d)" MPLBACKEND=Agg &&'
-            " trap 'rm -rf \"$IPYTHONDIR\"' EXIT && rm -rf {params.drawn:q} &&"
-            " papermill -k python3 --start-timeout 600 --no-progress-bar"
-            " {input.source:q} {log.notebook:q}"
-            " -p tables {params.tables:q} -p figures {params.drawn:q}"
-            " -p claims {input.claims[0]:q} {params.plugins:q} &&"
-            " python -m nup tidy-notebook {log.notebook:q} --out {output.notebook:q} &&"
-            ' for figure in {output.figures:q}; do drawn={params.drawn:q}/"${{figure##*/}}" &&'
-            # Beside each the same for print, which no rule needs.
-            ' mv "$drawn" "$figure" && mv "${{drawn%.png}}.pdf" "${{figure%.png}}.pdf"; done'
-            ") > {log.messages:q} 2>&1 || (tail -n 30 {log.messages:q} >&2; exit 1)"
+            "python -m nup notebook {input.source:q} --tables {params.tables:q}"
+            " --catalogue {input.claims[0]:q} {params.plugins:q} --figures {params.figures:q}"
+            " --out {output.notebook:q} --work {params.work:q} --log {log.messages:q}"
 
 
 rule pages:

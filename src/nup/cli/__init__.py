@@ -39,7 +39,7 @@ COMMANDS = {
     "compare": ("claims", "hold a table of claims against another"),
     "registrations": ("claims", "write both registrations' verdicts on the same data as a page"),
     "pages": ("pages", "write the pages of a study: index.html, and one for each notebook"),
-    "tidy-notebook": ("notebooks", "drop from an executed notebook what is not its content"),
+    "notebook": ("notebooks", "execute a figure notebook on a study's tables"),
 }
 
 #: Exit status of a command that kept what it had and goes on when it is given again: EX_TEMPFAIL.

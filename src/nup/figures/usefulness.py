@@ -69,11 +69,8 @@ def _error_panel(lines: Sequence[tuple[str, str]]) -> Draw:
         for line, (net, schedule) in enumerate(lines):
             try:
                 chosen = tuned(candidates(selection, net, schedule))
-            except NotRun as outcome:
-                _say(axis, line, "not run" if "no runs" in str(outcome) else "no run finished")
-                continue
-            if chosen.empty:
-                _say(axis, line, "no run finished")
+            except (NotRun, Undecided) as outcome:
+                _say(axis, line, "not run" if isinstance(outcome, NotRun) else "no run finished")
                 continue
             error = 100 * (1 - chosen.groupby("seed")["test_accuracy"].mean())
             _draw_seeds(axis, line, error.clip(lower=0.01), net_style(selection, net))

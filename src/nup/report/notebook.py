@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nup.errors import UserError
 from nup.tables import atomic_files
 from nup.tables.schema import TABLES
 
@@ -23,12 +22,7 @@ def tidy(path: Path, out: Path) -> None:
     """Write the executed notebook ``path`` to ``out`` without times, durations and random ids.
 
     Executing the same notebook on the same tables so gives the same bytes.
-
-    Raises:
-        UserError: there is no such notebook.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: expected an executed notebook, got no such file")
     notebook = json.loads(path.read_text(encoding="utf-8"))
     notebook["metadata"].pop("papermill", None)
     for cell in notebook["cells"]:

@@ -8,7 +8,13 @@ from typing import Literal
 import pandas as pd
 
 from nup.claims.estimators import register
-from nup.claims.run_selection import Measurement, NotRun, RunSelection, remembered
+from nup.claims.run_selection import (
+    Measurement,
+    NotRun,
+    RunSelection,
+    Undecided,
+    remembered,
+)
 
 #: Costs that a comparison may hold equal, beside the number of parameters.
 Equal = Literal["steps", "operations"]
@@ -43,6 +49,7 @@ def accuracy_gain(
 
     Raises:
         NotRun: if a net was not run, or not at these depths, or with another number of steps.
+        Undecided: if every run of a net diverged.
     """
     return _accuracy_gain(selection, net, schedule, tuple(baselines), equal)
 
@@ -113,6 +120,8 @@ def candidates(selection: RunSelection, net: str, schedule: str) -> pd.DataFrame
     runs = runs[(runs["schedule_name"] == schedule) & (runs["gradient_scaling"] == "none")]
     if runs.empty:
         raise NotRun(f"no runs of {net} under {schedule}")
+    if (runs["status"] != "ok").all():
+        raise Undecided(f"{net} under {schedule}: every run diverged, at any of its rates")
     if runs["validation_accuracy"].isna().all():
         raise NotRun(f"{net} under {schedule}: no run has a validation accuracy")
     return runs
