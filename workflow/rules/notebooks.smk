@@ -39,7 +39,7 @@ for NAME, SOURCE in NOTEBOOKS.items():
         params:
             tables=lambda wildcards, input: Path(input.tables[0]).parent,
             # Beside each figure lies the same for print, which no rule needs.
-            figures=f"{RESULTS}/figures",
+            figures=lambda wildcards, output: Path(output.notebook).parents[1] / "figures",
             work=f"{RESULTS}/logs/notebooks",
             plugins=PLUGINS,
             code=provenance.code_digest(SOURCE, "nup.report.notebook", "nup.report.execution"),
