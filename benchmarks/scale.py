@@ -37,8 +37,8 @@ MOST_DRY_RUN = (15.0, 512.0)
 MOST_COLLECTED = 2048.0
 #: Nets and rates of the grid, which grows by its seeds.
 CELLS = 100
-#: Minutes a job, so that it takes about ten runs where each net has ten seeds or more.
-MINUTES = 0.003
+#: Minutes a job, so that 100,000 runs are about ten thousand jobs.
+MINUTES = 0.00018
 #: Rows that a run leaves in the tables ``steps`` and ``layers``.
 ROWS = {"steps": 40, "layers": 20}
 #: Columns of ``runs`` that a stack's records have numbers for.

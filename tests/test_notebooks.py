@@ -153,11 +153,12 @@ def test_a_notebook_stops_at_a_cell_that_fails(tmp_path):
     assert '"after\\n"' not in text
 
 
-def test_figures_stay_where_a_cell_fails(tables, tmp_path):
+def test_figures_stay_where_a_cell_fails(tables, tmp_path, capfd):
     """And those of an older call do not stay among the new."""
-    draw = "import pathlib\npathlib.Path(figures).mkdir(parents=True)\n"
-    draw += "(pathlib.Path(figures) / 'a.png').write_text('new')"
-    names = "tables = figures = claims = plugins = ''"
+    draw = "from pathlib import Path\nfrom matplotlib.figure import Figure\n"
+    draw += "from nup.figures.style import save\nfigure = Figure()\nfigure.suptitle('title')\n"
+    draw += "save(figure, Path(figures) / 'a.png')"
+    names = "tables = ''\nfigures = ''\nclaims = ''\nplugins = ''"
     source = written(tmp_path / "own.ipynb", [names, draw, "1 / 0"])
     (tmp_path / "drawn").mkdir()
     (tmp_path / "drawn" / "a.png").write_text("old")
@@ -169,9 +170,11 @@ def test_figures_stay_where_a_cell_fails(tables, tmp_path):
     assert not (tmp_path / "done.ipynb").exists()
     written(source, [names, draw])
     assert cli.main(command) == 0
-    assert (tmp_path / "drawn" / "a.png").read_text() == "new"
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"a.png", "a.pdf"}
+    assert (tmp_path / "drawn" / "a.png").read_bytes() != b"old"
     assert not list((tmp_path / "work").glob("own/*"))
     assert "injected-parameters" in (tmp_path / "done.ipynb").read_text()
+    assert capfd.readouterr().err.count("\n") == 1  # of the cell that failed
 
 
 def test_every_claim_has_its_notebook_and_captions():

@@ -143,7 +143,9 @@ def _load_plugin(path: Path) -> None:
 def _configure_log(path: Path | None) -> None:
     """Log to stderr, and to ``path`` as well if one is given."""
     shown = logging.StreamHandler()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[shown], force=True)
+    # Other packages say more than anyone asks for, as each table of a font in a PDF.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[shown], force=True)
+    log.setLevel(logging.INFO)
     if path is not None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

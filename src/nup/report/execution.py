@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
@@ -21,9 +20,6 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from nup.errors import UserError
-
-# That it has read and written a notebook, papermill says for every one.
-logging.getLogger("papermill").setLevel(logging.WARNING)
 
 #: Name of the engine at papermill.
 _ENGINE = "this process"
