@@ -29,7 +29,8 @@ class Effort:
     ``measured`` names the shapes of which curvature and jets are timed. ``growth`` lists the values
     of depth, width, members and samples. ``study`` is run by Snakemake from nothing, or only as far
     as ``targets`` if there are any. ``memory`` names the jobs whose memory is measured. ``scale``
-    has the numbers of runs that are planned and collected.
+    has the numbers of runs that are planned and collected, ``seeds`` how many of them slopes are
+    averaged over.
     """
 
     shapes: tuple[Shape, ...]
@@ -41,6 +42,7 @@ class Effort:
     growth: Mapping[str, tuple[int, ...]]
     memory: tuple[str, ...]
     scale: tuple[int, ...]
+    seeds: int
     study: str
     targets: tuple[str, ...] = ()
 
@@ -71,6 +73,7 @@ FULL = Effort(
         "long records",
     ),
     scale=(1000, 10_000, 100_000),
+    seeds=16,
     study="laptop",
 )
 
@@ -89,6 +92,7 @@ QUICK = Effort(
     },
     memory=("small", "wide", "many samples"),
     scale=(1000,),
+    seeds=4,
     study="ci",
 )
 
@@ -109,6 +113,7 @@ TINY = Effort(
     },
     memory=("small",),
     scale=(100,),
+    seeds=2,
     study=str(Path(__file__).parent / "tiny.yaml"),
     targets=("results/tiny/tables/runs.parquet",),
 )

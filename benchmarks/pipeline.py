@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,18 @@ LEAST_SHARE = 0.8
 MOST_START = 0.3
 #: How often the start of the command line is timed.
 STARTS = 5
+
+_JOBS = "training jobs: process start, imports, data, tables"
+#: What core-seconds are spent on → the rules that spend them, or how their names begin.
+PARTS = {
+    _JOBS: ("train",),
+    "measurements at initialization": ("measure",),
+    "phase diagrams: training math, process start": ("search",),
+    "tables": ("tables", "init", "phases"),
+    "claims and readings": ("claims",),
+    "notebooks": ("notebook_",),
+    "pages": ("pages",),
+}
 
 
 def measure(effort: Effort) -> dict[str, Any]:
@@ -135,26 +147,17 @@ def split(records: Mapping[str, Any]) -> dict[str, float]:
     cores, wall = records["cores"], records["wall"]
     first = min(job["start"] for job in records["jobs"])
     last = max(job["end"] for job in records["jobs"])
-    train = _duration(records, ["train"])
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for job in records["jobs"]:
+        (part,) = (part for part, rules in PARTS.items() if job["rule"].startswith(rules))
+        seconds[part] += job["end"] - job["start"]
+    jobs = seconds.pop(_JOBS)
     parts = {
         "training math": records["training"],
-        "training jobs: process start, imports, data, tables": train - records["training"],
-        "measurements at initialization": _duration(records, ["init"]),
-        "phase diagrams: training math, process start": _duration(records, ["search"]),
-        "tables": _duration(records, ["tables", "phases"]),
-        "claims and readings": _duration(records, ["claims", "readings"]),
-        "notebooks": _duration(records, _notebooks(records)),
+        _JOBS: jobs - records["training"],
+        **seconds,
         "Snakemake: start and plan": cores * first,
         "Snakemake: report and end": cores * (wall - last),
     }
     idle = cores * wall - sum(parts.values())
     return {**parts, "idle, or Snakemake between jobs": idle}
-
-
-def _notebooks(records: Mapping[str, Any]) -> set[str]:
-    return {job["rule"] for job in records["jobs"] if job["rule"].startswith("notebook_")}
-
-
-def _duration(records: Mapping[str, Any], rules: Iterable[str]) -> float:
-    names = set(rules)
-    return float(sum(job["end"] - job["start"] for job in records["jobs"] if job["rule"] in names))

@@ -15,6 +15,7 @@ SECTIONS = (
     "memory",
     "pipeline",
     "scale",
+    "placement",
 )
 
 

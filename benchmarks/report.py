@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, growth, measurements, memory, pipeline, scale
+from benchmarks import goals, growth, measurements, memory, pipeline, placement, scale
 from benchmarks.peers import DESCRIPTIONS, PEERS
 
 BEGIN = "<!-- Written by `make bench`: begin -->"
@@ -276,6 +276,25 @@ def _scale(records: Records) -> list[str]:
     ]
 
 
+def _placement(records: Records) -> list[str]:
+    rows = []
+    for net in dict.fromkeys(row["net"] for row in records["rows"]):
+        own = [row for row in records["rows"] if row["net"] == net]
+        for row in own:
+            rows.append([f"`{net}`", row["design"], *placement.outcome(row, own[0], own[-1])])
+    head = ["net", "rates", "run-steps"]
+    for rate in placement.RATES:
+        head += [f"{rate}: width (seeds)", "worth", "from the finest"]
+    return [
+        "The slope of log2 LR against log2 depth (3, 4, 6), for |s|, of the best and of the "
+        f"largest stable LR, over {records['seeds']} seeds: half the width of its interval, for "
+        "the run-steps of a design over those of the first. The worth is how many times fewer "
+        "run-steps give the same width; then how far the slope is from that of the finest grid, "
+        "paired by seed.",
+        _table(head, rows),
+    ]
+
+
 def _median_and_range(values: Sequence[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
@@ -294,4 +313,5 @@ BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
     "memory": ("Memory", _memory),
     "pipeline": ("Around the training", _pipeline),
     "scale": ("Many runs", _scale),
+    "placement": ("Verdict per core-hour", _placement),
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks import (
     goals,
@@ -20,6 +21,7 @@ from benchmarks import (
     memory,
     peak,
     pipeline,
+    placement,
     raw,
     report,
     scale,
@@ -115,6 +117,57 @@ def test_every_job_of_the_memory_table_can_be_asked_for():
     assert set(FULL.memory) == set(memory.JOBS)
 
 
+def curves(depth, seeds=range(6)):
+    """Runs whose late loss is a parabola in log η about a rate that falls as 1/depth, and which
+    diverge from 12 times that rate on; each seed's rates are shifted by a share of an octave."""
+    found = {}
+    for seed in seeds:
+        octaves = np.arange(33) / placement.FINE - 3 + 0.11 * seed
+        best, last = -np.log2(depth / 3), np.log2(12) - np.log2(depth / 3)
+        loss = 0.1 * 2 ** (0.25 * (octaves - best) ** 2)
+        ok = octaves < last
+        found[seed] = pd.DataFrame(
+            {
+                "learning_rate": 2.0**octaves,
+                "late_loss": np.where(ok, np.minimum(loss, 0.6), np.nan),
+                "null_loss": 1.0,
+                "status": np.where(ok, "ok", "diverged"),
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", placement.DESIGNS)
+def test_designs_find_the_slopes_of_known_curves(name):
+    """Octaves suffice for the optimum; the boundary is found as far as rates stand apart."""
+    design, interpolated = placement.DESIGNS[name]
+    by_depth = {depth: curves(depth) for depth in (3, 4, 6)}
+    places = {depth: design(grids) for depth, grids in by_depth.items()}
+    for of_seeds in places.values():
+        assert all(list(each) == sorted(set(each)) for each in of_seeds.values())
+    best = placement.slopes_of(by_depth, places, "best", interpolated)
+    stable = placement.slopes_of(by_depth, places, "largest stable", interpolated)
+    assert len(best) == len(stable) == 6
+    off = max(abs(slope + 1) for slope in best.values())
+    assert (off < 1e-6) == interpolated
+    octaves = {"octaves (the present design)": 1.0, "octaves, and bisection of the boundary": 0.25}
+    step = octaves.get(name, 0.25 if name == "quarter-octaves" else 0.5)
+    # Two ends an octave's share off, over the one octave between the depths.
+    assert max(abs(slope + 1) for slope in stable.values()) <= step
+
+
+def test_bisection_adds_two_rates_where_runs_cease_to_be_stable():
+    for seed, places in placement.bisected(curves(4)).items():
+        added = [place for place in places if place % placement.FINE]
+        assert len(added) == 2, seed
+        status = curves(4)[seed]["status"]
+        assert any(
+            status[place] == "ok" and status[place + 1] == "diverged"
+            for place in places
+            if place + 1 in places
+        )
+
+
 #: Two cores for 100 s: 2 s of start, 20 s of training jobs of 15 s of math each, and so on.
 RUN = {
     "study": "s",
@@ -125,19 +178,23 @@ RUN = {
     "jobs": [
         {"rule": "train", "start": 2.0, "end": 22.0},
         {"rule": "train", "start": 2.0, "end": 22.0},
-        {"rule": "init", "start": 22.0, "end": 32.0},
-        {"rule": "tables", "start": 32.0, "end": 35.0},
+        {"rule": "measure", "start": 22.0, "end": 32.0},
+        {"rule": "init", "start": 32.0, "end": 33.0},
+        {"rule": "tables", "start": 33.0, "end": 35.0},
         {"rule": "claims", "start": 35.0, "end": 39.0},
         {"rule": "notebook_00", "start": 40.0, "end": 70.0},
         {"rule": "notebook_01", "start": 40.0, "end": 90.0},
+        {"rule": "pages", "start": 90.0, "end": 95.0},
     ],
 }
 
 
 def test_core_seconds_are_told_apart_and_add_up():
     parts = pipeline.split(RUN)
-    assert list(parts.values()) == pytest.approx([30, 10, 10, 0, 3, 4, 80, 4, 20, 39])
+    assert list(parts.values()) == pytest.approx([30, 10, 10, 0, 3, 4, 80, 5, 4, 10, 44])
     assert sum(parts.values()) == pytest.approx(200)
+    with pytest.raises(ValueError, match="not enough values"):  # a rule that counts nowhere
+        pipeline.split(RUN | {"jobs": [{"rule": "other", "start": 0.0, "end": 1.0}]})
     text = "\n".join(report.BODIES["pipeline"][1](RUN))
     assert "Training math has 15% of it, goal 80%: **missed**." in text
     assert "| notebooks | 80.0 | 40.0% |" in text
@@ -320,6 +377,9 @@ def test_end_to_end_on_one_core(tmp_path):
     assert measured["steps"] % measurements.CADENCE == 0
     assert set(measured["seconds"]) == set(measurements.RECORDS)
     assert 1 <= measured["products"] <= 24
+    placed = sections["placement"]["records"]["rows"]
+    assert {row["design"] for row in placed} == set(placement.DESIGNS)
+    assert len({row["net"] for row in placed}) == 3
     (size,) = sections["scale"]["records"]["sizes"]
     assert size["runs"] == 100
     planned = grid.runs(check(scale.study(100), "scale.yaml"), tmp_path / "scale.yaml")
