@@ -103,8 +103,10 @@ $(SITE)/.ready: docs/requirements.txt
 	$(SITE)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-# Two more than there are cores: the tests of SLURM wait most of their time.
+# Kernels are compiled first, once: each worker would else compile all of them at the same time. Workers
+# are two more than cores: the tests of SLURM wait most of their time.
 test: $(READY) ## Run the tests
+	$(WITH_ENV) nup train --depth 3 --width 4 --steps 6 --seeds 1 >/dev/null
 	$(WITH_ENV) pytest -n "$$((CORES + 2))"
 
 smoke: ## Try another PYTHON for a minute, in an environment of its own, build/smoke

@@ -43,6 +43,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+    logging.getLogger("nup").setLevel(logging.WARNING)  # of ten thousand jobs in this process
     results = (options.out or ROOT / "benchmarks") / "results"
     page = options.out / PAGE.name if options.out else PAGE
     effort = EFFORTS[options.effort]

@@ -57,6 +57,7 @@ SlurmdParameters=config_overrides
 SlurmctldTimeout=20
 SlurmdTimeout=10
 MinJobAge=300
+FirstJobId={first}
 KillWait=5
 JobRequeue=0
 {accounting}
@@ -81,7 +82,7 @@ PidFile={folder}/slurmdbd.pid
 LogFile={folder}/slurmdbd.log
 """
 NODE = (
-    "NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 "
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 "
     "RealMemory=16000 Gres=gpu:fake:2 State=UNKNOWN"
 )
 
@@ -108,6 +109,9 @@ class Slurm:
         self.folder, self.nodes, self.accounting = Path(folder), nodes, accounting
         self.host = subprocess.check_output(["hostname", "-s"], text=True).strip()
         self.ports = _free_ports(3 + nodes)
+        #: What names of nodes and ids of jobs begin with: other clusters may run beside this one,
+        #: and processes are told apart by these.
+        self.mark = self.ports[0]
         self.processes = {}
         self.environment = {
             "SLURM_CONF": str(self.folder / "etc" / "slurm.conf"),
@@ -156,10 +160,14 @@ class Slurm:
 
     def start_node(self, number):
         """Start the daemon of a node."""
-        self._daemon("slurmd", "-D", "-N", f"n{number}", name=f"n{number}")
+        self._daemon("slurmd", "-D", "-N", self.node(number), name=self.node(number))
+
+    def node(self, number):
+        """Name of a node."""
+        return f"n{self.mark}-{number}"
 
     def kill(self, name, how=signal.SIGKILL):
-        """End a daemon: ``slurmctld``, or ``n1`` with all that it runs."""
+        """End a daemon: ``slurmctld``, or a node with all that it runs."""
         process = self.processes.pop(name)
         process.send_signal(how)
         process.wait()
@@ -251,10 +259,13 @@ class Slurm:
         if self.accounting:
             accounting = ACCOUNTING.format(port=self.ports[-2], folder=self.folder)
         names = {"host": self.host, "folder": self.folder, "accounting": accounting}
+        names["first"] = 100 * self.mark
         text = CONFIGURATION.format(port=self.ports[0], **names)
         numbers = range(1, self.nodes + 1)
-        lines = [NODE.format(number=n, host=self.host, port=self.ports[n]) for n in numbers]
-        names = f"n[1-{self.nodes}]"
+        lines = [
+            NODE.format(name=self.node(n), host=self.host, port=self.ports[n]) for n in numbers
+        ]
+        names = self.node(f"[1-{self.nodes}]")
         lines.append(f"PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP")
         etc = self.folder / "etc"
         (etc / "slurm.conf").write_text("\n".join([text, *lines, ""]))

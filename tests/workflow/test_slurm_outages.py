@@ -34,7 +34,7 @@ def test_jobs_of_a_node_that_is_lost_go_elsewhere(cluster, head, undisturbed):
     jobs = [cluster.details(job) for job in cluster.jobs() if job not in before]
     assert [job["JobState"] for job in jobs] == ["NODE_FAIL", "COMPLETED"]
     assert jobs[0]["NodeList"] == node != jobs[1]["NodeList"]
-    cluster.start_node(int(node.removeprefix("n")))
+    cluster.start_node(node.rpartition("-")[2])
     cluster.wait_for("idle", cluster.nodes)
 
 
