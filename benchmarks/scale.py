@@ -8,7 +8,6 @@ collects them. Each is a process of its own, whose time and peak memory are meas
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,15 @@ CELLS = 100
 MINUTES = 0.001
 #: Rows that a run leaves in the tables ``steps`` and ``layers``.
 ROWS = {"steps": 40, "layers": 20}
+#: Runs a command and leaves its peak in kilobytes. A process begins with the peak of the one that
+#: starts it, so that ours would hide that of a smaller one.
+_LAUNCHER = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[2:]).returncode
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
 #: Columns of ``runs`` that a stack's records have numbers for.
 _SUMMARY = (
     *("null_loss", "initial_loss", "max_loss", "min_loss", "late_loss", "final_loss"),
@@ -101,18 +109,20 @@ def timed(command: Sequence[str], folder: Path) -> dict[str, float]:
     Raises:
         RuntimeError: the command failed.
     """
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryDirectory() as name:
+        peak = Path(name) / "peak"
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, env=pipeline.environment(folder), stdout=said, stderr=said
+        done = subprocess.run(
+            [sys.executable, "-c", _LAUNCHER, str(peak), *command],
+            cwd=folder,
+            env=pipeline.environment(folder),
+            capture_output=True,
+            text=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{said.read()}")
-    return {"seconds": seconds, "megabytes": usage.ru_maxrss * 1024 / 1e6}
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        return {"seconds": seconds, "megabytes": int(peak.read_text()) * 1024 / 1e6}
 
 
 def leave_tables(path: Path, out: Path) -> int:

@@ -156,6 +156,14 @@ def test_designs_find_the_slopes_of_known_curves(name):
     assert max(abs(slope + 1) for slope in stable.values()) <= step
 
 
+def test_megabytes_are_those_of_the_command(tmp_path):
+    """Not of this process, which is larger."""
+    found = scale.timed([sys.executable, "-c", "bytearray(50_000_000)"], tmp_path)
+    assert 50 < found["megabytes"] < 100
+    with pytest.raises(RuntimeError, match="failed:\nno"):
+        scale.timed([sys.executable, "-c", "raise SystemExit('no')"], tmp_path)
+
+
 def test_bisection_adds_two_rates_where_runs_cease_to_be_stable():
     for seed, places in placement.bisected(curves(4)).items():
         added = [place for place in places if place % placement.FINE]
