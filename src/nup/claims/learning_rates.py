@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nup.claims.run_selection import Axis, NotRun, RunSelection, remembered
+from nup.claims.run_selection import Axis, NotRun, RunSelection, of_grid, remembered
+from nup.specs import BOUNDARY_RATIO
 
 Rate = Literal["best", "largest stable"]
 
 #: A run is stable while its late loss is below this multiple of the null loss, and it finished.
-CUTOFF = 0.7
+CUTOFF = BOUNDARY_RATIO
 #: Cutoffs that are shown beside it.
 SENSITIVITY = (0.5, 0.95)
 
@@ -243,12 +244,12 @@ def grid_runs(
         least_sizes: how many sizes there must be.
 
     Returns:
-        Rows of ``runs``.
+        Rows of ``runs``, with the trials that followed the grid.
 
     Raises:
         NotRun: if runs of the (size × seed × learning rate) grid are absent, or too few sizes.
     """
-    runs = constant_rate_runs(selection.runs_of(net, axis), gradient_scaling)
+    runs = constant_rate_runs(selection.runs_of(net, axis, trials=True), gradient_scaling)
     runs = runs[runs["depth"] >= LEAST_DEPTH]
     sizes = sorted(runs[axis].unique())
     name = AXIS_NAMES[axis]
@@ -257,7 +258,7 @@ def grid_runs(
     if len(sizes) < least_sizes:
         listed = ", ".join(map(str, sizes)) or "none"
         raise NotRun(f"{net}: a {name} slope needs at least {least_sizes} {name}s, got {listed}")
-    absent = _absent(runs, axis)
+    absent = _absent(of_grid(runs), axis)
     if absent:
         size, seed, rate = absent[0]
         raise NotRun(

@@ -127,7 +127,12 @@ class RunSelection:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """Rows of ``runs``."""
+        """Rows of ``runs`` whose rates are those of the grid."""
+        return of_grid(self._all_runs)
+
+    @cached_property
+    def _all_runs(self) -> pd.DataFrame:
+        """Rows of ``runs``, with those of trials."""
         return self._filtered("runs")
 
     @cached_property
@@ -140,13 +145,18 @@ class RunSelection:
         """All nets of the study, in the selection or not, with the columns of ``nets.COLUMNS``."""
         return nets_of_study(self._tables)
 
-    def runs_of(self, net: str | None = None, axis: Axis = "depth") -> pd.DataFrame:
+    def runs_of(
+        self, net: str | None = None, axis: Axis = "depth", trials: bool = False
+    ) -> pd.DataFrame:
         """The runs of one net, or of all, that may differ in ``axis``.
+
+        With ``trials`` also those whose rates were looked for, seed by seed: they say more about
+        where the boundary of stability is, and nothing about any rate that seeds share.
 
         Raises:
             NotRun: if there are none, or if they mix what no criterion should mix.
         """
-        return self._of(self.runs, net, (axis,))
+        return self._of(self._all_runs if trials else self.runs, net, (axis,))
 
     def init_of(self, net: str | None = None, varying: Collection[str] = ()) -> pd.DataFrame:
         """The initializations of one net, or of all, which may differ in the columns ``varying``.
@@ -182,10 +192,10 @@ class RunSelection:
         return {str(run_id): group for run_id, group in self.layers.groupby("run_id")}
 
     def _records(self, name: str, order: list[str]) -> pd.DataFrame:
-        if name not in self._tables or self.runs.empty:
+        if name not in self._tables or self._all_runs.empty:
             return pd.DataFrame({label: [] for label in schema.TABLES[name]})
         table = self._tables[name]
-        return table[table["run_id"].isin(self.runs["run_id"])].sort_values(order)
+        return table[table["run_id"].isin(self._all_runs["run_id"])].sort_values(order)
 
     def _history(self, name: str, groups: dict[str, pd.DataFrame], run_id: str) -> pd.DataFrame:
         if run_id not in groups:
@@ -220,6 +230,13 @@ class RunSelection:
                     f"({', '.join(values)}): pin one under `select` in the claims file"
                 )
         return rows
+
+
+def of_grid(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``runs`` that are no trials; all of tables of versions without them."""
+    if "trial" not in runs:
+        return runs
+    return runs[runs["trial"].fillna(0) == 0]
 
 
 def by_regime(

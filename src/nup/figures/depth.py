@@ -135,7 +135,7 @@ def rate_panel(
 @remembered
 def _rates_of(selection: RunSelection, net: str, rate: Rate, axis: Axis) -> pd.DataFrame:
     """The rates of each size and seed of a net, which several readings may share."""
-    runs = constant_rate_runs(selection.runs_of(net, axis))
+    runs = constant_rate_runs(selection.runs_of(net, axis, trials=True))
     return rate_table(runs[runs["depth"] >= LEAST_DEPTH], rate, axis)
 
 

@@ -116,7 +116,7 @@ def _best_reached(selection: RunSelection, net: str) -> pd.DataFrame:
         Columns ``depth``, ``seed``, ``loss`` (late loss over the null loss) and ``error`` (1 − test
         accuracy, in %).
     """
-    runs = constant_rate_runs(selection.runs_of(net))
+    runs = constant_rate_runs(selection.runs_of(net, trials=True))
     runs = runs[runs["depth"] >= LEAST_DEPTH]
     found = rate_table(runs, "best")
     errors = (1 - runs["test_accuracy"].astype("float64")).clip(lower=LEAST_ERROR)

@@ -161,7 +161,7 @@ def best_evolutions(selection: RunSelection, net: str) -> pd.DataFrame:
     Raises:
         NotRun: if the net has no stable run.
     """
-    runs = constant_rate_runs(selection.runs_of(net))
+    runs = constant_rate_runs(selection.runs_of(net, trials=True))
     found = rate_table(runs[runs["depth"] >= LEAST_DEPTH], "best")
     parts = []
     for row in found[found["problem"] != "none"].itertuples():

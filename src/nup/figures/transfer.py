@@ -21,7 +21,7 @@ from nup.claims.learning_rates import (
     relative_losses,
 )
 from nup.claims.nets import nets_of_study, ordered
-from nup.claims.run_selection import NotRun, RunSelection
+from nup.claims.run_selection import NotRun, RunSelection, of_grid
 from nup.claims.statistics import slope
 from nup.figures import register, style
 from nup.figures.depth import with_runs
@@ -96,7 +96,7 @@ def _draw_block(
     drawn = []
     for axis, net in zip(axes, nets or [""], strict=False):
         try:
-            runs = constant_rate_runs(selection.runs_of(net or None))
+            runs = constant_rate_runs(selection.runs_of(net or None, trials=True))
             found = draw_curves(axis, runs)
         except NotRun as outcome:
             say_absent(axis, f"not run: {outcome}")
@@ -126,7 +126,7 @@ def draw_curves(axis: Axes, runs: pd.DataFrame) -> str:
 
     Args:
         axis: the panel.
-        runs: at constant rates, of one net.
+        runs: at constant rates, of one net; of trials the best rate is told, and no curve.
 
     Returns:
         ``best η ∝ depth^−0.47``; empty if there are too few depths with an optimum.
@@ -136,7 +136,8 @@ def draw_curves(axis: Axes, runs: pd.DataFrame) -> str:
     """
     if runs.empty:
         raise NotRun("no runs at constant rates")
-    placed = runs.assign(rate=drawn_rates(runs), relative=relative_losses(runs))
+    grid = of_grid(runs)
+    placed = grid.assign(rate=drawn_rates(grid), relative=relative_losses(grid))
     placed = placed[np.isfinite(placed["rate"])]  # without curvature, the edge is at infinity
     best = rate_table(runs, "best")
     best = best[best["problem"] == ""]

@@ -26,6 +26,7 @@ def of_run(spec: RunSpec, net: Parameterization) -> dict[str, Any]:
         "optimizer_options": canonical_json(spec.optimizer.options),
         "data_options": canonical_json(spec.data.options),
         "edge": spec.edge,
+        "trial": 0 if spec.trial is None else spec.trial.number,
         "steps": spec.steps,
     }
 

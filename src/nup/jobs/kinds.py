@@ -8,14 +8,14 @@ is no part of the digest of another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nup.errors import UserError
-from nup.jobs import entries, provenance
+from nup.jobs import entries, provenance, trials
 from nup.phases import runs as phase_runs
 from nup.specs import InitSpec, PhaseSpec, RunSpec, ScheduleSpec, Specification
 from nup.training import costs
@@ -36,7 +36,7 @@ class Kind(Generic[S]):
     ``groups``   specifications that are computed together, in an order of their own
     ``runs``     the training that specifications amount to
     ``modules``  the modules of the registry entries that a specification uses
-    ``divides``  whether groups may be cut, to keep to a job's length and memory
+    ``units``    what a group may be cut into, to keep to a job's length and memory; None: whole
     ``gpu``      whether it computes on a GPU where there is one
     """
 
@@ -48,8 +48,13 @@ class Kind(Generic[S]):
     groups: Callable[[Iterable[S]], list[list[S]]]
     runs: Callable[[Iterable[S]], list[RunSpec]]
     modules: Callable[[S], Iterable[str]]
-    divides: bool = False
+    units: Callable[[Sequence[S]], list[list[S]]] | None = None
     gpu: bool = True
+
+    @property
+    def divides(self) -> bool:
+        """Whether groups may be cut."""
+        return self.units is not None
 
     def files(self, folder: str | Path, job: str) -> dict[str, Path]:
         """Where a job's tables are, by name: ``<job>.parquet``, or files in the folder ``<job>``.
@@ -147,10 +152,10 @@ TRAINING = Kind(
     entry=entries.TRAINING,
     tables=("runs", "steps", "layers"),
     key="run_id",
-    groups=costs.blocks,
+    groups=trials.groups,
+    units=trials.units,
     runs=_themselves,
     modules=costs.once_a_stack(entries.modules),
-    divides=True,
 )
 PHASES = Kind(
     name="phases",

@@ -211,20 +211,25 @@ def pack(of: Kind[S], specs: Iterable[S], limits: Limits) -> list[Job[S]]:
 
 
 def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
-    """A group cut evenly so that no piece takes longer than a job may (a single run may).
+    """A group cut evenly so that no piece takes longer than a job may (a single unit may).
 
     Nor may its records be more than a job can hold.
     """
-    if not of.divides:
+    if of.units is None:
         return [group]
-    count = min(len(group), math.ceil(of.seconds(group, limits.gflops) / limits.seconds))
+    units = of.units(group)
+    count = min(len(units), math.ceil(of.seconds(group, limits.gflops) / limits.seconds))
     while True:
-        size = math.ceil(len(group) / count)
-        if size == 1 or memory.fits([of.runs(group[:size])], limits.memory_mb):
+        size = math.ceil(len(units) / count)
+        first = [spec for unit in units[:size] for spec in unit]
+        if size == 1 or memory.fits([of.runs(first)], limits.memory_mb):
             break
-        count = min(2 * count, len(group))
-    memory.cut([of.runs(group[:size])], limits.memory_mb)  # says what is wrong with one too large
-    return [group[start : start + size] for start in range(0, len(group), size)]
+        count = min(2 * count, len(units))
+    memory.cut([of.runs(first)], limits.memory_mb)  # says what is wrong with one too large
+    return [
+        [spec for unit in units[start : start + size] for spec in unit]
+        for start in range(0, len(units), size)
+    ]
 
 
 def _planned(

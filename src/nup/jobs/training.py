@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nup.jobs import entries, memory
+from nup.jobs import entries, memory, trials
 from nup.jobs.columns import of_run
 from nup.jobs.execute import Session, Tables
 from nup.jobs.progress import Progress
+from nup.jobs.trials import Outcomes
 from nup.specs import RunSpec
 from nup.tables import store
 from nup.tables.schema import RUNS
@@ -43,18 +44,35 @@ def execute(runs: Sequence[RunSpec], session: Session) -> Tables:
     """
     from nup.training.backends import blas
 
-    blocks = cut(runs, session)
+    blocks = [block for each in trials.rounds(runs) for block in cut(each, session)]
     if blas.shortfall():
         log.warning("%s", blas.shortfall())
     # Arrow and pandas now: with the first tables they would come on top of what training has held.
     store.as_table("runs", {name: [] for name in RUNS})
     progress = Progress(session.job, blocks, session.folder, session.compiling)
-    parts = []
+    wanted, outcomes, parts = {spec.id for spec in runs}, Outcomes(), []
     for block in blocks:
         progress.start(block)
-        parts.append(_block(block, session, progress))
+        tables = _block(block, session, progress, outcomes)
+        outcomes.add(tables["runs"])
+        parts.append(_rows_of(wanted, block, tables))
     progress.end()
     return {name: store.concatenate(name, [part[name] for part in parts]) for name in TABLES}
+
+
+def _rows_of(wanted: set[str], block: Sequence[RunSpec], tables: Tables) -> Tables:
+    """The rows of a block that are wanted: not those of runs that were trained for others alone."""
+    import pyarrow
+    import pyarrow.compute
+
+    own = [spec.id for spec in block if spec.id in wanted]
+    if len(own) == len(block):
+        return tables
+    ids = pyarrow.array(own, pyarrow.string())  # its type is not that of an empty list
+    return {
+        name: table.filter(pyarrow.compute.is_in(table["run_id"], ids))
+        for name, table in tables.items()
+    }
 
 
 def cut(runs: Sequence[RunSpec], session: Session) -> list[list[RunSpec]]:
@@ -71,14 +89,16 @@ def checkpoint(block: Sequence[RunSpec], session: Session) -> Checkpoint:
     return session.checkpoint(block, *(entries.run_code_digest(spec) for spec in block))
 
 
-def _block(block: Sequence[RunSpec], session: Session, progress: Progress) -> Tables:
+def _block(
+    block: Sequence[RunSpec], session: Session, progress: Progress, outcomes: Outcomes
+) -> Tables:
     """The tables of one block: as kept, or trained from where it was kept, and then kept."""
     kept = checkpoint(block, session)
     done = kept.load()
     if done is not None:
         session.initial_sharpness.update(done.values["known"])
         return {name: _unpacked(done.arrays[name]) for name in TABLES}
-    tables = _train(block, session, progress, kept.part("training"))
+    tables = _train(block, session, progress, kept.part("training"), outcomes)
     starts = {spec.start_key for spec in block} & session.initial_sharpness.keys()
     known = {start: session.initial_sharpness[start] for start in starts}
     kept.put(Snapshot({"known": known}, {name: _packed(tables[name]) for name in TABLES}))
@@ -104,13 +124,18 @@ def _unpacked(array: Array) -> pyarrow.Table:
 
 
 def _train(
-    block: Sequence[RunSpec], session: Session, progress: Progress, keeper: Checkpoint
+    block: Sequence[RunSpec],
+    session: Session,
+    progress: Progress,
+    keeper: Checkpoint,
+    outcomes: Outcomes,
 ) -> Tables:
     from nup.training.backends import blas
 
     train = session.train or _default_train()
+    placed = [outcomes.placed(spec) for spec in block]
     records = train(
-        block,
+        placed,
         session.loader.by_seed(spec.data for spec in block),
         session.device,
         progress.step,
@@ -119,7 +144,7 @@ def _train(
         keeper=keeper,
     )
     elapsed = keeper.elapsed
-    specs = {spec.id: spec for spec in block}
+    specs = {each.id: (spec, each) for spec, each in zip(block, placed, strict=True)}
     trained = [specs[run] for run in map(str, records.runs["run_id"])]
     by_kernels = session.compiled and can_compile(block[0], session.device)
     backend = "numba" if by_kernels else "torch"
@@ -133,18 +158,28 @@ def _train(
     }
     described = [
         {
-            **of_run(spec, costs.network(spec)),
+            **of_run(each, costs.network(spec)),
             "code_digest": entries.run_code_digest(spec),
             "specification": spec.text,
             **constant,
         }
-        for spec in trained
+        for spec, each in trained
     ]
     runs = {
         **records.runs,
         **{name: [row[name] for row in described] for name in described[0]},
     }
+    columns: dict[str, dict[str, Any]]
     columns = {"runs": runs, "steps": records.steps, "layers": records.layers}
+    if block[0].trial is not None:  # known by what was asked for, wherever it was placed
+        names = {each.id: spec.id for spec, each in specs.values()}
+        columns = {
+            table: {
+                **values,
+                "run_id": np.array([names[run] for run in map(str, values["run_id"])]),
+            }
+            for table, values in columns.items()
+        }
     return {name: store.as_table(name, columns[name]) for name in TABLES}
 
 

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from nup.claims.learning_rates import constant_rate_runs, is_stable, rate_table, relative_losses
 from nup.claims.nets import nets_in
 from nup.claims.regimes import Regime
+from nup.claims.run_selection import of_grid
 from nup.figures.nets import net_styles
 from nup.figures.panels import drawn_rates
 from nup.report import rendering
@@ -31,7 +32,7 @@ _LEAST = 12
 _RUNS = [
     "run_id", "experiment", "net", "parameterization", "net_options", "width_exponent",
     "optimizer", "matched_to", "depth", "base_width", "activation", "schedule", "schedule_name",
-    "gradient_scaling", "learning_rate", "edge", "seed", "steps", "status", "null_loss",
+    "gradient_scaling", "learning_rate", "edge", "trial", "seed", "steps", "status", "null_loss",
     "late_loss", "dataset", "loss_name", "batch_size",
 ]  # fmt: skip
 _SERIES = ["loss", "edge", "cosine"]
@@ -98,9 +99,10 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
     looks = net_styles(nets_in(runs))
     # Rates in units of the edge are means over the seeds of a group, so that comes after.
     groups = [
-        (key, group.assign(rate=drawn_rates(group)))
-        for key, group in runs.groupby(_GROUP, sort=False)
+        (key, grid.assign(rate=drawn_rates(grid)))
+        for key, grid in of_grid(runs).groupby(_GROUP, sort=False)
     ]
+    with_trials = dict(list(runs.groupby(_GROUP, sort=False)))
     groups.sort(key=lambda each: _place(each[1]))
     first = pd.concat([_first(group) for _, group in groups])
     histories = _histories(steps[steps["run_id"].isin(first["run_id"])], len(first))
@@ -117,7 +119,7 @@ def shown(runs: pd.DataFrame, steps: pd.DataFrame, layers: pd.DataFrame) -> dict
                 "training": str(key[4]) + ("" if key[5] == "none" else f" with ξ ({key[5]})"),
                 "width": int(str(key[6])),
                 "cells": _cells(group),
-                "boundary": _boundary(group),
+                "boundary": _boundary(with_trials[key]),
                 "runs": [_run(row, histories, moved) for _, row in _first(group).iterrows()],
             }
             for key, group in groups

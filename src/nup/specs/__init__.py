@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from nup.specs.identity import Specification, canonical_json, digest, digest_of
 from nup.specs.nets import InitSpec, PhaseSpec
-from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
-from nup.specs.run import DIVERGENCE_RATIO, STABLE_RATIO, RunSpec
+from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec, TrialSpec
+from nup.specs.run import BOUNDARY_RATIO, DIVERGENCE_RATIO, STABLE_RATIO, RunSpec
 
 __all__ = [
+    "BOUNDARY_RATIO",
     "DIVERGENCE_RATIO",
     "STABLE_RATIO",
     "DataSpec",
@@ -17,6 +18,7 @@ __all__ = [
     "RunSpec",
     "ScheduleSpec",
     "Specification",
+    "TrialSpec",
     "canonical_json",
     "digest",
     "digest_of",

@@ -73,7 +73,11 @@ class Specification:
             TypeError: a field is missing or unknown.
             KeyError: a nested specification is missing.
         """
-        nested = {name: kind(**values[name]) for name, kind in cls.NESTED.items()}
+        nested = {
+            name: kind(**values[name])
+            for name, kind in cls.NESTED.items()
+            if name in values or name not in cls.LATER
+        }
         return cls(**{**values, **nested})
 
     def at(self, **fields: Any) -> Self:

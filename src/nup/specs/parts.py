@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +46,15 @@ class OptimizerSpec(Part):
 
     name: str = "sgd"
     options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialSpec(Part):
+    """A rate in units of the edge that follows from how other runs of the same net and seed end.
+
+    Trial ``number`` (from 1) of the search for the largest stable rate, after runs at the values
+    ``after`` of c = η λ_0 and the trials before it. ``nup.training.boundary`` says where it is.
+    """
+
+    after: Sequence[float]
+    number: int

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from nup.specs.identity import Specification, canonical_json
-from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec
+from nup.specs.parts import DataSpec, OptimizerSpec, ScheduleSpec, TrialSpec
 
 #: Divergence rule: a run whose loss is not finite, or exceeds this multiple of the larger of its
 #: initial loss and the loss of the constant predictor, has diverged. Far above the factor 10 that
@@ -19,6 +19,9 @@ DIVERGENCE_RATIO = 1e4
 #: below this multiple of the constant predictor's loss. It separates a net that still learns from
 #: one whose units all died in a spike, which sits at exactly 1. [operational]
 STABLE_RATIO = 0.95
+
+#: The same multiple where the largest stable rate is looked for: a net above it hardly learns.
+BOUNDARY_RATIO = 0.7
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class RunSpec(Specification):
     ``record`` says every how many steps each observable is recorded; those that it does not name
     are not recorded. The first step and the final state are recorded in any case.
     ``learning_rate`` is None for schedules that set the rate from what they measure, and where the
-    rate is given as ``edge``: c = η λ_0, in units of what λ_0 allows (``nup.training.edge``).
+    rate is given as ``edge``: c = η λ_0, in units of what λ_0 allows (``nup.training.edge``). Of a
+    ``trial`` c follows from how other runs of the same net and seed end.
     ``plugins`` are the registry entries of the run that come from plug-ins
     (``"schedule mine"``), with the digests of their files.
     """
@@ -40,16 +44,18 @@ class RunSpec(Specification):
         "data": DataSpec,
         "schedule": ScheduleSpec,
         "optimizer": OptimizerSpec,
+        "trial": TrialSpec,
     }
     #: Runs that differ in these alone have equal shapes and measurements: they train as one stack.
     APART: ClassVar[tuple[str, ...]] = (
         "learning_rate",
         "edge",
+        "trial",
         "seed",
         "data.seed",
         "schedule.options",
     )
-    LATER: ClassVar[tuple[str, ...]] = ("edge",)
+    LATER: ClassVar[tuple[str, ...]] = ("edge", "trial")
     KEYS: ClassVar[tuple[str, ...]] = ("group_key", "net_key")
     #: Fields that say which net starts where, with its seeds: what λ_0 depends on.
     START: ClassVar[tuple[str, ...]] = (
@@ -86,6 +92,19 @@ class RunSpec(Specification):
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     plugins: Mapping[str, str] = field(default_factory=dict)
     edge: float | None = None
+    trial: TrialSpec | None = None
+
+    @property
+    def predecessors(self) -> list[RunSpec]:
+        """The runs that have to end before it is known where a trial is; none of other runs."""
+        if self.trial is None:
+            return []
+        after = self.trial.after
+        trials = [TrialSpec(after, number) for number in range(1, self.trial.number)]
+        return [
+            *(self.at(edge=c, trial=None) for c in after),
+            *(self.at(edge=None, trial=trial) for trial in trials),
+        ]
 
     @property
     def stack_key(self) -> str:

@@ -22,6 +22,8 @@ MOST_SEED = 2**63 - 1
 LEAST_LOG2, MOST_LOG2 = -126, 127
 #: Neighbours are then 0.7 % apart, and no optimum is that narrow.
 MOST_PER_OCTAVE = 100
+#: Trials of one boundary: the last would halve an octave to the resolution of float32.
+MOST_TRIALS = 20
 #: Options of registry entries, whatever they mean: the square still fits float32.
 MOST_OPTION = 1e9
 #: Numbers of an activation's pair, where not 0: squares and their ratios are then exact enough.

@@ -26,7 +26,7 @@ from nup.study.models import (
     Study,
     StudyLimits,
 )
-from nup.study.values import DATA_KEYS, Octaves
+from nup.study.values import DATA_KEYS, EdgeOctaves, Octaves
 from nup.training.observables import OBSERVABLES
 from nup.training.optimizers import OPTIMIZERS
 from nup.training.scalings import SCALINGS
@@ -40,6 +40,7 @@ SECTIONS: tuple[tuple[type[BaseModel], str, type[BaseModel] | None], ...] = (
     (ScheduleEntry, "An entry of `schedule`", None),
     (OptimizerEntry, "An entry of `optimizer`", None),
     (Octaves, "`learning_rate: {log2: …}` or `{edge: …}`", None),
+    (EdgeOctaves, "`learning_rate: {edge: …}` alone", Octaves),
     (Initialization, "An entry of `initialization`, beside settings of nets", Shapes),
     (PhaseDiagram, "An entry of `phase_diagrams`, beside settings of nets", Shapes),
     (CriticalRates, "`log2_c` of a phase diagram", None),
@@ -61,7 +62,7 @@ def configuration() -> str:
     """Markdown of all keys with their defaults and meanings, and of the names they may have."""
     sections = [_section(title, _keys(model, shared)) for model, title, shared in SECTIONS]
     sections.insert(2, _section("An entry of `data`", _data_keys()))
-    sections.insert(7, _section("`record`: observables", _observables()))
+    sections.insert(8, _section("`record`: observables", _observables()))
     sections += [_names(key, registry) for key, registry in NAMES]
     return "\n".join(sections)
 

@@ -26,6 +26,7 @@ from nup.study.bounds import (
     MOST_SEED,
     MOST_STEPS,
     MOST_THREADS,
+    MOST_TRIALS,
     MOST_WIDTH,
     RESERVED,
 )
@@ -47,6 +48,7 @@ Cadence = Annotated[int, Field(strict=True, ge=0, le=MOST_STEPS)]
 Samples = Annotated[int, Field(strict=True, gt=0, le=MOST_SAMPLES)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=MOST_SEED)]
 PerOctave = Annotated[int, Field(strict=True, gt=0, le=MOST_PER_OCTAVE)]
+Trials = Annotated[int, Field(strict=True, ge=0, le=MOST_TRIALS)]
 Threads = Annotated[int, Field(strict=True, gt=0, le=MOST_THREADS)]
 Gpus = Annotated[int, Field(strict=True, ge=0, le=1)]
 #: Of what a study may ask for altogether; as large as one wants.

@@ -21,6 +21,7 @@ from nup.specs import (
     PhaseSpec,
     RunSpec,
     ScheduleSpec,
+    TrialSpec,
 )
 from nup.study import size
 from nup.study.cells import Cell, cells, combinations
@@ -35,7 +36,7 @@ from nup.study.models import (
     StudyLimits,
     merged,
 )
-from nup.study.values import EdgeRate
+from nup.study.values import EdgeRate, EdgeTrial
 from nup.training import edge, optimizers, schedules
 from nup.training.observables import cadences
 
@@ -195,7 +196,7 @@ def _runs(
                 )
             )
             given = size.rates(entry, optimizer_entry, cell.entry, settings)
-            units = [_unit(rate) for rate in given]
+            units = _units(given)
             for unit in units:
                 found = spec.at(**unit)
                 edge.check(found)
@@ -204,9 +205,16 @@ def _runs(
                 yield spec.at(seed=seed, data=data, **unit)
 
 
-def _unit(rate: float | None) -> dict[str, float | None]:
-    """The field that a rate is given by."""
-    return {"edge": float(rate)} if isinstance(rate, EdgeRate) else {"learning_rate": rate}
+def _units(rates: Sequence[float | None]) -> list[dict[str, Any]]:
+    """The field that each rate is given by."""
+    edges = tuple(float(rate) for rate in rates if isinstance(rate, EdgeRate))
+
+    def unit(rate: float | None) -> dict[str, Any]:
+        if isinstance(rate, EdgeTrial):
+            return {"trial": TrialSpec(edges, int(rate))}
+        return {"edge": float(rate)} if isinstance(rate, EdgeRate) else {"learning_rate": rate}
+
+    return [unit(rate) for rate in rates]
 
 
 def _schedules(settings: Settings) -> list[tuple[ScheduleEntry, ScheduleSpec]]:

@@ -90,7 +90,7 @@ FLAGS = (
 #: Parts of a dotted key at most; settings lie no deeper.
 MOST_PARTS = 8
 #: What the summary is grouped by: everything but the seed.
-GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate", "edge"]
+GROUPS = ["net", "depth", "width", "activation", "schedule", "learning_rate", "edge", "trial"]
 
 
 def given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -174,6 +174,7 @@ def summary(table: pyarrow.Table) -> str:
     frame = table.to_pandas()
     # In units of the edge every seed has an η of its own.
     frame["learning_rate"] = frame["learning_rate"].mask(frame["edge"].notna())
+    frame["edge"] = frame["edge"].mask(frame["trial"] > 0)  # a trial is where its seed puts it
     frame = frame.sort_values(GROUPS)
     groups = frame.groupby(GROUPS, dropna=False, sort=False)
     lines = groups.agg(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from reprlib import Repr
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,7 @@ from nup.study.fields import (
     Positive,
     Samples,
     Seed,
+    Trials,
     Width,
 )
 from nup.training.observables import OBSERVABLES
@@ -72,6 +73,10 @@ class StudyData(DataSpec):
 
 class EdgeRate(float):
     """A learning rate in units of the edge: c = η λ_0."""
+
+
+class EdgeTrial(float):
+    """A rate in units of the edge that follows from how runs at the ``EdgeRate`` beside it end."""
 
 
 def mistakes(error: ValidationError) -> list[tuple[str, str]]:
@@ -131,26 +136,31 @@ def _learning_rates(value: Any, numbers: Callable[[Any], list[float]]) -> list[f
     if not isinstance(value, Mapping):
         return numbers(_as_list(value))
     if list(value) == ["log2"]:
-        return numbers(_powers(value["log2"], "log2"))
+        return numbers(_powers(_octaves(Octaves, value["log2"], "log2"), "log2"))
     if list(value) == ["edge"]:
         c = value["edge"]
-        return [
-            EdgeRate(each)
-            for each in numbers(_powers(c, "edge") if isinstance(c, Mapping) else _as_list(c))
-        ]
+        if not isinstance(c, Mapping):
+            return [EdgeRate(each) for each in numbers(_as_list(c))]
+        octaves = _octaves(EdgeOctaves, c, "edge")
+        rates: list[float] = [EdgeRate(each) for each in numbers(_powers(octaves, "edge"))]
+        return rates + [EdgeTrial(number) for number in range(1, octaves.trials + 1)]
     raise ValueError(
         "expected rates, {log2: {from: -6, to: 2, per_octave: 2}}, or rates in units of the edge: "
         "{edge: [0.5, 1, 2]}, {edge: {from: -2, to: 2, per_octave: 2}}"
     )
 
 
-def _powers(value: Any, key: str) -> list[float]:
-    """Evenly spaced powers of 2 from ``{from, to, per_octave}``, which stand at ``key``."""
+def _octaves(model: type[Model], value: Any, key: str) -> Model:
+    """The mapping that stands at ``key``."""
     try:
-        octaves = Octaves.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         found = [".".join(filter(None, (key, at))) + f": {text}" for at, text in mistakes(error)]
         raise ValueError("; ".join(found)) from error
+
+
+def _powers(octaves: Octaves, key: str) -> list[float]:
+    """Evenly spaced powers of 2 of what stands at ``key``."""
     first = math.ceil(octaves.start * octaves.per_octave)
     last = math.floor(octaves.to * octaves.per_octave)
     if first > last:
@@ -199,7 +209,7 @@ class Strict(BaseModel):
 
 
 class Octaves(Strict):
-    """Learning rates, or values of c = η λ_0: 2^from … 2^to in steps of 1/per_octave octaves."""
+    """Learning rates: 2^from … 2^to in steps of 1/per_octave octaves."""
 
     start: Log2 = Field(alias="from", description="log2 of the least rate")
     to: Log2 = Field(description="log2 of the largest rate")
@@ -211,6 +221,18 @@ class Octaves(Strict):
             raise ValueError(f"expected from ≤ to, got from {self.start:g} to {self.to:g}")
         return self
 
+
+class EdgeOctaves(Octaves):
+    """Values of c = η λ_0 as ``Octaves``, and further ones where each seed ceases to be stable."""
+
+    trials: Trials = Field(
+        default=0,
+        description="further runs of every seed, one after another: each halves the interval in "
+        "which the seed's runs cease to be stable, or goes an octave beyond them if none does",
+    )
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 AsList = BeforeValidator(_as_list)
 Nonempty = Field(min_length=1)

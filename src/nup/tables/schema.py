@@ -68,6 +68,9 @@ RUNS: dict[str, Column] = {
     "optimizer_options": _label("JSON: every option of the optimizer"),
     "learning_rate": _number("η that the schedule was given; null where the schedule finds it"),
     "edge": _number("c = η λ_0 where the rate was asked for in units of the edge, else null"),
+    "trial": _count(
+        "which trial of the search for the largest stable rate, from 1; 0 for a rate of the grid"
+    ),
     "seed": _count("seed of the initial weights and of the minibatches"),
     "steps": _count("planned steps", "steps"),
     "dtype": _label("float32 or float64"),

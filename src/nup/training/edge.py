@@ -35,6 +35,10 @@ def check(spec: RunSpec) -> None:
         UserError: it is not a finite number > 0; it is given both ways, or not at all; the schedule
             finds its own, or the optimizer's rates have nothing to do with the edge.
     """
+    if spec.trial is not None:
+        for c in spec.trial.after:
+            check(spec.at(edge=c, trial=None))
+        return
     if spec.edge is None:
         schedules.check(spec.schedule, spec.learning_rate, spec.loss)
         return
