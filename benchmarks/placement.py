@@ -163,9 +163,9 @@ def bisected(grids: Grids) -> Mapping[int, Sequence[int]]:
 DESIGNS: Mapping[str, tuple[Design, bool]] = {
     "half-octaves, no interpolation (the first design)": (every(FINE // 2), False),
     "half-octaves": (every(FINE // 2), True),
-    "octaves (the present design)": (every(FINE), True),
+    "octaves": (every(FINE), True),
     "two rounds": (two_rounds, True),
-    "octaves, and bisection of the boundary": (bisected, True),
+    "octaves, and two trials of the boundary (the present design)": (bisected, True),
     "quarter-octaves": (every(1), True),
 }
 

@@ -150,7 +150,7 @@ def test_designs_find_the_slopes_of_known_curves(name):
     assert len(best) == len(stable) == 6
     off = max(abs(slope + 1) for slope in best.values())
     assert (off < 1e-6) == interpolated
-    octaves = {"octaves (the present design)": 1.0, "octaves, and bisection of the boundary": 0.25}
+    octaves = {"octaves": 1.0, "octaves, and two trials of the boundary (the present design)": 0.25}
     step = octaves.get(name, 0.25 if name == "quarter-octaves" else 0.5)
     # Two ends an octave's share off, over the one octave between the depths.
     assert max(abs(slope + 1) for slope in stable.values()) <= step

@@ -11,6 +11,7 @@ from nup.specs import (
     OptimizerSpec,
     RunSpec,
     ScheduleSpec,
+    TrialSpec,
     canonical_json,
     digest,
 )
@@ -73,8 +74,9 @@ CHANGES = {
     "optimizer": OptimizerSpec("adamw", {"beta1": 0.8}),
     "plugins": {"schedule mine": "0123456789ab"},
     "edge": 2.0,
+    "trial": TrialSpec((0.5, 1.0), 1),
 }
-STACKS = {"learning_rate", "edge", "seed", "data"}
+STACKS = {"learning_rate", "edge", "trial", "seed", "data"}
 
 
 def test_every_field_is_tried():
