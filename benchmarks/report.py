@@ -123,10 +123,14 @@ def _measurements(records: Records) -> list[str]:
         }
         products = shape["products"]
         cells = [shape["shape"], f"{products:.1f}", f"{median(added['curvature']) / products:.2f}"]
-        for name, most in measurements.GOALS.items():
-            outcome = "met" if median(added[name]) <= most else "missed"
-            cells.append(f"{_median_and_range(added[name])}, goal {most:g}: **{outcome}**")
-        rows.append(cells)
+        cells += [_added(added.get(name), most) for name, most in measurements.GOALS.items()]
+        beside = [
+            (slow - fast) / (all_slow - all_fast) - 1
+            for slow, fast, all_slow, all_fast in zip(
+                *(shape["seconds"][name] for name in _BESIDE), strict=True
+            )
+        ]
+        rows.append([*cells, _added(beside, measurements.MINIBATCH_GOAL)])
     head = [
         "shape",
         "products per λ_t",
@@ -134,9 +138,26 @@ def _measurements(records: Records) -> list[str]:
         "λ_t at every step",
         f"λ_t every {records['cadence']} steps",
         "jets at every step",
+        "AdamW",
+        "λ_t beside minibatches",
     ]
-    text = "What is added to a step of training, in steps, measured in the same rounds:"
+    text = (
+        "What is added to a step of full-batch SGD, in steps, measured in the same rounds; last, "
+        "by what share λ_t of all samples costs more where a step takes "
+        f"1/{measurements.SHARE} of them:"
+    )
     return [text, _table(head, rows)]
+
+
+#: λ_t beside minibatches, these alone, and the same of all samples.
+_BESIDE = ("minibatch curvature", "minibatch", "curvature", "plain")
+
+
+def _added(values: Sequence[float] | None, most: float) -> str:
+    if values is None:
+        return "–"
+    outcome = "met" if median(values) <= most else "missed"
+    return f"{_median_and_range(values)}, goal {most:g}: **{outcome}**"
 
 
 _MATRICES = {"gauss_newton": "Gauss–Newton", "hessian": "Hessian"}

@@ -383,7 +383,7 @@ def test_end_to_end_on_one_core(tmp_path):
     assert rules == {"train", "tables"}
     (measured,) = sections["measurements"]["records"]["shapes"]
     assert measured["steps"] % measurements.CADENCE == 0
-    assert set(measured["seconds"]) == set(measurements.RECORDS)
+    assert set(measured["seconds"]) == set(measurements.VARIANTS) - {"adamw"}
     assert 1 <= measured["products"] <= 24
     placed = sections["placement"]["records"]["rows"]
     assert {row["design"] for row in placed} == set(placement.DESIGNS)
@@ -471,3 +471,28 @@ def test_the_reference_of_the_sharpness_is_dense():
     )  # fmt: skip
     top = float(torch.linalg.eigvalsh(dense)[-1])
     assert sharpness.exact(model, batch, "hessian") == pytest.approx(top, rel=1e-6)
+
+
+def test_adamw_is_measured_on_nets_of_constant_widths():
+    shape = replace(SHAPE, parameterization="mup", options={}, width=6)
+    found = measurements.compare(shape, 1, TINY)
+    assert set(found["seconds"]) == set(measurements.VARIANTS)
+    plain = replace_seconds(found, 1.0)
+    slower = replace_seconds(plain, 1.2, "adamw")
+    for shown, outcome in ((plain, "met"), (slower, "missed")):
+        environment = {"processor": "P", "cores": 2, "load": 0.1, "versions": {}, "commit": "",
+                       "dirty": False, "date": ""}  # fmt: skip
+        records = {"cadence": measurements.CADENCE, "shapes": [shown]}
+        text = report.body({"measurements": {"environment": environment, "records": records}}, {})
+        assert f", goal 0.05: **{outcome}**" in text.splitlines()[-1].split("|")[7]
+
+
+def replace_seconds(found, seconds, *names):
+    """The record with other seconds of these variants, or of all; λ_t takes as much again."""
+    own = {
+        name: [seconds * (2 if "curvature" in name else 1)]
+        if name in (names or found["seconds"])
+        else rounds
+        for name, rounds in found["seconds"].items()
+    }
+    return {**found, "seconds": own}
