@@ -12,6 +12,7 @@ from nup.figures.description import described
 from nup.jobs import execute, kinds
 from nup.jobs.plan import Job
 from nup.tables import collect, shipping, store
+from nup.tables.shipping import BITS
 
 STEPS = 1_200
 RUNS = [
@@ -57,9 +58,9 @@ def test_rounding_keeps_bits_and_rounds_to_the_nearest(dtype):
     rounded = shipping.rounded(values)
     mantissa, exponent = np.frexp(values.astype(float))
     # frexp's fraction lies in [½, 1): one bit more than that of a normalized float.
-    nearest = np.ldexp(np.round(mantissa * 2**9) / 2**9, exponent)
-    assert np.all(np.abs(rounded / values - 1) <= 2.0**-9)
-    ties = np.abs(np.abs(mantissa * 2**9) % 1 - 0.5) < 1e-9
+    nearest = np.ldexp(np.round(mantissa * 2 ** (BITS + 1)) / 2 ** (BITS + 1), exponent)
+    assert np.all(np.abs(rounded / values - 1) <= 2.0 ** -(BITS + 1))
+    ties = np.abs(np.abs(mantissa * 2 ** (BITS + 1)) % 1 - 0.5) < 1e-9
     np.testing.assert_array_equal(rounded[~ties], nearest[~ties].astype(dtype))
     assert rounded.dtype == dtype
 
@@ -78,7 +79,10 @@ def test_all_rows_are_shipped_rounded_and_runs_as_they_are(study, ship):
         pd.testing.assert_frame_equal(after[exact.columns], exact)
         # Of residuals the power of two is kept.
         coarse = [column for column in before if column.endswith("_residual")]
-        for columns, error in ((before.columns.difference(coarse), 2.0**-9), (coarse, 0.25)):
+        for columns, error in (
+            (before.columns.difference(coarse), 2.0 ** -(BITS + 1)),
+            (coarse, 0.25),
+        ):
             pd.testing.assert_frame_equal(
                 after[columns], before[columns], check_exact=False, rtol=error, atol=0
             )

@@ -33,9 +33,8 @@ def ship(options: Namespace) -> None:
     for name, path in sources.items():
         table = shipping.shipped(name, store.read_table(name, path), whole)
         store.write_table(name, table, target / "tables" / path.name)
-    # Those of a claim's criteria are many, and repeat the table of claims.
     figures = sorted((options.study / "figures").glob("*.png"))
-    figures = [each for each in figures if not each.name.startswith("criteria-")]
+    figures = [each for each in figures if not _left_out(each.name)]
     with writing(target):
         shutil.rmtree(target / "figures", ignore_errors=True)
         (target / "figures").mkdir()
@@ -43,6 +42,15 @@ def ship(options: Namespace) -> None:
             style.save_small(figure, target / "figures" / figure.name)
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     print(f"{target}: {len(sources)} tables, {len(figures)} figures, {size / 1e6:.1f} MB")
+
+
+def _left_out(figure: str) -> bool:
+    """Whether `make figures` is left to draw a figure.
+
+    Those of a claim's criteria are many, and repeat the table of claims; the curves of every net
+    are the largest file, and those of the main nets have one of their own.
+    """
+    return figure.startswith("criteria-") or figure == "loss-against-rate.png"
 
 
 def ship_options(parser: ArgumentParser) -> None:

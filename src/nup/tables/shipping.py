@@ -1,6 +1,6 @@
 """Tables small enough for version control, whose every version stays in the history for ever.
 
-Numbers of steps and layers are rounded to ``BITS`` bits, to 0.2 %, and long runs of most
+Numbers of steps and layers are rounded to ``BITS`` bits, to 0.4 %, and long runs of most
 seeds keep only the steps at which more than the loss and the motion was recorded. A new run of the
 study makes the whole tables.
 """
@@ -16,8 +16,8 @@ from nup.tables.schema import TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Bits of the fraction that a rounded measurement keeps: a relative error of 2⁻⁹ at most.
-BITS = 8
+#: Bits of the fraction that a rounded measurement keeps: a relative error of 2⁻⁸ at most.
+BITS = 7
 #: Bits of what says how exact another column is, of which the power of two is enough.
 _COARSE = {"sharpness_residual": 1, "hessian_residual": 1}
 #: Tables whose measurements are rounded; all others are shipped as they are.
