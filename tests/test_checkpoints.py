@@ -17,7 +17,7 @@ import pytest
 from fake_training import FakeTraining, run_spec
 from nup import cli
 from nup.errors import Interrupted, WriteError
-from nup.jobs import checkpoints, execute, locks, snapshot_files, stopping
+from nup.jobs import checkpoints, execute, locks, places, snapshot_files, stopping
 from nup.jobs.checkpoints import Checkpoint
 from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, PHASES, TRAINING
