@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec, runs_by_id
+from flat import flatten
 from nup import cli
 from nup.errors import UserError
 from nup.jobs import head, locks, places, plan, progress, status
@@ -69,6 +70,10 @@ def test_every_job_has_its_state(study, capsys):
     assert f"running: {third}: 25 % test: mup" in said
     path = places.place(study / "logs" / "train", second, ".log")
     assert f"stopped: {second}: {path.relative_to(study.parents[1])}: nup job: no room on" in said
+    flatten(study)  # as an earlier version leaves them
+    assert cli.main(["status", "mine"]) == 0
+    assert "(1 done, " in (said := capsys.readouterr().out)
+    assert "2 stopped)" in said
     # Its process is gone.
     assert {job.name: job for job in status.read(study).jobs}[third].state == "stopped"
 

@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 import browser
+from flat import flatten
+from nup.jobs import migration
 from nup.tables import store
 from page_reader import Page, faults
 from project import NOTHING, copied
@@ -84,6 +86,31 @@ def test_a_second_call_has_nothing_to_do(checkout):
     plan = checkout.results("plan/**/*.json")
     assert NOTHING in checkout.snakemake("--config", "study=ci")
     assert checkout.results("plan/**/*.json") == plan
+
+
+def test_results_of_an_earlier_layout_are_moved_and_nothing_is_computed_again(checkout):
+    every = ("plan/**/*.json", "runs/**/*.parquet", "init/**/*.parquet", "phases/**/*.parquet")
+    before = [checkout.results(pattern) for pattern in (*every, "logs/**/*.log", "tables/*")]
+    records = checkout.root / migration.RECORDS
+    kept = {path.name: path.read_text() for path in records.iterdir()}
+    flatten(checkout.folder, records, name="results/ci")
+    assert checkout.results("runs/*/runs.parquet")
+    text = checkout.snakemake("--config", "study=ci")
+    assert len(re.findall(r"^results/ci: moved \d+ files and folders of jobs", text, re.M)) == 1
+    assert NOTHING in text
+    assert {path.name: path.read_text() for path in records.iterdir()} == kept
+    # Without Snakemake's records: they are of paths that are no more.
+    flatten(checkout.folder)
+    for path in records.iterdir():
+        path.unlink()
+    text = checkout.snakemake("--dry-run", "--config", "study=ci")
+    assert "results/ci: moved " in text
+    assert NOTHING in text
+    for name, content in kept.items():
+        (records / name).write_text(content)
+    assert before == [
+        checkout.results(pattern) for pattern in (*every, "logs/**/*.log", "tables/*")
+    ]
 
 
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout, fault):

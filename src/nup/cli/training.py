@@ -74,7 +74,10 @@ def job(options: Namespace) -> None:
     kept = options.checkpoints
     if kept is not None:
         check_folder(kept, "--checkpoints")
-        kept = places.find(kept, frozen.id).parent
+        own = places.find(kept, frozen.id)
+        # Made now: what a process leaves that is killed before it begins is cleared away there.
+        check_folder(own, "--checkpoints")
+        kept = own.parent
     with stopping.heeding(stop), device(options.device) as name:
         session = execute.Session(
             frozen.id,
