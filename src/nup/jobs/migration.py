@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -44,13 +43,13 @@ def migrate(results: Path, records: Path = RECORDS) -> int:
         WriteError: the results cannot be written.
     """
     folders = job_folders(results)
-    if not any(True for folder in folders for _ in _flat(folder)):
+    if not any(map(_flat, folders)):
         return 0
     with ExitStack() as held, writing(results):
         for kind in KINDS:
             held.enter_context(locks.alone(results / "plan" / kind / ".lock", "planning"))
-        _move_records(folders, records)
-        return sum(_moved(path) for folder in folders for path in list(_flat(folder)))
+        _move_records(results, records)
+        return sum(_moved(path) for folder in folders for path in _flat(folder))
 
 
 def job_folders(results: Path) -> list[Path]:
@@ -65,10 +64,11 @@ def job_folders(results: Path) -> list[Path]:
     return found
 
 
-def _flat(folder: Path) -> Iterator[Path]:
+def _flat(folder: Path) -> list[Path]:
     """What jobs have in a folder itself."""
-    if folder.is_dir():
-        yield from (path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
 
 
 def _moved(path: Path) -> bool:
@@ -83,21 +83,22 @@ def _moved(path: Path) -> bool:
     return False
 
 
-def _move_records(folders: list[Path], records: Path) -> None:
+def _move_records(results: Path, records: Path) -> None:
     """Let Snakemake's records name the new paths: a file each, named after the file recorded."""
     if not records.is_dir():
         return
-    roots = "|".join(re.escape(str(folder)) for folder in folders)
+    roots = "|".join(re.escape(str(folder)) for folder in job_folders(results))
     flat = re.compile(rf"({roots})/({places.PATTERNS['job']})\b")
 
     def renamed(text: str) -> str:
         return flat.sub(lambda found: f"{found[1]}/{places.within(found[2])}", text)
 
-    for path in records.iterdir():
+    for path in list(records.iterdir()):
         try:
             file = base64.urlsafe_b64decode(path.name).decode()
-            text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        except (binascii.Error, UnicodeDecodeError):
+            mine = file.startswith(f"{results}/") and path.is_file()
+            text = path.read_text(encoding="utf-8") if mine else ""
+        except (binascii.Error, UnicodeDecodeError, FileNotFoundError):
             continue
         name = base64.urlsafe_b64encode(renamed(file).encode()).decode()
         if renamed(text) == text or len(name) > _LONGEST:
