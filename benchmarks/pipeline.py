@@ -118,7 +118,7 @@ def training_seconds(runs: Path) -> float:
     from nup.tables import store
 
     tables = (
-        store.read_table("runs", path, ["wall_time_s"]) for path in runs.glob("*/runs.parquet")
+        store.read_table("runs", path, ["wall_time_s"]) for path in runs.glob("*/*/runs.parquet")
     )
     return float(sum(table["wall_time_s"].sum() for table in tables))
 

@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks import pipeline
 from benchmarks.effort import Effort
-from nup.jobs import execute, frozen
+from nup.jobs import execute, frozen, places
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job
 from nup.specs import RunSpec
@@ -76,7 +76,7 @@ def grown(runs: int, folder: Path) -> dict[str, Any]:
     dry += ["--config", "study=scale.yaml"]
     stages = {"dry run, first": timed(dry, folder), "dry run, again": timed(dry, folder)}
     plan = folder / "results" / "scale" / "plan"
-    jobs = sorted((plan / "train").glob("*.json"))
+    jobs = places.listed(plan / "train", ".json")
     total = sum(leave_tables(path, folder / "results" / "scale" / "runs") for path in jobs)
     (selection,) = (
         path
@@ -129,7 +129,7 @@ def leave_tables(path: Path, out: Path) -> int:
     """Write what a job would leave, without training; how many runs it has."""
     job = Job.read(path)
     session = execute.Session(job=job.id, train=_records, compiled=False)
-    execute.run(job, out / job.id, session)
+    execute.run(job, places.place(out, job.id), session)
     return len(job.specs)
 
 

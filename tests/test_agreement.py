@@ -6,7 +6,7 @@ import pytest
 
 from fake_training import FakeTraining, run_spec
 from nup import cli
-from nup.jobs import agreement, execute, frozen, provenance
+from nup.jobs import agreement, execute, frozen, places, provenance
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
 from nup.report import contents, scorecard
@@ -28,8 +28,8 @@ def study(tmp_path, monkeypatch):
         def train(self, *specs, **provenance):
             job = Job(TRAINING, specs)
             job.write(tmp_path / "plan" / "train")
-            execute.run(job, self.runs / job.id, execute.Session(job.id, train=FakeTraining()))
-            path = self.runs / job.id / "runs.parquet"
+            path = TRAINING.files(self.runs, job.id)["runs"]
+            execute.run(job, path.parent, execute.Session(job.id, train=FakeTraining()))
             changed = store.read_table("runs", path).assign(**provenance)
             store.write_table("runs", changed, path)
             self.selection[job.id] = list(job.ids)
@@ -75,7 +75,7 @@ def test_mixed_runs_are_refused_and_listed(study, capfd, column, reason):
     assert f"{study.runs}: 1 of 4 results are not of one code and the same versions\n" in error
     assert f"  1: {reason}" in error
     assert f"({job.ids[0]})" in error
-    assert f"run the same command again: {job.id}. Or accept" in error
+    assert f"run the same command again: {places.within(job.id)}. Or accept" in error
     assert not study.tables.exists()
     assert study.collect("--accept-mixed") == 0
     marks = study.table()["mixed"]
@@ -95,7 +95,7 @@ def test_a_list_of_many_is_short(study, capfd):
 
 def test_runs_that_a_job_lacks_are_named(study, capfd):
     job = study.train(*specs(0, 1))
-    path = study.runs / job.id / "runs.parquet"
+    path = TRAINING.files(study.runs, job.id)["runs"]
     table = store.read_table("runs", path)
     store.write_table("runs", table[table["run_id"] != job.ids[1]], path)
     assert study.collect() == 2

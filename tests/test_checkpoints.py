@@ -17,7 +17,7 @@ import pytest
 from fake_training import FakeTraining, run_spec
 from nup import cli
 from nup.errors import Interrupted, WriteError
-from nup.jobs import checkpoints, execute, locks, snapshot_files, stopping
+from nup.jobs import checkpoints, execute, locks, places, snapshot_files, stopping
 from nup.jobs.checkpoints import Checkpoint
 from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, PHASES, TRAINING
@@ -321,16 +321,20 @@ def test_tables_are_copied_where_there_are_no_links(tmp_path, monkeypatch):
     assert len(store.read_table("runs", tmp_path / "out" / "runs.parquet")) == 1
 
 
-def test_collecting_drops_what_is_kept(tmp_path):
+@pytest.mark.parametrize("by", ["this version", "an earlier one"])
+def test_collecting_drops_what_is_kept(tmp_path, by):
     job = Job(TRAINING, (run_spec(),))
-    folder = tmp_path / "runs" / job.id
-    execute.run(job, folder, session(tmp_path, job, train=FakeTraining()))
+    folder = TRAINING.files(tmp_path / "runs", job.id)["runs"].parent
+    kept = tmp_path / "checkpoints"
+    beside = kept if by == "an earlier one" else places.place(kept, job.id).parent
+    mine = execute.Session(job.id, job.digest, checkpoints=beside, train=FakeTraining())
+    execute.run(job, folder, mine)
+    assert list(beside.iterdir()) == [beside / job.id]
     job.write(tmp_path / "plan" / TRAINING.name)
     selection = write_selection(TRAINING, {job.id: job.ids}, tmp_path / "plan" / "selections")
-    kept = tmp_path / "checkpoints"
     options = ["--jobs", tmp_path / "runs", "--out", tmp_path / "tables", "--checkpoints", kept]
     assert cli.main(list(map(str, ["tables", selection, *options]))) == 0
-    assert list(kept.iterdir()) == []
+    assert list(beside.iterdir()) == []
     assert len(store.read_table("runs", folder / "runs.parquet")) == 1
 
 
@@ -471,7 +475,7 @@ def started(path, folder):
 def wait_for_a_checkpoint(folder, process, than=0.0):
     while True:
         assert process.poll() is None, process.stderr.read()
-        found = [path.stat().st_mtime for path in folder.glob("kept/*/*.snapshot")]
+        found = [path.stat().st_mtime for path in folder.glob("kept/*/*/*.snapshot")]
         if found and max(found) > than:
             return max(found)
         time.sleep(0.02)
@@ -490,7 +494,7 @@ def test_processes_that_are_killed_go_on(tmp_path, fault):
     assert process.returncode == cli.RESUME == 75, err
     assert re.search(r"stopped by SIG(TERM|INT): what was computed is kept in", err)
     assert "Traceback" not in err
-    last = max(path.stat().st_mtime for path in tmp_path.glob("kept/*/*.snapshot"))
+    last = max(path.stat().st_mtime for path in tmp_path.glob("kept/*/*/*.snapshot"))
     process = started(path, tmp_path)
     wait_for_a_checkpoint(tmp_path, process, last)
     process.kill()

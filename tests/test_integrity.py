@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fake_training import run_spec
+from flat import flatten
 from nup import cli
 from nup.jobs import execute, frozen, kinds, verification
 from nup.jobs.plan import Job
@@ -82,6 +83,15 @@ def test_a_flipped_bit_anywhere_is_a_problem(study, fault):
         path.write_bytes(content)
         fault("bit flipped", "any file of a study", "a problem that `nup verify` prints")
     assert study.verify()[0] == 0
+
+
+def test_results_of_an_earlier_layout_are_looked_at_where_they_are(study):
+    _, whole = study.verify()
+    flatten(study.folder)
+    assert study.verify() == (0, whole)
+    for path in (study.folder / "runs").glob("*/steps.parquet"):
+        path.write_bytes(path.read_bytes()[:-1])
+        assert str(path) in study.problem()[0]
 
 
 def test_missing_runs_are_a_problem(study, fault):
@@ -200,6 +210,8 @@ def test_differences_are_printed_the_largest_first(study, capsys):
 def test_older_tables_take_the_specification_from_the_plan(study, capsys):
     study.change("runs", lambda table: table.assign(specification=None))
     command = ["rerun", RUNS[0].id, "--tables", str(study.tables)]
+    assert cli.main(command) == 0
+    flatten(study.folder)
     assert cli.main(command) == 0
     shutil.rmtree(study.folder / "plan")
     assert cli.main(command) == 2

@@ -10,7 +10,7 @@ import pytest
 from fake_training import FakeTraining, run_spec
 from nup.claims import load_catalogue
 from nup.errors import UserError
-from nup.jobs import devices, execute, progress, training
+from nup.jobs import devices, execute, places, progress, training
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
 from nup.registry import plugin_files
@@ -132,7 +132,7 @@ def test_tables_take_the_selected_runs_however_they_were_packed(tmp_path, two_st
     train = FakeTraining()
     one, two = Job(TRAINING, two_stacks.specs[:3]), Job(TRAINING, two_stacks.specs[3:])
     for name, part in {"all": two_stacks, "one": one, "two": two}.items():
-        execute.run(part, tmp_path / "runs" / name, session(tmp_path, train))
+        execute.run(part, places.place(tmp_path / "runs", name), session(tmp_path, train))
     chosen = list(two_stacks.ids[1:])
     rows = collected({"all": chosen}, tmp_path / "runs", tmp_path / "a")
     again = {"two": list(two.ids), "one": list(one.ids[1:])}

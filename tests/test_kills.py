@@ -10,10 +10,11 @@ import pytest
 
 import killing
 from fake_training import FakeTraining, run_spec
-from nup.jobs import execute
+from nup.jobs import execute, places
 from nup.jobs.frozen import write_selection
 from nup.jobs.kinds import INITIALIZATION, TRAINING
 from nup.jobs.plan import Job
+from nup.jobs.verification import FOLDERS
 from warm import JOBS
 
 OUTCOME = "the same command leaves the same bytes and no litter"
@@ -65,9 +66,9 @@ def killed_anywhere(server, arguments, template, tmp_path):
 def test_a_job_killed_anywhere_goes_on_to_the_same_bytes(name, server, tmp_path, fault):
     job = JOBS[name]
     template = tmp_path / "template"
-    job.write(template / "plan")
+    path = job.write(template / "plan").relative_to(template)
     out = "out" if len(job.kind.tables) > 1 else f"out/{job.kind.tables[0]}.parquet"
-    arguments = ["job", f"plan/{job.id}.json", "--out", out, "--no-compiled"]
+    arguments = ["job", path, "--out", out, "--no-compiled"]
     arguments += ["--checkpoints", "kept", "--checkpoint-every", 0]
     fault(
         "SIGKILL", f"job: {name}", OUTCOME, killed_anywhere(server, arguments, template, tmp_path)
@@ -96,13 +97,18 @@ def computed(tmp_path_factory):
     """The folder of a study whose jobs were computed and not collected."""
     folder = tmp_path_factory.mktemp("study") / "template"
     runs = Job(TRAINING, (run_spec(), run_spec(seed=1)))
-    for job, out in ((runs, f"runs/{runs.id}"), (JOBS["initialization"], None)):
-        file = folder / (out or f"init/{job.id}.parquet")
+    for job in (runs, JOBS["initialization"]):
+        first = job.kind.files(folder / FOLDERS[job.kind], job.id)[job.kind.tables[0]]
+        out = first.parent if len(job.kind.tables) > 1 else first
         train = FakeTraining() if job.kind is TRAINING else None
         session = execute.Session(
-            job.id, job.digest, checkpoints=folder / "kept", train=train, compiled=False
+            job.id,
+            job.digest,
+            checkpoints=places.place(folder / "kept", job.id).parent,
+            train=train,
+            compiled=False,
         )
-        execute.run(job, file, session)
+        execute.run(job, out, session)
         job.write(folder / "plan" / job.kind.name)
         write_selection(job.kind, {job.id: job.ids}, folder / "plan" / "selections")
     return folder

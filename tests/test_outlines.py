@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec, runs_by_id
-from nup.jobs import kinds, outlines, plan
+from nup.jobs import kinds, outlines, places, plan
 from nup.jobs.plan import Limits
 from nup.specs import DataSpec
 
@@ -38,9 +38,12 @@ def study(tmp_path):
             return sorted(made.jobs)
 
         def finish(self, job):
-            folder = self.place.out / job
-            folder.mkdir(parents=True)
-            (folder / "runs.parquet").touch()
+            path = kinds.TRAINING.files(self.place.out, job)["runs"]
+            path.parent.mkdir(parents=True)
+            path.touch()
+
+        def job_file(self, job):
+            return places.place(self.place.jobs, job, ".json")
 
     Study.file.write_text("one")
     return Study()
@@ -67,7 +70,7 @@ def test_jobs_that_end_change_nothing(study):
 def test_what_plans_follow_from_is_planned_again(study, change):
     first = study.outline()
     job = sorted(first["jobs"])[0]
-    path = study.place.jobs / f"{job}.json"
+    path = study.job_file(job)
     study.finish(job)
     limits = LIMITS
     match change:
@@ -82,7 +85,7 @@ def test_what_plans_follow_from_is_planned_again(study, change):
         case "lost":  # first seen as done, then not
             study.place.file.unlink()
             study.outline()
-            (study.place.out / job / "runs.parquet").unlink()
+            kinds.TRAINING.files(study.place.out, job)["runs"].unlink()
         case "kept":
             values = json.loads(study.place.file.read_text())
             values["outline"]["jobs"][job]["memory_mb"] += 1
@@ -104,7 +107,7 @@ def test_a_job_of_another_plan_that_ends_is_of_use(study):
     study.file.write_text("a smaller one")
     everything, study.specs = study.specs, study.specs[:1]
     study.outline()
-    contents = {job: plan.Job.read(study.place.jobs / f"{job}.json").ids for job in whole["jobs"]}
+    contents = {job: plan.Job.read(study.job_file(job)).ids for job in whole["jobs"]}
     (other,) = [job for job, ids in contents.items() if study.specs[0].id in ids]
     study.finish(other)
     asked = study.asked

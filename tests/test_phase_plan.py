@@ -8,7 +8,7 @@ import yaml
 from fake_training import DATA
 from nup import cli
 from nup.errors import UserError
-from nup.jobs import frozen, plan
+from nup.jobs import frozen, places, plan
 from nup.jobs.kinds import PHASES
 from nup.jobs.plan import Job, Limits
 from nup.specs import PhaseSpec
@@ -121,8 +121,9 @@ def test_every_cell_is_planned_once_and_seeds_stay_together(reconcile):
 def test_growing_measures_only_what_is_missing(reconcile, tmp_path):
     first = reconcile([spec(seed) for seed in range(2)])
     (job,) = first.jobs
-    (tmp_path / "phases").mkdir()
-    (tmp_path / "phases" / f"{job}.parquet").touch()
+    path = PHASES.files(tmp_path / "phases", job)["phases"]
+    path.parent.mkdir(parents=True)
+    path.touch()
     grown = reconcile([spec(seed, depth) for seed in range(3) for depth in (2, 3)])
     assert job in grown.jobs
     new = [cell for name, planned in grown.jobs.items() if name != job for cell in planned.specs]
@@ -140,7 +141,9 @@ def test_planning_at_once_gives_one_plan(reconcile):
 
 def test_a_damaged_file_stops_planning_and_is_named(reconcile, tmp_path):
     reconcile([spec()])
-    (tmp_path / "plan" / "0123.json").write_text('{"kind": "phases", "specs": [{}]}')
+    path = places.place(tmp_path / "plan", "0123", ".json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"kind": "phases", "specs": [{}]}')
     with pytest.raises(UserError, match=r"0123\.json: expected a file of the plan with job, kind"):
         reconcile([spec()])
 
@@ -162,7 +165,10 @@ def test_from_a_job_to_the_table(tmp_path, capfd):
     wanted = [spec(seed, depth, log2_to=4.0) for depth in (2, 3) for seed in range(2)]
     jobs = [Job(PHASES, tuple(wanted[:2])), Job(PHASES, tuple(wanted[2:]))]
     for job in jobs:
-        path, out = job.write(tmp_path / "plan"), tmp_path / "phases" / f"{job.id}.parquet"
+        path, out = (
+            job.write(tmp_path / "plan"),
+            PHASES.files(tmp_path / "phases", job.id)["phases"],
+        )
         assert cli.main(["job", str(path), "--out", str(out)]) == 0
         assert f"job {job.id}: phases 8 rows" in capfd.readouterr().err
     chosen = {job.id: [job.ids[0]] for job in jobs}

@@ -7,7 +7,7 @@ import pytest
 
 from fake_training import run_spec, runs_by_id
 from nup.errors import UserError
-from nup.jobs import frozen, kinds, locks, memory, plan
+from nup.jobs import frozen, kinds, locks, memory, places, plan
 from nup.jobs.kinds import TRAINING
 from nup.jobs.plan import Job, Limits
 from nup.registry import plugin_files
@@ -27,12 +27,16 @@ def study(tmp_path):
             return plan.reconcile(TRAINING, runs_by_id(specs), self.jobs, self.runs, limits)
 
         def finish(self, job):
-            folder = self.runs / job
-            folder.mkdir(parents=True)
-            (folder / "runs.parquet").touch()
+            path = TRAINING.files(self.runs, job)["runs"]
+            path.parent.mkdir(parents=True)
+            path.touch()
 
         def files(self):
-            return {path.name: path.stat().st_mtime_ns for path in self.jobs.glob("*.json")}
+            paths = places.listed(self.jobs, ".json")
+            return {path.name: path.stat().st_mtime_ns for path in paths}
+
+        def file(self, job):
+            return places.place(self.jobs, job, ".json")
 
     return Study()
 
@@ -58,7 +62,7 @@ def test_every_run_is_planned_once(study):
 def test_job_files_hold_everything(study):
     planned = study.plan(specs(range(3)))
     for job in planned.jobs.values():
-        read = Job.read(study.jobs / f"{job.id}.json")
+        read = Job.read(study.file(job.id))
         assert read == job
         assert (read.id, read.digest, read.ids) == (job.id, job.digest, job.ids)
 
@@ -225,19 +229,20 @@ def test_jobs_of_other_versions_are_left_alone_in_planning(study):
     planned = study.plan(specs(range(2)))
     old = [{"experiment": "old"}]
     name = frozen.job_id([digest(each) for each in old])
-    path = study.jobs / f"{name}.json"
+    path = study.file(name)
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"job": name, "kind": "train", "specs": old}))
     with pytest.raises(frozen.OtherVersionError, match="planned by this version of nup"):
         Job.read(path)
     with pytest.raises(UserError, match="no such file; plan first"):
-        Job.read(study.jobs / "89ab.json")
+        Job.read(study.file("89ab"))
     assert study.plan(specs(range(2))).selection == planned.selection
 
 
 @pytest.mark.parametrize("damage", [b"{", b"\xff", b"[]", b'{"job": 1}', b"NaN", b""])
 def test_a_damaged_file_stops_planning_and_is_named(study, damage):
     planned = study.plan(specs(range(2)))
-    path = study.jobs / f"{min(planned.jobs)}.json"
+    path = study.file(min(planned.jobs))
     for content in (damage, path.read_bytes().replace(b"test", damage, 1)):
         path.write_bytes(content)
         with pytest.raises(UserError, match=rf"{path}: .*delete it and run the same command again"):
@@ -248,7 +253,7 @@ def test_a_damaged_file_stops_planning_and_is_named(study, damage):
 
 def test_an_edited_job_is_not_taken_for_the_planned_one(study):
     planned = study.plan(specs(range(2)))
-    path = study.jobs / f"{min(planned.jobs)}.json"
+    path = study.file(min(planned.jobs))
     path.write_text(path.read_text().replace('"steps":10', '"steps":11'))
     with pytest.raises(UserError, match=rf"{path}: changed since it was planned: expected the con"):
         Job.read(path)
@@ -259,7 +264,7 @@ def test_every_flipped_bit_of_a_plan_is_noticed(study, tmp_path, of):
     planned = study.plan(specs(range(2), depths=(2,)), seconds=10)
     (job,) = planned.jobs.values()
     if of == "job":
-        path, read = study.jobs / f"{job.id}.json", frozen.read_job
+        path, read = study.file(job.id), frozen.read_job
     else:
         path, read = planned.write_selection(tmp_path), frozen.read_selection
     content, whole = path.read_bytes(), read(path)

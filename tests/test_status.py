@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from fake_training import run_spec, runs_by_id
+from flat import flatten
 from nup import cli
 from nup.errors import UserError
-from nup.jobs import head, locks, plan, progress, status
+from nup.jobs import head, locks, places, plan, progress, status
 from nup.jobs.kinds import TRAINING
 
 LIMITS = plan.Limits(5.0, 60.0)
@@ -28,14 +29,14 @@ def study(tmp_path, monkeypatch):
 
 
 def finish(results, job, ended):
-    path = results / "runs" / job / "runs.parquet"
+    path = TRAINING.files(results / "runs", job)["runs"]
     path.parent.mkdir(parents=True)
     path.touch()
     os.utime(path, (ended, ended))
 
 
 def log(results, job, text):
-    path = results / "logs" / "train" / f"{job}.log"
+    path = places.place(results / "logs" / "train", job, ".log")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -45,7 +46,7 @@ def test_every_job_has_its_state(study, capsys):
     assert len(others) > 0
     finish(study, first, 1100.0)
     log(study, second, "planned\nnup job: no room on the disk\n\n")
-    folder = study / "checkpoints" / third
+    folder = places.place(study / "checkpoints", third)
     folder.mkdir(parents=True)
     told = '{"share": 0.25, "training": "test: mup", "compiled": 17.0}'
     (folder / progress.FILE).write_text(told)
@@ -67,8 +68,12 @@ def test_every_job_has_its_state(study, capsys):
     said = capsys.readouterr().out
     assert f"1 of {3 + len(others)} jobs (1 done, 1 running" in said
     assert f"running: {third}: 25 % test: mup" in said
-    path = study / "logs" / "train" / f"{second}.log"
+    path = places.place(study / "logs" / "train", second, ".log")
     assert f"stopped: {second}: {path.relative_to(study.parents[1])}: nup job: no room on" in said
+    flatten(study)  # as an earlier version leaves them
+    assert cli.main(["status", "mine"]) == 0
+    assert "(1 done, " in (said := capsys.readouterr().out)
+    assert "2 stopped)" in said
     # Its process is gone.
     assert {job.name: job for job in status.read(study).jobs}[third].state == "stopped"
 
@@ -84,7 +89,7 @@ def test_time_left_is_the_models_at_first_and_then_what_was_measured(study):
     pace = (done.seconds + status.TRUSTED) / (1e6 + status.TRUSTED)
     assert found == pytest.approx((whole - done.seconds) / pace)
     # Tables of an earlier start say nothing about the pace of this one.
-    os.utime(study / "runs" / done.name / "runs.parquet", (10.0, 10.0))
+    os.utime(TRAINING.files(study / "runs", done.name)["runs"], (10.0, 10.0))
     assert status.read(study).left(1000.0) == pytest.approx(whole - done.seconds)
 
 

@@ -76,7 +76,7 @@ def head_of(cluster, tmp_path, project):
             """Id of a training job that has begun to train, but for those known before."""
             seconds = time.monotonic() + 120
             while time.monotonic() < seconds:
-                begun = [*self.folder.glob("checkpoints/*/.lock")]
+                begun = [*self.folder.glob("checkpoints/*/*/.lock")]
                 running = [job for job in cluster.jobs("RUNNING") if job not in before]
                 if begun and running:
                     return running[0]

@@ -21,8 +21,8 @@ initialization:
 """
 #: A stage, and the file by which it is known to have begun.
 STAGES = {
-    "planning": "plan/init/*.json",
-    "a job": "checkpoints/*/.lock",
+    "planning": "plan/init/*/*.json",
+    "a job": "checkpoints/*/*/.lock",
     "judging of claims": "logs/claims.log",
     "execution of notebooks": "logs/notebooks/*.ipynb",
 }

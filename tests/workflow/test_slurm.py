@@ -86,7 +86,7 @@ def test_gpus_that_are_asked_for_are_used_or_the_job_fails(cluster, head):
     process = head.study(300, ", gpus: 1").start(more=["--retries", "0"])
     assert process.wait() == 1
     text = head.log.read_text()
-    logs = "\n".join(path.read_text() for path in head.folder.glob("logs/train/*.log"))
+    logs = "\n".join(path.read_text() for path in head.folder.glob("logs/train/*/*.log"))
     assert "device 'cuda': expected a GPU, but torch sees none" in logs
     assert "gpu=1" in text
     assert not (head.folder / "tables" / "runs.parquet").exists()

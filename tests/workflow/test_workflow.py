@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 import browser
+from flat import flatten
+from nup.jobs import migration
 from nup.tables import store
 from page_reader import Page, faults
 from project import NOTHING, copied
@@ -66,7 +68,7 @@ def test_pages_open_in_a_browser(checkout):
 
 def test_job_provenance_is_recorded(checkout):
     runs = checkout.table("runs")
-    plans = {path.stem for path in (checkout.root / "results/ci/plan/train").glob("*.json")}
+    plans = {path.stem for path in (checkout.root / "results/ci/plan/train").glob("*/*.json")}
     assert set(runs["job_id"]) == plans
     # A run's code is that of training and of the entries that it uses.
     by_schedule = runs.groupby("schedule_name")["code_digest"].unique().map(set)
@@ -84,6 +86,31 @@ def test_a_second_call_has_nothing_to_do(checkout):
     plan = checkout.results("plan/**/*.json")
     assert NOTHING in checkout.snakemake("--config", "study=ci")
     assert checkout.results("plan/**/*.json") == plan
+
+
+def test_results_of_an_earlier_layout_are_moved_and_nothing_is_computed_again(checkout):
+    every = ("plan/**/*.json", "runs/**/*.parquet", "init/**/*.parquet", "phases/**/*.parquet")
+    before = [checkout.results(pattern) for pattern in (*every, "logs/**/*.log", "tables/*")]
+    records = checkout.root / migration.RECORDS
+    kept = {path.name: path.read_text() for path in records.iterdir()}
+    flatten(checkout.folder, records, name="results/ci")
+    assert checkout.results("runs/*/runs.parquet")
+    text = checkout.snakemake("--config", "study=ci")
+    assert len(re.findall(r"^results/ci: moved \d+ files and folders of jobs", text, re.M)) == 1
+    assert NOTHING in text
+    assert {path.name: path.read_text() for path in records.iterdir()} == kept
+    # Without Snakemake's records: they are of paths that are no more.
+    flatten(checkout.folder)
+    for path in records.iterdir():
+        path.unlink()
+    text = checkout.snakemake("--dry-run", "--config", "study=ci")
+    assert "results/ci: moved " in text
+    assert NOTHING in text
+    for name, content in kept.items():
+        (records / name).write_text(content)
+    assert before == [
+        checkout.results(pattern) for pattern in (*every, "logs/**/*.log", "tables/*")
+    ]
 
 
 def test_edits_rerun_exactly_the_stages_that_import_them(checkout, fault):
@@ -131,7 +158,7 @@ def test_only_jobs_whose_runs_use_an_edited_entry_are_trained_again(checkout):
 
 def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout, fault):
     table = "results/ci/tables/runs.parquet"
-    path = sorted((checkout.folder / "runs").glob("*/runs.parquet"))[0]
+    path = sorted((checkout.folder / "runs").glob("*/*/runs.parquet"))[0]
     content, collected = path.read_bytes(), (checkout.root / table).read_bytes()
     changed = store.read_table("runs", path).assign(code_digest="other")
     store.write_table("runs", changed, path)
@@ -150,7 +177,7 @@ def test_results_of_other_code_are_refused_or_accepted_and_marked(checkout, faul
 
 def test_growing_and_shrinking_train_only_what_is_missing(checkout):
     tables = [f"results/ci/tables/{name}.parquet" for name in ("runs", "steps", "layers")]
-    before, files = checkout.table("runs"), checkout.results("runs/*/*.parquet")
+    before, files = checkout.table("runs"), checkout.results("runs/*/*/*.parquet")
     steps = (checkout.root / tables[1]).read_bytes()
 
     checkout.edit("config/ci.yaml", "seeds: 2", "seeds: 3")
@@ -160,25 +187,25 @@ def test_growing_and_shrinking_train_only_what_is_missing(checkout):
     trained = after[~after["run_id"].isin(before["run_id"])]
     assert set(trained["seed"]) == {2}
     assert set(trained["job_id"]).isdisjoint(before["job_id"])
-    assert files.items() <= checkout.results("runs/*/*.parquet").items()
+    assert files.items() <= checkout.results("runs/*/*/*.parquet").items()
 
     checkout.edit("config/ci.yaml", "seeds: 3", "seeds: 2")
     assert "train" not in checkout.due(*tables)
     checkout.snakemake(*tables, "--config", "study=ci")
     assert (checkout.root / tables[1]).read_bytes() == steps
-    assert files.items() <= checkout.results("runs/*/*.parquet").items()
+    assert files.items() <= checkout.results("runs/*/*/*.parquet").items()
 
 
 def test_growing_searches_only_for_the_lines_that_are_missing(checkout):
     table = "results/ci/tables/phases.parquet"
-    before, files = checkout.table("phases"), checkout.results("phases/*.parquet")
+    before, files = checkout.table("phases"), checkout.results("phases/*/*.parquet")
     checkout.edit("config/ci.yaml", "width: [4, 8, 16]", "width: [4, 8, 12, 16]")
     checkout.snakemake(table, "--config", "study=ci")
     after = checkout.table("phases")
     new = after[~after["cell_id"].isin(before["cell_id"])]
     assert set(new["base_width"]) == {12}
     assert len(after) == len(before) + len(new)
-    assert files.items() < checkout.results("phases/*.parquet").items()
+    assert files.items() < checkout.results("phases/*/*.parquet").items()
     checkout.edit("config/ci.yaml", "width: [4, 8, 12, 16]", "width: [4, 8, 16]")
     assert "search" not in checkout.due(table)
     checkout.snakemake(table, "--config", "study=ci")

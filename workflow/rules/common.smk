@@ -14,7 +14,7 @@ sys.path.insert(0, SOURCES)
 
 from nup import plugin
 from nup.errors import UserError
-from nup.jobs import head, kinds, outlines, provenance, status
+from nup.jobs import head, kinds, migration, outlines, places, provenance, status
 from nup.jobs.plan import Limits
 from nup.study import grid
 from nup.study.load import find, load, plugins

@@ -37,20 +37,42 @@ def outline(kind, folder):
         raise WorkflowError(str(error)) from None
 
 
+def migrate():
+    """Move what an earlier version has left to where this one looks for it."""
+    try:
+        moved = migration.migrate(Path(RESULTS))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if moved:
+        print(
+            f"{RESULTS}: moved {moved} files and folders of jobs into subfolders, where this "
+            "version has them",
+            file=sys.stderr,
+        )
+
+
+if workflow.is_main_process:
+    migrate()
+
+
 for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
 
     OUTLINE = OUTLINES[KIND.name] = outline(KIND, FOLDER)
-    OUTPUTS = {name: str(path) for name, path in KIND.files(f"{RESULTS}/{FOLDER}", "{job}").items()}
+    FILES = KIND.files(f"{RESULTS}/{FOLDER}", places.JOB)
+    PLANNED = places.place(f"{RESULTS}/plan/{KIND.name}", places.JOB, ".json")
+    LOG = places.place(f"{RESULTS}/logs/{KIND.name}", places.JOB, ".log")
 
     rule:
         name:
             COMPUTE
         input:
-            ancient(f"{RESULTS}/plan/{KIND.name}/{{job}}.json"),
+            ancient(str(PLANNED)),
         output:
-            **OUTPUTS,
+            **{name: str(path) for name, path in FILES.items()},
         log:
-            f"{RESULTS}/logs/{KIND.name}/{{job}}.log",
+            str(LOG),
+        wildcard_constraints:
+            **places.PATTERNS,
         # Long jobs first, so that no core waits for the last of them.
         priority: lambda wildcards, of=OUTLINE: round(of.needs(wildcards.job).seconds)
         conda:
@@ -80,7 +102,11 @@ for KIND, (COMPUTE, FOLDER, COLLECT) in RULES.items():
         input:
             # A file named after its content: when what is wanted changes, so does the input.
             selection=ancient(OUTLINE.selection),
-            jobs=[path.replace("{job}", job) for job in OUTLINE.jobs for path in OUTPUTS.values()],
+            jobs=[
+                str(path)
+                for job in OUTLINE.jobs
+                for path in KIND.files(f"{RESULTS}/{FOLDER}", job).values()
+            ],
         output:
             # Updated, so that the last good tables stay where this fails.
             **{name: update(f"{TABLES}/{name}.parquet") for name in KIND.tables},

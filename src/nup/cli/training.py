@@ -63,7 +63,7 @@ def train_options(parser: ArgumentParser) -> None:
 
 def job(options: Namespace) -> None:
     """Compute a job from its file."""
-    from nup.jobs import agreement, execute, stopping
+    from nup.jobs import agreement, execute, places, stopping
     from nup.jobs.devices import device
     from nup.jobs.plan import Job
 
@@ -71,14 +71,19 @@ def job(options: Namespace) -> None:
     agreement.refuse_other_code(frozen, options.code)
     one_file = options.out.suffix == ".parquet" and len(frozen.kind.tables) == 1
     (check_file if one_file else check_folder)(options.out)
-    if options.checkpoints is not None:
-        check_folder(options.checkpoints, "--checkpoints")
+    kept = options.checkpoints
+    if kept is not None:
+        check_folder(kept, "--checkpoints")
+        own = places.find(kept, frozen.id)
+        # Made now: what a process leaves that is killed before it begins is cleared away there.
+        check_folder(own, "--checkpoints")
+        kept = own.parent
     with stopping.heeding(stop), device(options.device) as name:
         session = execute.Session(
             frozen.id,
             frozen.digest,
             name,
-            options.checkpoints,
+            kept,
             memory_mb=options.memory,
             compiled=options.compiled,
             every=options.checkpoint_every,
@@ -126,7 +131,7 @@ def job_options(parser: ArgumentParser) -> None:
 
 def tables(options: Namespace) -> None:
     """Collect the selected rows of jobs' tables."""
-    from nup.jobs import agreement
+    from nup.jobs import agreement, places
     from nup.jobs.finished import forget
     from nup.jobs.frozen import read_selection
     from nup.tables import collect
@@ -143,12 +148,15 @@ def tables(options: Namespace) -> None:
     drop_leftovers(*(options.out / f"{name}.parquet" for name in kind.tables))
     rows = {}
     for name in kind.tables:
-        files = {kind.files(options.jobs, job)[name]: ids for job, ids in selection.items()}
+        files = {
+            kind.files(options.jobs, job, places.find)[name]: ids for job, ids in selection.items()
+        }
         out = options.out / f"{name}.parquet"
         every = name == kind.tables[0]  # of a run that records nothing the others have no rows
         rows[name] = collect.collect(name, kind.key, files, out, every, mixed)
-    if options.checkpoints is not None:
-        forget(options.checkpoints, selection)
+    if (kept := options.checkpoints) is not None:
+        folders = (places.find(kept, job).relative_to(kept) for job in selection)
+        forget(kept, map(str, folders))
     log.info("tables: %s", _counts(rows))
 
 

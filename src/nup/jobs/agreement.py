@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import UserError
+from nup.jobs import places
 from nup.jobs.plan import Job
 from nup.specs import Specification
 from nup.tables import store
@@ -66,9 +67,10 @@ def of_jobs(
         UserError: the file or the table of a job is missing or damaged.
     """
     taken = {each for ids in selection.values() for each in ids}
-    specs = [spec for job in selection for spec in Job.read(plan / f"{job}.json").specs]
+    files = (places.find(plan, job, ".json") for job in selection)
+    specs = [spec for path in files for spec in Job.read(path).specs]
     code = expected(of, (spec for spec in specs if spec.id in taken))
-    found = rows(of, [of.files(folder, job)[of.tables[0]] for job in selection])
+    found = rows(of, [of.files(folder, job, places.find)[of.tables[0]] for job in selection])
     return {name: why for name, why in disagreements(found, of.key, code).items() if name in taken}
 
 
@@ -142,7 +144,9 @@ def refuse(found: Mapping[str, str], selection: Mapping[str, Sequence[str]], fol
     if not found:
         return
     total = sum(map(len, selection.values()))
-    jobs = [job for job, ids in selection.items() if not found.keys().isdisjoint(ids)]
+    jobs = [
+        places.within(job) for job, ids in selection.items() if not found.keys().isdisjoint(ids)
+    ]
     raise UserError(
         f"{folder}: {len(found)} of {total} results are not of one code and the same versions\n"
         + "\n".join(f"  {line}" for line in listed(found))

@@ -1,6 +1,6 @@
 """The files of a plan: named after their content, and held against that name when they are read.
 
-``<plan>/<kind>/<job>.json`` holds the full specifications of a job, and
+``<plan>/<kind>/<ab>/<job>.json`` holds the full specifications of a job ``ab…``, and
 ``<plan>/selections/<digest>.json`` what the tables take from which job.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nup.errors import UserError
+from nup.jobs import places
 from nup.jobs.kinds import Kind, kind
 from nup.specs import Specification, digest
 from nup.tables import atomic_files
@@ -30,8 +31,8 @@ def job_id(specs: Sequence[str]) -> str:
 
 
 def write_job(name: str, of: Kind[Any], specs: Sequence[Specification], folder: Path) -> Path:
-    """Write ``<folder>/<name>.json`` unless it exists: a planned job never changes."""
-    path = folder / f"{name}.json"
+    """Write the file of a job in ``folder`` unless it exists: a planned job never changes."""
+    path = places.place(folder, name, ".json")
     if not path.exists():
         lines = ",\n".join(spec.text for spec in specs)
         head = f'{{"job": "{name}", "kind": "{of.name}", "specs": [\n'

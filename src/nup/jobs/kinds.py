@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nup.errors import UserError
-from nup.jobs import entries, provenance, trials
+from nup.jobs import entries, places, provenance, trials
 from nup.phases import runs as phase_runs
 from nup.specs import InitSpec, PhaseSpec, RunSpec, ScheduleSpec, Specification
 from nup.training import costs
@@ -56,14 +56,19 @@ class Kind(Generic[S]):
         """Whether groups may be cut."""
         return self.units is not None
 
-    def files(self, folder: str | Path, job: str) -> dict[str, Path]:
+    def files(
+        self, folder: str | Path, job: str, at: Callable[..., Path] = places.place
+    ) -> dict[str, Path]:
         """Where a job's tables are, by name: ``<job>.parquet``, or files in the folder ``<job>``.
 
-        ``job`` may be a wildcard of Snakemake.
+        Args:
+            folder: of the tables of all jobs.
+            job: its id, or ``places.JOB``.
+            at: ``places.find`` to read what an earlier version has left.
         """
         if len(self.tables) == 1:
-            return {self.tables[0]: Path(folder) / f"{job}.parquet"}
-        return {name: Path(folder) / job / f"{name}.parquet" for name in self.tables}
+            return {self.tables[0]: at(folder, job, ".parquet")}
+        return {name: at(folder, job) / f"{name}.parquet" for name in self.tables}
 
     def seconds(self, specs: Iterable[S], gflops: float) -> float:
         """Estimated time on one core that delivers ``gflops``, without the start of a process."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from nup.data import datasets
 from nup.errors import UserError
-from nup.jobs import frozen, head, provenance
+from nup.jobs import frozen, head, places, provenance
 from nup.jobs.kinds import Kind
 from nup.jobs.plan import Limits, is_done, reconcile
 from nup.registry import plugin_files
@@ -49,15 +49,16 @@ class Place:
 
     def planned(self) -> dict[str, list[int]]:
         """Size and time of every job file, by its name: an edited or damaged one is read again."""
-        if not self.jobs.is_dir():
-            return {}
-        with os.scandir(self.jobs) as files:
-            stats = {file.name: file.stat() for file in files if file.name.endswith(".json")}
-        return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+        found: dict[str, list[int]] = {}
+        for folder in places.subfolders(self.jobs):
+            with os.scandir(folder) as files:
+                stats = {file.name: file.stat() for file in files if file.name.endswith(".json")}
+            found |= {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+        return found
 
     def done(self) -> list[str]:
         """The planned jobs that have left their tables."""
-        begun = {path.stem for path in self.out.iterdir()} if self.out.is_dir() else ()
+        begun = {path.stem for path in places.listed(self.out)}
         jobs = (name.removesuffix(".json") for name in self.planned())
         return [job for job in jobs if job in begun and is_done(self.kind, self.out, job)]
 

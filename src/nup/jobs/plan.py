@@ -1,9 +1,9 @@
 """Which jobs compute what: planned once, frozen in files, and only ever added to.
 
-A job is a file ``<plan>/<job id>.json`` with the full specifications of its content. When the grid
-changes, jobs that still serve are kept as they are and only what is missing is packed into new
-ones. So growing any axis computes only what is missing, shrinking deletes nothing, and planning
-again while jobs run gives the same plan.
+A job is a file ``<plan>/<ab>/<job id>.json`` with the full specifications of its content
+(``nup.jobs.places``). When the grid changes, jobs that still serve are kept as they are and only
+what is missing is packed into new ones. So growing any axis computes only what is missing,
+shrinking deletes nothing, and planning again while jobs run gives the same plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from nup.jobs import frozen, locks, memory
+from nup.jobs import frozen, locks, memory, places
 from nup.jobs.first_fit import Bins
 from nup.jobs.kinds import Kind
 from nup.registry import plugin_files
@@ -86,7 +86,7 @@ class Job(Generic[S]):
         return costs.blocks(self.kind.runs(self.specs))
 
     def write(self, folder: Path) -> Path:
-        """Write ``<folder>/<id>.json`` unless it exists: a planned job never changes."""
+        """Write the job's file in ``folder`` unless it exists: a planned job never changes."""
         return frozen.write_job(self.id, self.kind, self.specs, folder)
 
     @classmethod
@@ -111,7 +111,7 @@ class Plan(Generic[S]):
 
     def job(self, name: str) -> Job[S]:
         """A job by its id; one of an earlier plan is read from its file."""
-        return self.jobs.get(name) or Job.read(self.folder / f"{name}.json")
+        return self.jobs.get(name) or Job.read(places.place(self.folder, name, ".json"))
 
     def write_selection(self, folder: Path) -> Path:
         """Write what the tables are to take as ``<folder>/<digest>.json``, unless it exists."""
@@ -139,7 +139,8 @@ def reconcile(
             damaged.
     """
     with locks.alone(plan_dir / ".lock", "planning"):
-        atomic_files.drop_temporary(plan_dir)
+        for folder in places.subfolders(plan_dir):
+            atomic_files.drop_temporary(folder)
         earlier = dict(_planned(of, plan_dir, out_dir, wanted))
         done = {job for job in earlier if is_done(of, out_dir, job)}
         serving = {
@@ -244,7 +245,7 @@ def _planned(
         UserError: a file is damaged. Were it left alone, its runs would be trained again.
     """
     known = {plugin.digest for plugin in plugin_files.loaded()}
-    for path in sorted(folder.glob("*.json")):
+    for path in places.listed(folder, ".json"):
         kind, contents = frozen.read_contents(path)
         if kind is not of:
             continue

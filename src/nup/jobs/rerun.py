@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nup.errors import UserError
-from nup.jobs import training
+from nup.jobs import places, training
 from nup.jobs.agreement import VERSIONS
 from nup.jobs.execute import Session, Tables
 from nup.jobs.plan import Job
@@ -86,7 +86,7 @@ def specification(row: Mapping[str, Any], plan: Path) -> RunSpec:
         if spec.id != run:
             raise UserError(f"run {run}: expected its specification, got that of {spec.id}")
         return spec
-    path = plan / f"{row['job_id']}.json"
+    path = places.find(plan, row["job_id"], ".json")
     specs = {spec.id: spec for spec in Job.read(path).specs}
     if run not in specs:
         raise UserError(f"{path}: expected a job with the run {run}, got one without")

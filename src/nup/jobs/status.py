@@ -18,10 +18,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nup.errors import UserError
-from nup.jobs import head, locks, progress
+from nup.jobs import head, locks, places, progress
 from nup.jobs.execute import LOCK
 from nup.jobs.kinds import KINDS
-from nup.jobs.plan import is_done
 from nup.jobs.verification import FOLDERS
 
 #: So many seconds at the pace of the cost model count before what was measured.
@@ -112,11 +111,12 @@ def _jobs(results: Path, kind: str, outline: head.Outline) -> Iterator[JobStatus
     out = results / FOLDERS[of]
     for name in outline.jobs:
         seconds = outline.needs(name).seconds
-        log = results / "logs" / kind / f"{name}.log"
-        folder = results / "checkpoints" / name
+        log = places.find(results / "logs" / kind, name, ".log")
+        folder = places.find(results / "checkpoints", name)
         share, training, compiled = _progress(folder)
-        if is_done(of, out, name):
-            ended = of.files(out, name)[of.tables[0]].stat().st_mtime
+        table = of.files(out, name, places.find)[of.tables[0]]
+        if table.exists():
+            ended = table.stat().st_mtime
             yield JobStatus(kind, name, "done", seconds, 1.0, log, ended, compiled=compiled)
             continue
         state = "running" if _is_held(folder) else "stopped" if log.is_file() else "left"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nup.errors import UserError
-from nup.jobs import agreement, completeness, frozen
+from nup.jobs import agreement, completeness, frozen, places
 from nup.jobs.kinds import INITIALIZATION, KINDS, PHASES, TRAINING, Kind
 from nup.jobs.plan import Job
 from nup.specs import Specification
@@ -86,7 +86,8 @@ def _plan(folder: Path, found: Verification) -> dict[str, Job[Any]]:
     """The readable jobs of a plan by id; damaged files become problems."""
     jobs = {}
     for of in KINDS.values():
-        for path in sorted((folder / of.name).glob("*.json")):
+        earlier = sorted((folder / of.name).glob("*.json"))
+        for path in [*earlier, *places.listed(folder / of.name, ".json")]:
             try:
                 jobs[path.stem] = Job.read(path)
             except frozen.OtherVersionError as error:
@@ -99,7 +100,8 @@ def _plan(folder: Path, found: Verification) -> dict[str, Job[Any]]:
 def _job_tables(folder: Path, jobs: Mapping[str, Job[Any]], found: Verification) -> None:
     """Tables that jobs have left: whole, and of the content of their job."""
     for job in jobs.values():
-        for name, path in job.kind.files(folder / FOLDERS[job.kind], job.id).items():
+        files = job.kind.files(folder / FOLDERS[job.kind], job.id, places.find)
+        for name, path in files.items():
             if not path.is_file():
                 continue
             try:
