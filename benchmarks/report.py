@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, growth, measurements, memory, pipeline, placement, scale
+from benchmarks import goals, growth, measurements, report_study
+from benchmarks.markdown import median_and_range, table
 from benchmarks.peers import DESCRIPTIONS, PEERS
 
 BEGIN = "<!-- Written by `make bench`: begin -->"
@@ -61,10 +62,10 @@ def _training(records: Records) -> list[str]:
     return [
         "Steps of runs per second, and in parentheses the share of the machine's peak: the "
         "best of these ways to multiply in float32, in GFLOP/s on all cores:",
-        _table(["", *names], _peak_rows(records)),
-        _table(["", *names], [[_row_name(*key), *cells] for key, cells in _rates(records).items()]),
+        table(["", *names], _peak_rows(records)),
+        table(["", *names], [[_row_name(*key), *cells] for key, cells in _rates(records).items()]),
         "Ours in its fastest way, against:",
-        _table(["against", *names], _goal_rows(records)),
+        table(["against", *names], _goal_rows(records)),
         "\n".join(f"- *{peer}*: {DESCRIPTIONS[peer]}" for peer in PEERS),
     ]
 
@@ -109,7 +110,7 @@ def _goal_cell(outcome: goals.Outcome) -> str:
     if not outcome.ratios:
         return outcome.verdict
     goal = "" if outcome.least is None else f", goal {outcome.least:g}"
-    spread = _median_and_range(outcome.ratios)
+    spread = median_and_range(outcome.ratios)
     return f"{spread}{goal}: **{outcome.verdict}** ({outcome.peer})"
 
 
@@ -146,7 +147,7 @@ def _measurements(records: Records) -> list[str]:
         "by what share λ_t of all samples costs more where a step takes "
         f"1/{measurements.SHARE} of them:"
     )
-    return [text, _table(head, rows)]
+    return [text, table(head, rows)]
 
 
 #: λ_t beside minibatches, these alone, and the same of all samples.
@@ -157,7 +158,7 @@ def _added(values: Sequence[float] | None, most: float) -> str:
     if values is None:
         return "–"
     outcome = "met" if median(values) <= most else "missed"
-    return f"{_median_and_range(values)}, goal {most:g}: **{outcome}**"
+    return f"{median_and_range(values)}, goal {most:g}: **{outcome}**"
 
 
 _MATRICES = {"gauss_newton": "Gauss–Newton", "hessian": "Hessian"}
@@ -177,7 +178,7 @@ def _sharpness(records: Records) -> list[str]:
             ]
             milliseconds = f"{1e3 * median(row['seconds']):.0f}"
             error = f"{max(row['errors']):.1g}"
-            rows.append([*cells, milliseconds, _median_and_range(ratios), error])
+            rows.append([*cells, milliseconds, median_and_range(ratios), error])
     head = ["shape", "matrix", "method", "ms", "times ours", "largest error"]
     text = (
         "One λ at initialization, from nothing, of one net with mean squared error on all training "
@@ -185,7 +186,7 @@ def _sharpness(records: Records) -> list[str]:
         "every method, and the error is relative to λ in float64. curvlinops is with SciPy's "
         "`eigsh`, whose space has 20 vectors at least. Ratios are of the same rounds:"
     )
-    return [text, _table(head, rows)]
+    return [text, table(head, rows)]
 
 
 def _subnormals(records: Records) -> list[str]:
@@ -193,13 +194,13 @@ def _subnormals(records: Records) -> list[str]:
     for name, label in (("flushed", "flushed to zero, as in a job"), ("kept", "kept")):
         rounds = records["seconds"][name]
         pairs = zip(rounds["one subnormal"], rounds["ordinary"], strict=True)
-        rows.append([label, f"{_median_and_range([slow / fast for slow, fast in pairs])} ×"])
+        rows.append([label, f"{median_and_range([slow / fast for slow, fast in pairs])} ×"])
     members = records["members"]
     text = (
         f"Time of a step of shape {records['shape']} when one of {members} members has decayed to "
         "about 1e-40, relative to the stack without it:"
     )
-    return [text, _table(["subnormal numbers", "time"], rows)]
+    return [text, table(["subnormal numbers", "time"], rows)]
 
 
 def _growth(records: Records) -> list[str]:
@@ -240,89 +241,7 @@ def _growth(records: Records) -> list[str]:
         "operations grow faster than in proportion to the depth, and slower than with the square "
         "of the width:"
     )
-    return [text, _table(head, rows)]
-
-
-def _memory(records: Records) -> list[str]:
-    rows, worst = [], 0.0
-    for job in records["jobs"]:
-        ratio = job["predicted"] / job["measured"]
-        worst = max(worst, abs(ratio - 1))
-        name, predicted, measured = job["job"], job["predicted"], job["measured"]
-        rows.append([name, f"{predicted:.0f}", f"{measured:.0f}", f"{ratio:.2f}"])
-    verdict = "met" if worst <= memory.TOLERANCE else "missed"
-    text = (
-        f"Peak memory of a job's process in MB, of which the start of every process is "
-        f"{records['start']:.0f}. Goal: predicted within {memory.TOLERANCE:.0%}: **{verdict}**."
-    )
-    return [text, _table(["job", "predicted", "measured", "ratio"], rows)]
-
-
-def _pipeline(records: Records) -> list[str]:
-    cores, wall = records["cores"], records["wall"]
-    rows = [
-        [part, f"{seconds:.1f}", f"{seconds / (cores * wall):.1%}"]
-        for part, seconds in pipeline.split(records).items()
-    ]
-    total = ["all", f"{cores * wall:.1f}", "100.0%"]
-    share = records["training"] / (cores * wall)
-    goal = pipeline.LEAST_SHARE
-    verdict = "met" if share >= goal else "missed"
-    start = _median_and_range(records["help"])
-    return [
-        f"The study `{records['study']}` from nothing to its report: {wall:.0f} s on {cores} "
-        f"cores. Training math has {share:.0%} of it, goal {goal:.0%}: **{verdict}**.",
-        _table(["what", "core-seconds", "share"], [*rows, total]),
-        f"`nup --help` takes {start} s, goal at most {pipeline.MOST_START:g} s: "
-        f"**{'met' if median(records['help']) <= pipeline.MOST_START else 'missed'}**.",
-    ]
-
-
-def _scale(records: Records) -> list[str]:
-    stages = list(records["sizes"][0]["stages"])
-    rows = []
-    for size in records["sizes"]:
-        cells = [f"{size['runs']:,}", f"{size['jobs']:,}"]
-        for stage in stages:
-            seconds, megabytes = (size["stages"][stage][key] for key in ("seconds", "megabytes"))
-            each = 1e3 * seconds / size["runs"]
-            cells.append(f"{seconds:.1f} s, {megabytes:.0f} MB, {each:.2f} ms a run")
-        rows.append(cells)
-    rows_left = " and ".join(f"{count} of `{name}`" for name, count in records["rows"].items())
-    return [
-        "What Snakemake takes to plan a study of this many runs without training any, from nothing "
-        "and from the files of the plan; and what collecting their tables takes, of synthetic runs "
-        f"with {rows_left}. {scale.goals(records['sizes'][-1])}",
-        _table(["runs", "jobs", *stages], rows),
-    ]
-
-
-def _placement(records: Records) -> list[str]:
-    rows = []
-    for net in dict.fromkeys(row["net"] for row in records["rows"]):
-        own = [row for row in records["rows"] if row["net"] == net]
-        for row in own:
-            rows.append([f"`{net}`", row["design"], *placement.outcome(row, own[0], own[-1])])
-    head = ["net", "rates", "run-steps"]
-    for rate in placement.RATES:
-        head += [f"{rate}: width (seeds)", "worth", "from the finest"]
-    return [
-        "The slope of log2 LR against log2 depth (3, 4, 6), for |s|, of the best and of the "
-        f"largest stable LR, over {records['seeds']} seeds: half the width of its interval, for "
-        "the run-steps of a design over those of the first. The worth is how many times fewer "
-        "run-steps give the same width; then how far the slope is from that of the finest grid, "
-        "paired by seed.",
-        _table(head, rows),
-    ]
-
-
-def _median_and_range(values: Sequence[float]) -> str:
-    return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(head), ["---"] * len(head), *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return [text, table(head, rows)]
 
 
 BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
@@ -331,8 +250,8 @@ BODIES: dict[str, tuple[str, Callable[[Records], list[str]]]] = {
     "sharpness": ("One λ against other packages", _sharpness),
     "subnormals": ("Subnormal numbers", _subnormals),
     "growth": ("Growth", _growth),
-    "memory": ("Memory", _memory),
-    "pipeline": ("Around the training", _pipeline),
-    "scale": ("Many runs", _scale),
-    "placement": ("Verdict per core-hour", _placement),
+    "memory": ("Memory", report_study.memory),
+    "pipeline": ("Around the training", report_study.pipeline),
+    "scale": ("Many runs", report_study.scale),
+    "placement": ("Verdict per core-hour", report_study.placement),
 }
