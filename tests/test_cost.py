@@ -58,6 +58,12 @@ def test_a_run_larger_than_the_cache_is_a_block_of_its_own():
     assert [len(block) for block in blocks] == [1, 1, 1]
 
 
+def test_a_block_has_a_run_for_each_thread():
+    runs = [run_spec(seed=seed) for seed in range(7)]
+    assert [len(block) for block in costs.blocks(runs, block_bytes=1, threads=2)] == [2, 2, 2, 1]
+    assert costs.blocks(runs, threads=4) == costs.blocks(runs)  # one block holds them all
+
+
 def test_an_optimizer_holds_its_moments():
     plain, adamw = run_spec(), run_spec(optimizer=OptimizerSpec("adamw"))
     more = costs.run_cost(adamw).state_bytes - costs.run_cost(plain).state_bytes

@@ -39,7 +39,7 @@ def test_jobs_read_what_the_head_has_found_out(planned, outlined, tmp_path):
         needs = found["train"].needs(name)
         assert needs == outlined.needs(name)
         assert needs.seconds == job.seconds(60.0)
-        assert needs.memory_mb == job.memory_mb()
+        assert needs.memory_mb == job.memory_mb(LIMITS)
         assert needs.minutes == job.limit_minutes(60.0)
         assert needs.code == job.code_digest
 

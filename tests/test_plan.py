@@ -139,7 +139,7 @@ def test_a_run_longer_than_a_job_has_one_of_its_own():
 def test_limits_leave_room():
     job = Job(TRAINING, (run_spec(),))
     assert job.limit_minutes(50) >= 5
-    assert job.memory_mb() > memory.START_BYTES / 1e6
+    assert job.memory_mb(Limits()) > memory.START_BYTES / 1e6
 
 
 def test_jobs_keep_to_the_memory_they_are_given(study):
@@ -147,11 +147,11 @@ def test_jobs_keep_to_the_memory_they_are_given(study):
     (free,) = study.plan(runs, seconds=1e6).jobs.values()
     start, compiling = memory.START_BYTES / 1e6, memory.COMPILE_BYTES / 1e6
     limit = compiling + (1 + memory.MARGIN) * (start + 225)
-    assert free.memory_mb() > limit
+    assert free.memory_mb(Limits()) > limit
     planned = study.plan(runs, seconds=1e6, memory_mb=limit)
     assert free.id not in planned.jobs  # planned without the limit, and not yet run
     assert selected(planned) == ids(runs)
-    assert all(job.memory_mb(limit) <= limit for job in planned.jobs.values())
+    assert all(job.memory_mb(Limits(memory_mb=limit)) <= limit for job in planned.jobs.values())
     assert 2 <= len(planned.jobs) < len(runs)
     study.finish(free.id)
     assert set(study.plan(runs, seconds=1e6, memory_mb=limit).jobs) == {free.id}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from benchmarks.peers.peer import Run, now
 from benchmarks.problem import Array, Problem
@@ -32,7 +33,7 @@ class Ours:
         seconds, columns = 0.0, {}
         device = self.problem.device
         size = costs.BLOCK_BYTES if device == "cpu" else costs.GPU_BLOCK_BYTES
-        for block in costs.blocks(runs, size):
+        for block in costs.blocks(runs, size, torch.get_num_threads()):
             taken, records = timed_training(block, self.problem.dataset, steps, device=device)
             seconds += taken
             for index, run in enumerate(block):

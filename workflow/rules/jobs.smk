@@ -1,7 +1,9 @@
 # Jobs of every kind: many runs, nets or measurements each, from its frozen specification; and the
 # tables that are collected from them.
 
-LIMITS = Limits(60 * STUDY.jobs.minutes, STUDY.jobs.gflops, STUDY.jobs.memory_mb)
+LIMITS = Limits(
+    60 * STUDY.jobs.minutes, STUDY.jobs.gflops, STUDY.jobs.memory_mb, STUDY.jobs.threads
+)
 # On a cluster a job also holds two Snakemakes, of the submission and of its step: megabytes of both.
 SNAKEMAKES = 600
 MEMORY = [f"--memory={STUDY.jobs.memory_mb:g}"] if STUDY.jobs.memory_mb else []

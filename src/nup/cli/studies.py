@@ -43,7 +43,8 @@ def plan(options: Namespace) -> None:
 
     path = find(options.study)
     study = load(path)
-    limits = Limits(60 * study.jobs.minutes, study.jobs.gflops, study.jobs.memory_mb)
+    jobs = study.jobs
+    limits = Limits(60 * jobs.minutes, jobs.gflops, jobs.memory_mb, jobs.threads)
     parts: tuple[tuple[str, Kind[Any], Mapping[str, Any]], ...] = (
         ("experiment", kinds.TRAINING, grid.runs(study, path)),
         ("initialization", kinds.INITIALIZATION, grid.initializations(study, path)),
@@ -58,9 +59,9 @@ def plan(options: Namespace) -> None:
         for name in dict.fromkeys(spec.experiment for spec in specs):
             chosen = [spec for spec in specs if spec.experiment == name]
             print(f"{name:<20} {len(chosen):>7} {kind.seconds(chosen, limits.gflops) / 60:>13.1f}")
-        jobs = pack(kind, specs, limits)
-        minutes = sum(job.seconds(limits.gflops) for job in jobs) / 60
-        print(f"{f'all, in {len(jobs)} jobs':<20} {len(specs):>7} {minutes:>13.1f}")
+        packed = pack(kind, specs, limits)
+        minutes = sum(job.seconds(limits.gflops) for job in packed) / 60
+        print(f"{f'all, in {len(packed)} jobs':<20} {len(specs):>7} {minutes:>13.1f}")
 
 
 plan_options = check_config_options

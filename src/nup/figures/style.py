@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
@@ -100,10 +101,10 @@ def save(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lay_out(figure)
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=RESOLUTION, pil_kwargs={"compress_level": 1})
-    with Image.open(drawn) as image:
-        colors = image.convert("RGB").quantize(_PALETTE, dither=Image.Dither.NONE)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    colors = drawn.quantize(_PALETTE, dither=Image.Dither.NONE)
     colors.save(path, optimize=True, pnginfo=information(describe(figure)))
     # Letters of Type 42 stay text, which journals ask for.
     with mpl.rc_context({"pdf.fonttype": 42}):
@@ -119,7 +120,9 @@ def lay_out(figure: Figure) -> None:
     figure.set_dpi(RESOLUTION)
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
-        figure.set_layout_engine("none")
+        # With an engine of any kind, also one that does nothing, matplotlib draws a figure twice.
+        with mpl.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
 
 
 def save_small(figure: Path, target: Path) -> None:

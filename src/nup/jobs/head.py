@@ -67,7 +67,7 @@ def outline(plan: Plan[Any], limits: Limits, selections: Path) -> Outline:
         job: Job[Any] = plan.job(name)
         return Needs(
             seconds=job.seconds(limits.gflops),
-            memory_mb=job.memory_mb(limits.memory_mb),
+            memory_mb=job.memory_mb(limits),
             minutes=job.limit_minutes(limits.gflops),
             code=job.code_digest,
         )

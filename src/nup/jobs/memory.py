@@ -168,28 +168,29 @@ def run_bytes(spec: RunSpec) -> float:
     return sum(kept(spec).values()) + max(passing(spec).values())
 
 
-def job_bytes(blocks: Blocks) -> float:
+def job_bytes(blocks: Blocks, threads: int = 1) -> float:
     """Predicted peak memory of a process that trains these blocks one after the other."""
     peak = done = 0.0
     for block in blocks:
-        peak = max(peak, done + block_bytes(block))
+        peak = max(peak, done + block_bytes(block, threads))
         done += _table_bytes([block])
     return START_BYTES + max(peak, TABLE_COPIES * done)
 
 
-def block_bytes(block: Sequence[RunSpec]) -> float:
+def block_bytes(block: Sequence[RunSpec], threads: int = 1) -> float:
     """Bytes that a block holds while it trains: its data, room to work in, and its runs."""
     # Any of its runs may be in units of the edge.
     spec = next((spec for spec in block if spec.edge is not None), block[0])
-    return data_bytes(block) + work_bytes(spec) + len(block) * run_bytes(spec)
+    room = threads * work_bytes(spec)
+    return data_bytes(block) + room + len(block) * run_bytes(spec)
 
 
-def requested_mb(blocks: Blocks) -> int:
+def requested_mb(blocks: Blocks, threads: int = 1) -> int:
     """What a job with these blocks should be given: the prediction, a margin, room to compile."""
-    return math.ceil(((1 + MARGIN) * job_bytes(blocks) + COMPILE_BYTES) / 1e6)
+    return math.ceil(((1 + MARGIN) * job_bytes(blocks, threads) + COMPILE_BYTES) / 1e6)
 
 
-def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
+def cut(blocks: Blocks, limit_mb: float | None, threads: int = 1) -> list[list[RunSpec]]:
     """The blocks, those cut evenly that a job of ``limit_mb`` (None: no limit) could not hold.
 
     Raises:
@@ -200,31 +201,35 @@ def cut(blocks: Blocks, limit_mb: float | None) -> list[list[RunSpec]]:
     room = (limit_mb * 1e6 - COMPILE_BYTES) / (1 + MARGIN) - START_BYTES
     tables = _table_bytes(blocks)
     if TABLE_COPIES * tables > room:
-        raise _too_little(limit_mb, requested_mb(blocks), "the records of a job with these runs")
+        raise _too_little(
+            limit_mb, requested_mb(blocks, threads), "the records of a job with these runs"
+        )
     pieces = []
     for block in blocks:
-        pieces += _pieces(block, room - tables, limit_mb)
+        pieces += _pieces(block, room - tables, limit_mb, threads)
     return pieces
 
 
-def _pieces(block: Sequence[RunSpec], room: float, limit_mb: float) -> list[list[RunSpec]]:
+def _pieces(
+    block: Sequence[RunSpec], room: float, limit_mb: float, threads: int
+) -> list[list[RunSpec]]:
     """A block cut evenly into as few pieces as hold at most ``room`` bytes each."""
     for count in range(1, len(block) + 1):
         size = math.ceil(len(block) / count)
         pieces = [list(block[start : start + size]) for start in range(0, len(block), size)]
-        if all(block_bytes(piece) <= room for piece in pieces):
+        if all(block_bytes(piece, threads) <= room for piece in pieces):
             return pieces
     spec = block[0]
     what = f"a run of {spec.parameterization}, depth {spec.depth}, width {spec.width}"
-    raise _too_little(limit_mb, requested_mb([[spec]]), what)
+    raise _too_little(limit_mb, requested_mb([[spec]], threads), what)
 
 
-def fits(blocks: Blocks, limit_mb: float | None) -> bool:
+def fits(blocks: Blocks, limit_mb: float | None, threads: int = 1) -> bool:
     """Whether a job of ``limit_mb`` can train these blocks, however small they are cut."""
     if limit_mb is None:
         return True
     try:
-        cut(blocks, limit_mb)
+        cut(blocks, limit_mb, threads)
     except UserError:
         return False
     return True

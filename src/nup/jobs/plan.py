@@ -28,11 +28,15 @@ S = TypeVar("S", bound=Specification)
 
 @dataclass(frozen=True)
 class Limits:
-    """How large jobs are: ``seconds`` at ``gflops`` a core, and at most ``memory_mb`` if given."""
+    """How large jobs of so many ``threads`` are.
+
+    They take ``seconds`` at ``gflops`` a core, and hold at most ``memory_mb`` if given.
+    """
 
     seconds: float = 60.0
     gflops: float = costs.GFLOPS
     memory_mb: float | None = None
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,15 +75,17 @@ class Job(Generic[S]):
         """A time limit that is generous even where a machine is three times slower than thought."""
         return math.ceil(5 + 3 * self.seconds(gflops) / 60)
 
-    def memory_mb(self, limit_mb: float | None = None) -> int:
+    def memory_mb(self, limits: Limits) -> int:
         """Memory to ask for: the predicted peak and a margin, within the limit if there is one."""
-        limit_mb = limit_mb if self.kind.divides else None
-        return memory.requested_mb(memory.cut(self._blocks, limit_mb))
+        limit_mb = limits.memory_mb if self.kind.divides else None
+        blocks = costs.blocks(self.kind.runs(self.specs), threads=limits.threads)
+        cut = memory.cut(blocks, limit_mb, limits.threads)
+        return memory.requested_mb(cut, limits.threads)
 
-    def fits(self, limit_mb: float | None) -> bool:
-        """Whether a process with this much memory can compute the job."""
-        limited = self.kind.divides and limit_mb is not None
-        return not limited or memory.fits(self._blocks, limit_mb)
+    def fits(self, limits: Limits) -> bool:
+        """Whether a process within the limits can compute the job."""
+        limited = self.kind.divides and limits.memory_mb is not None
+        return not limited or memory.fits(self._blocks, limits.memory_mb, limits.threads)
 
     @cached_property
     def _blocks(self) -> list[list[RunSpec]]:
@@ -144,9 +150,7 @@ def reconcile(
         earlier = dict(_planned(of, plan_dir, out_dir, wanted))
         done = {job for job in earlier if is_done(of, out_dir, job)}
         serving = {
-            name: job.ids
-            for name, job in earlier.items()
-            if name in done or job.fits(limits.memory_mb)
+            name: job.ids for name, job in earlier.items() if name in done or job.fits(limits)
         }
         selection = keep(serving, done, wanted)
         jobs = {job: earlier[job] for job in selection}
@@ -198,7 +202,7 @@ def pack(of: Kind[S], specs: Iterable[S], limits: Limits) -> list[Job[S]]:
         bins, numbers = loads.setdefault(_plugins(piece[0]), (Bins(limits.seconds), []))
         for number, load in bins.with_room(estimates[index]):
             job = numbers[number]
-            if memory.fits([*held[job], *blocks], memory_mb):
+            if memory.fits([*held[job], *blocks], memory_mb, limits.threads):
                 bins.load(number, load)
                 contents[job] += piece
                 held[job] += blocks
@@ -223,10 +227,12 @@ def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
     while True:
         size = math.ceil(len(units) / count)
         first = [spec for unit in units[:size] for spec in unit]
-        if size == 1 or memory.fits([of.runs(first)], limits.memory_mb):
+        if size == 1 or memory.fits([of.runs(first)], limits.memory_mb, limits.threads):
             break
         count = min(2 * count, len(units))
-    memory.cut([of.runs(first)], limits.memory_mb)  # says what is wrong with one too large
+    memory.cut(
+        [of.runs(first)], limits.memory_mb, limits.threads
+    )  # says what is wrong with one too large
     return [
         [spec for unit in units[start : start + size] for spec in unit]
         for start in range(0, len(units), size)

@@ -77,9 +77,12 @@ def _rows_of(wanted: set[str], block: Sequence[RunSpec], tables: Tables) -> Tabl
 
 def cut(runs: Sequence[RunSpec], session: Session) -> list[list[RunSpec]]:
     """Runs in the blocks that train together on the session's device, within its memory."""
+    import torch
+
     if session.device.startswith("cuda"):
         return costs.blocks(runs, costs.GPU_BLOCK_BYTES)
-    return memory.cut(costs.blocks(runs), session.memory_mb)
+    threads = torch.get_num_threads()
+    return memory.cut(costs.blocks(runs, threads=threads), session.memory_mb, threads)
 
 
 def checkpoint(block: Sequence[RunSpec], session: Session) -> Checkpoint:
@@ -133,6 +136,7 @@ def _train(
     from nup.training.backends import blas
 
     train = session.train or _default_train()
+    compiled = session.compiling()
     placed = [outcomes.placed(spec) for spec in block]
     records = train(
         placed,
@@ -143,7 +147,7 @@ def _train(
         known=session.initial_sharpness,
         keeper=keeper,
     )
-    elapsed = keeper.elapsed
+    elapsed = keeper.elapsed - (session.compiling() - compiled)
     specs = {each.id: (spec, each) for spec, each in zip(block, placed, strict=True)}
     trained = [specs[run] for run in map(str, records.runs["run_id"])]
     by_kernels = session.compiled and can_compile(block[0], session.device)

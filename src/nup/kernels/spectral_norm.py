@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nup.kernels import elementwise
 from nup.kernels.elementwise import Array
 from nup.kernels.jit import entry, jit
 from nup.kernels.lanczos import ROUNDING
@@ -28,7 +29,8 @@ def _spectral_norm(matrix: Array, start: Array, products: int) -> float:
     rounding = ROUNDING * np.finfo(matrix.dtype).eps
     vector, used = start / np.sqrt(np.dot(start, start)), 0
     for j in range(products):
-        basis[j], used = vector, j + 1
+        elementwise.copy(basis[j], vector)
+        used = j + 1
         if tall:
             vector = np.dot(np.dot(matrix, vector), matrix)
         else:

@@ -133,16 +133,17 @@ def steps(  # noqa: C901 (a step, in its order)
             order = 3 if problem.taylor[t] else 2
             coefficients = _taylor(problem, run, inputs, targets, order, shape, work)
             if problem.taylor[t]:
-                sums.taylor[t] = coefficients[:3]
+                elementwise.copy(sums.taylor[t], coefficients[:3])
             if by_taylor:
                 sums.fallback[t] = coefficients[1] <= 0
                 rate = schedules.rate_by_taylor(run.c, coefficients, previous)
-        if problem.hessian[t]:
-            _curvature(problem, run, True, minibatch, first, shape, sums.hessian[t], work)
-        if problem.sharpness[t]:
-            _curvature(problem, run, False, minibatch, first, shape, sums.sharpness[t], work)
-            if problem.rule == BY_SHARPNESS:
-                rate = run.c / sums.sharpness[t, 0]
+        # Each of True and False as an argument would make a kernel of its own to compile.
+        for of_hessian, due in ((True, problem.hessian[t]), (False, problem.sharpness[t])):
+            if due:
+                found = sums.hessian[t] if of_hessian else sums.sharpness[t]
+                _curvature(problem, run, of_hessian, minibatch, first, shape, found, work)
+        if problem.sharpness[t] and problem.rule == BY_SHARPNESS:
+            rate = run.c / sums.sharpness[t, 0]
         if final:
             for k in range(shape.betas.size):
                 moved = run.displacement[shape.weight_at[k] : shape.weight_at[k + 1]]

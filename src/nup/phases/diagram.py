@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import torch
 
 from nup.phases import runs
 from nup.phases.runs import SHARPNESS, Kind
@@ -198,7 +199,7 @@ class _Cell:
     def _train(self, specs: Sequence[RunSpec]) -> dict[str, Record]:
         size = costs.GPU_BLOCK_BYTES if self.device.startswith("cuda") else costs.BLOCK_BYTES
         found: dict[str, Record] = {}
-        for block in costs.blocks(specs, size):
+        for block in costs.blocks(specs, size, torch.get_num_threads()):
             keeper = self.keeper and self.keeper.part(digest([spec.id for spec in block]))
             records = train(block, self.data, self.device, compiled=self.compiled, keeper=keeper)
             for row, run_id in enumerate(records.runs["run_id"]):

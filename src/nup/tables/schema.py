@@ -100,7 +100,9 @@ RUNS: dict[str, Column] = {
     ),
     "job_id": _label("the job that trained the run"),
     "stack_size": _count("runs trained in the same stack", "runs"),
-    "wall_time_s": _number("wall time of the run's stack divided by its runs", "s"),
+    "wall_time_s": _number(
+        "wall time of the run's stack divided by its runs, less compilation", "s"
+    ),
     "device": _label("torch device"),
     "backend": _label("what took the steps: numba (compiled kernels) or torch"),
     "blas": _label("library that multiplied matrices, and its choice of kernels; null on a GPU"),

@@ -107,9 +107,12 @@ def run_cost(spec: RunSpec) -> RunCost:
     )
 
 
-def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[list[RunSpec]]:
+def blocks(
+    specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES, threads: int = 1
+) -> list[list[RunSpec]]:
     """Runs in blocks that train together: of one ``stack_key``, evenly cut to ``block_bytes``.
 
+    A block has at least one run for each of the ``threads``, which share out its runs.
     Blocks and the runs in them come in an order that does not depend on the order given. Runs of
     one seed stand side by side: they share their data and λ_0.
     """
@@ -123,7 +126,7 @@ def blocks(specs: Iterable[RunSpec], block_bytes: float = BLOCK_BYTES) -> list[l
         sets = len({spec.data.seed for spec in stack})
         share = split_bytes(stack[0]) * sets / len(stack) if sets > 1 else 0.0
         room = int(block_bytes // (run_cost(stack[0]).state_bytes + share))
-        count = math.ceil(len(stack) / max(1, room))
+        count = math.ceil(len(stack) / max(threads, room))
         size = math.ceil(len(stack) / count)
         cut += [stack[start : start + size] for start in range(0, len(stack), size)]
     return cut
