@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,16 +35,22 @@ MOST_START = 0.3
 STARTS = 5
 
 _JOBS = "training jobs: process start, imports, data, tables"
+_INITIALIZATION = "measurements at initialization"
+_PHASES = "phase diagrams: training math, process start"
 #: What core-seconds are spent on → the rules that spend them, or how their names begin.
 PARTS = {
     _JOBS: ("train",),
-    "measurements at initialization": ("measure",),
-    "phase diagrams: training math, process start": ("search",),
+    _INITIALIZATION: ("measure",),
+    _PHASES: ("search",),
     "tables": ("tables", "init", "phases"),
     "claims and readings": ("claims",),
     "notebooks": ("notebook_",),
     "pages": ("pages",),
 }
+#: The parts in whose jobs kernels are compiled, by the folder of the jobs' logs.
+COMPILING = {"train": _JOBS, "init": _INITIALIZATION, "phases": _PHASES}
+#: What a job's log says of it.
+_COMPILED = re.compile(r"compiled \d+ kernels in ([\d.]+) s")
 
 
 def measure(effort: Effort) -> dict[str, Any]:
@@ -80,11 +87,12 @@ def run(study: str, targets: list[str]) -> dict[str, Any]:
             "wall": wall,
             "jobs": jobs(folder / ".snakemake" / "metadata", began),
             "training": training_seconds(results / "runs"),
+            "compiling": {kind: compiling_seconds(results / "logs" / kind) for kind in COMPILING},
         }
 
 
 def copy(root: Path, folder: Path) -> None:
-    """What the workflow needs of a checkout, and the kernels that were compiled there already."""
+    """What the workflow needs of a checkout; kernels are compiled anew in another place."""
     for name in COPIED:
         source = root / name
         if source.is_symlink():
@@ -114,13 +122,19 @@ def jobs(metadata: Path, began: float) -> list[dict[str, Any]]:
 
 
 def training_seconds(runs: Path) -> float:
-    """Seconds inside ``nup.training.loop.train``, of all jobs together."""
+    """Seconds inside ``nup.training.loop.train``, of all jobs together; without compilation."""
     from nup.tables import store
 
     tables = (
         store.read_table("runs", path, ["wall_time_s"]) for path in runs.glob("*/*/runs.parquet")
     )
     return float(sum(table["wall_time_s"].sum() for table in tables))
+
+
+def compiling_seconds(logs: Path) -> float:
+    """Seconds for which jobs have compiled kernels, as their logs say."""
+    texts = (path.read_text(encoding="utf-8") for path in logs.rglob("*.log"))
+    return sum(float(found[1]) for text in texts for found in _COMPILED.finditer(text))
 
 
 def starts() -> list[float]:
@@ -151,9 +165,12 @@ def split(records: Mapping[str, Any]) -> dict[str, float]:
     for job in records["jobs"]:
         (part,) = (part for part, rules in PARTS.items() if job["rule"].startswith(rules))
         seconds[part] += job["end"] - job["start"]
+    for kind, compiling in records["compiling"].items():
+        seconds[COMPILING[kind]] -= compiling
     jobs = seconds.pop(_JOBS)
     parts = {
         "training math": records["training"],
+        "compilation of kernels, once in a checkout": sum(records["compiling"].values()),
         _JOBS: jobs - records["training"],
         **seconds,
         "Snakemake: start and plan": cores * first,

@@ -182,6 +182,7 @@ RUN = {
     "cores": 2,
     "wall": 100.0,
     "training": 30.0,
+    "compiling": {"train": 6.0, "init": 1.0, "phases": 0.0},
     "help": [0.1, 0.2, 0.4],
     "jobs": [
         {"rule": "train", "start": 2.0, "end": 22.0},
@@ -199,7 +200,7 @@ RUN = {
 
 def test_core_seconds_are_told_apart_and_add_up():
     parts = pipeline.split(RUN)
-    assert list(parts.values()) == pytest.approx([30, 10, 10, 0, 3, 4, 80, 5, 4, 10, 44])
+    assert list(parts.values()) == pytest.approx([30, 7, 4, 9, 0, 3, 4, 80, 5, 4, 10, 44])
     assert sum(parts.values()) == pytest.approx(200)
     with pytest.raises(ValueError, match="not enough values"):  # a rule that counts nowhere
         pipeline.split(RUN | {"jobs": [{"rule": "other", "start": 0.0, "end": 1.0}]})
@@ -217,6 +218,14 @@ def test_jobs_are_read_from_the_records_of_their_outputs(tmp_path):
         (tmp_path / str(number)).write_text(json.dumps(record))
     found = pipeline.jobs(tmp_path, 10.0)
     assert [(job["start"], job["end"]) for job in found] == [(1, 3), (2, 6)]
+
+
+def test_compilation_is_read_from_the_logs_of_jobs(tmp_path):
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "a.log").write_text("compiled 98 kernels in 30.5 s\npeak memory: 1 MB\n")
+    (tmp_path / "b.log").write_text("compiled 3 kernels in 1.5 s\nnothing else\n")
+    assert pipeline.compiling_seconds(tmp_path) == 32
+    assert pipeline.compiling_seconds(tmp_path / "absent") == 0
 
 
 def timing(peer_name, rates, processes=1, **changes):
