@@ -230,9 +230,8 @@ def _pieces(of: Kind[S], group: list[S], limits: Limits) -> list[list[S]]:
         if size == 1 or memory.fits([of.runs(first)], limits.memory_mb, limits.threads):
             break
         count = min(2 * count, len(units))
-    memory.cut(
-        [of.runs(first)], limits.memory_mb, limits.threads
-    )  # says what is wrong with one too large
+    # It says what is wrong with one too large.
+    memory.cut([of.runs(first)], limits.memory_mb, limits.threads)
     return [
         [spec for unit in units[start : start + size] for spec in unit]
         for start in range(0, len(units), size)

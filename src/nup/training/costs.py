@@ -112,7 +112,7 @@ def blocks(
 ) -> list[list[RunSpec]]:
     """Runs in blocks that train together: of one ``stack_key``, evenly cut to ``block_bytes``.
 
-    A block has at least one run for each of the ``threads``, which share out its runs.
+    A block has room for a run of each of the ``threads``, which share out its runs.
     Blocks and the runs in them come in an order that does not depend on the order given. Runs of
     one seed stand side by side: they share their data and λ_0.
     """
